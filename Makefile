@@ -1,0 +1,123 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Two commands matter to a newcomer: `make demo` and `make test`. `make help` lists the others.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.ONESHELL:
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+
+root := $(CURDIR)
+lab := tests/lab/lab
+build := $(root)/.build
+venv := $(root)/.venv
+stamps := $(build)/stamps
+sources := git ls-files --cached --others --exclude-standard
+# The newest of the Pythons that ansible-core 2.19 runs on; PYTHON=... names another.
+PYTHON ?= $(shell for v in 3.13 3.12 3.11; do python$$v -c 'import ensurepip' 2>/dev/null && echo python$$v && exit; done; echo python3)
+PEC_VERSION ?= 5.4.37
+SCENARIOS := default bundled check broken
+SCENARIO ?= $(SCENARIOS)
+
+export PATH := $(venv)/bin:$(PATH)
+export ANSIBLE_COLLECTIONS_PATH := $(build)/collections
+export ANSIBLE_HOME := $(build)/ansible
+export ANSIBLE_NOCOWS := 1
+export LAB_BUILD_DIR := $(build)
+export PEC_VERSION
+
+.PHONY: help
+help: ## This list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+# --- what everything stands on ------------------------------------------------------------------------------------
+
+.PHONY: machine
+machine: ## What this machine needs from its distribution (root, Debian family)
+	@$(lab) packages
+
+$(stamps)/venv: requirements-test.txt | machine
+	@echo "make: making the Python environment .venv with $(PYTHON) (half a minute)"
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "make: this needs Python 3.11 or newer, and $(PYTHON) is " + sys.version.split()[0] + "; install one (apt-get install python3.11-venv) and run make again")'
+	$(PYTHON) -m venv --clear $(venv)
+	$(venv)/bin/pip install --quiet --disable-pip-version-check --requirement requirements-test.txt
+	mkdir -p $(@D) && touch $@
+
+.PHONY: collections
+collections: # Ansible finds the working tree itself, never a copy of it
+	@mkdir -p $(build)/collections/ansible_collections/esus
+	ln -sfn $(root) $(build)/collections/ansible_collections/esus/pec
+
+.PHONY: setup
+setup: machine $(stamps)/venv collections
+
+.PHONY: stand-in
+stand-in: machine ## Build the stand-in installer; PEC_VERSION=5.4.37 says which
+	@tests/stand_in/build $(PEC_VERSION)
+
+.PHONY: images
+images: machine ## Build the images of the test servers
+	@$(lab) image debian12 && $(lab) image debian13
+
+# --- for a person -------------------------------------------------------------------------------------------------
+
+.PHONY: demo
+demo: setup stand-in ## Install PEC (a stand-in) on a container of this machine, as on a real server
+	@tests/lab/demo up
+
+.PHONY: demo-down
+demo-down: ## Remove what `make demo` made
+	@tests/lab/demo down
+
+.PHONY: shell
+shell: setup ## A shell in which ansible finds this collection and the demo's server
+	@ANSIBLE_INVENTORY=$(root)/tests/lab/demo.yml bash --norc
+
+# --- tests --------------------------------------------------------------------------------------------------------
+
+.PHONY: test
+test: setup ## Everything below, with a table at the end
+	@tests/lab/steps lint sanity package unit integration $(SCENARIOS:%=molecule-%)
+
+.PHONY: lint
+lint: setup ## ruff, mypy, ansible-lint, shellcheck, antsibull-changelog
+	@ruff check . && ruff format --check .
+	cd $(build)/collections && mypy --config-file $(root)/pyproject.toml -p ansible_collections.esus.pec.plugins.module_utils
+	cd $(root) && ansible-lint --strict
+	shellcheck $$($(sources) | xargs -r grep -lIE '^#!.*\b(ba)?sh$$')
+	antsibull-changelog lint
+
+.PHONY: sanity
+sanity: setup ## ansible-test sanity, without an ignore file
+	@tests/lab/sanity
+
+.PHONY: package
+package: setup ## Build the collection and check it as Galaxy would; its documentation too
+	@mkdir -p $(build)/package
+	rm -f $(build)/package/*.tar.gz
+	ansible-galaxy collection build --output-path $(build)/package
+	cd $(build)/package && python -m galaxy_importer.main *.tar.gz >importer.log 2>&1 || { cat importer.log; exit 1; }
+	if grep -E '(WARNING|ERROR)' importer.log; then exit 1; fi
+	cd $(build)/collections/ansible_collections/esus/pec && antsibull-docs lint-collection-docs --plugin-docs --skip-rstcheck .
+
+.PHONY: unit
+unit: setup ## pytest, no server needed
+	@pytest tests/unit
+
+.PHONY: integration
+integration: setup images ## pytest against real servers in containers
+	@for version in 5.3.28 5.4.37 5.5.28; do tests/stand_in/build $$version >/dev/null; done
+	pytest tests/integration
+
+.PHONY: molecule
+molecule: $(SCENARIO:%=molecule-%) ## The journeys of a server; SCENARIO=default picks one
+
+# Molecule empties its ephemeral directory of what it does not know, so that directory is named here, inside .build.
+.PHONY: molecule-%
+molecule-%: setup images stand-in
+	@CONTAINERS_CONF="$$($(lab) conf)" MOLECULE_EPHEMERAL_DIRECTORY=$(build)/molecule/$* molecule test --scenario-name $*
+
+.PHONY: clean
+clean: demo-down ## Remove containers, images and everything built
+	@$(lab) clean
+	rm -rf $(build) $(venv)

@@ -1,0 +1,99 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Servers for the tests that need a real one: systemd containers of the lab."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+LAB = ROOT / "tests" / "lab" / "lab"
+BUILD = Path(os.environ.get("LAB_BUILD_DIR", ROOT / ".build"))
+
+
+@dataclass(frozen=True)
+class Server:
+    """A container that is a server: run programs on it, and modules of the collection against it."""
+
+    name: str
+
+    def run(self, *argv: str, check: bool = True, stdin: str | None = None) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [LAB, "podman", "exec", "-i", self.name, *argv], capture_output=True, text=True, check=check, input=stdin, timeout=600
+        )
+
+    def put(self, text: str, path: str, mode: str = "0644") -> None:
+        self.run("sh", "-c", 'umask 077; cat > "$1" && chmod "$2" "$1"', "put", path, mode, stdin=text)
+
+    def copy(self, source: Path, path: str) -> None:
+        subprocess.run([LAB, "podman", "cp", source, f"{self.name}:{path}"], check=True)
+
+    @property
+    def address(self) -> str:
+        template = "{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}"
+        argv = [LAB, "podman", "inspect", "-f", template, self.name]
+        return subprocess.run(argv, capture_output=True, text=True, check=True).stdout.strip()
+
+    def module(self, name: str, arguments: dict[str, Any] | None = None, *, check: bool = False, user: str = "root") -> dict[str, Any]:
+        """Run one module as `ansible -m` does, and give back its result.
+
+        `_failed` says whether it failed, and `_output` is all that was printed (with --diff), to be searched for secrets.
+        """
+        variables = {
+            "ansible_connection": "community.docker.nsenter",
+            "ansible_nsenter_pid": (BUILD / "lab" / f"{self.name}.pid").read_text().strip(),
+            "ansible_python_interpreter": "/usr/bin/python3",
+            "ansible_become": user != "root",
+            "ansible_become_user": user,
+        }
+        argv = [Path(sys.executable).parent / "ansible", "all", "-i", f"{self.name},", "-m", name, "-a", json.dumps(arguments or {})]
+        argv += ["-e", json.dumps(variables), "--diff", *(["--check"] if check else [])]
+        environment = {
+            **os.environ,
+            "ANSIBLE_STDOUT_CALLBACK": "ansible.builtin.minimal",
+            "ANSIBLE_LOAD_CALLBACK_PLUGINS": "true",
+            "ANSIBLE_FORCE_COLOR": "false",
+            "ANSIBLE_NOCOLOR": "true",
+            "ANSIBLE_PIPELINING": "true",
+            "ANSIBLE_COLLECTIONS_PATH": str(BUILD / "collections"),
+        }
+        run = subprocess.run(argv, capture_output=True, text=True, env=environment, timeout=900)
+        start = run.stdout.find("=> {")
+        if start < 0:
+            pytest.fail(f"{name} gave no result:\n{run.stdout}\n{run.stderr}")
+        result = json.JSONDecoder().raw_decode(run.stdout[start + 3 :])[0]
+        return {**result, "_failed": run.returncode != 0, "_output": run.stdout + run.stderr}
+
+
+@pytest.fixture(scope="session")
+def start_server() -> Iterator[Any]:
+    """A function that starts a server by name and image; all of them are gone when the tests are over."""
+    started: list[str] = []
+
+    def start(name: str, image: str = "debian12") -> Server:
+        started.append(name)
+        subprocess.run([LAB, "up", name, image], check=True)
+        return Server(name)
+
+    yield start
+    if started:
+        subprocess.run([LAB, "down", *started], check=True)
+
+
+@pytest.fixture(scope="session")
+def jar() -> Any:
+    """A function that gives the path of the stand-in's installer of one version."""
+
+    def build(version: str) -> Path:
+        run = subprocess.run([ROOT / "tests" / "stand_in" / "build", version], capture_output=True, text=True, check=True)
+        return Path(run.stdout.strip().splitlines()[-1])
+
+    return build
