@@ -1,0 +1,134 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Files: read whatever encoding they have, appear only when complete, and one run at a time."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import fcntl
+import os
+import stat
+import time
+from collections.abc import Iterator
+
+from ansible_collections.esus.pec.plugins.module_utils.errors import PecError
+
+LOCK_DIRECTORY = "/run/lock/esus-pec"
+
+
+def read_bytes(path: str) -> bytes:
+    """Return the content of a file. Raises PecError when it cannot be read."""
+    try:
+        with open(path, "rb") as stream:
+            return stream.read()
+    except OSError as error:
+        raise PecError(_cannot("read", path, error)) from None
+
+
+def read_text_lenient(path: str) -> str:
+    """Return the text of a file written by a program whose encoding is not known: UTF-8 (a BOM is dropped), else Latin-1.
+
+    Raises PecError when the file cannot be read.
+    """
+    data = read_bytes(path)
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        return data.decode("latin-1")
+
+
+def write_atomic(path: str, data: bytes, *, mode: int | None = None, uid: int | None = None, gid: int | None = None) -> None:
+    """Replace the content of C(path) so that a reader sees the whole old file or the whole new one, even after a power cut.
+
+    mode, uid and gid default to those of the existing file, or to 0600 and the running user for a new one. A symbolic link is
+    followed. Raises PecError when it cannot be done; the old file is then untouched.
+    """
+    final = os.path.realpath(path)
+    partial = f"{final}.partial"
+    mode, uid, gid = _resolve_ownership(final, mode, uid, gid)
+    try:
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(partial)
+        handle = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
+        with os.fdopen(handle, "wb") as stream:
+            stream.write(data)
+            stream.flush()
+            if uid is not None or gid is not None:
+                os.fchown(handle, -1 if uid is None else uid, -1 if gid is None else gid)
+            os.fchmod(handle, mode)
+            os.fsync(handle)
+        os.rename(partial, final)
+        _sync_directory(os.path.dirname(final))
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            os.unlink(partial)
+        raise PecError(_cannot("write", path, error)) from None
+
+
+@contextlib.contextmanager
+def lock(name: str, *, directory: str = LOCK_DIRECTORY) -> Iterator[None]:
+    """Hold the host-wide lock C(name) for the time of the C(with) block.
+
+    Raises PecError, naming the holder's process and since when, if another process holds it. The kernel releases the lock of a
+    process that died, so a file left behind is no obstacle.
+    """
+    path = os.path.join(directory, f"{name}.lock")
+    try:
+        _private_directory(directory)
+        handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
+    except OSError as error:
+        raise PecError(_cannot("create the lock", path, error)) from None
+    with os.fdopen(handle, "r+", encoding="utf-8") as stream:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            if error.errno not in (errno.EWOULDBLOCK, errno.EACCES):
+                raise PecError(_cannot("lock", path, error)) from None
+            raise PecError(f"another run holds the lock {path} ({_holder(stream.read())}); wait until it ends, then run again") from None
+        stream.truncate(0)
+        stream.write(f"{os.getpid()} {time.strftime('%Y-%m-%dT%H:%M:%S%z')}\n")
+        stream.flush()
+        try:
+            yield
+        finally:
+            os.ftruncate(handle, 0)
+
+
+def _holder(note: str) -> str:
+    pid, _blank, since = note.strip().partition(" ")
+    return f"process {pid}, since {since}" if pid.isdigit() and since else "its process did not say who it is"
+
+
+def _private_directory(directory: str) -> None:
+    """Create the directory 0700; C(/run/lock) is world-writable, so one that belongs to somebody else is refused."""
+    os.makedirs(os.path.dirname(directory), exist_ok=True)
+    with contextlib.suppress(FileExistsError):
+        os.mkdir(directory, 0o700)
+    status = os.lstat(directory)
+    if not stat.S_ISDIR(status.st_mode) or status.st_uid != os.geteuid():
+        raise PecError(f"{directory} is not a directory of the user who runs this; use become: true, or remove it if it is not yours")
+
+
+def _resolve_ownership(path: str, mode: int | None, uid: int | None, gid: int | None) -> tuple[int, int | None, int | None]:
+    try:
+        existing = os.stat(path)
+    except OSError:
+        return (0o600 if mode is None else mode), uid, gid
+    return (
+        stat.S_IMODE(existing.st_mode) if mode is None else mode,
+        existing.st_uid if uid is None else uid,
+        existing.st_gid if gid is None else gid,
+    )
+
+
+def _sync_directory(directory: str) -> None:
+    handle = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _cannot(verb: str, path: str, error: OSError) -> str:
+    remedy = "; run as root (become: true)" if isinstance(error, PermissionError) else ""
+    return f"cannot {verb} {path}: {error.strerror}{remedy}"

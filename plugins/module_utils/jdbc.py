@@ -1,0 +1,57 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""JDBC URLs of PostgreSQL, as the PostgreSQL driver reads them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from urllib.parse import parse_qsl, quote, unquote
+
+from ansible_collections.esus.pec.plugins.module_utils.errors import PecError
+
+PREFIX = "jdbc:postgresql:"
+DEFAULT_PORT = 5432
+
+
+@dataclass(frozen=True)
+class JdbcUrl:
+    """The parts of a URL; an empty C(database) means the driver takes the user's name. C(params) may carry a password."""
+
+    host: str
+    port: int
+    database: str
+    params: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+
+def parse(url: str) -> JdbcUrl:
+    """Return the parts of a C(jdbc:postgresql:) URL, with the driver's defaults (localhost, 5432).
+
+    Raises PecError for another product's URL, several servers, or a port that is not one; what may be a login is never quoted back.
+    """
+    address, _mark, query = url.strip().partition("?")
+    if not address.startswith(PREFIX) or "@" in address:
+        shown = ":".join(address.split(":")[:2]) + ":..."
+        raise PecError(f"{shown!r} is not the JDBC URL of a PostgreSQL database; it must look like {PREFIX}//127.0.0.1:5432/esus")
+    rest = address[len(PREFIX) :]
+    host, port = "localhost", DEFAULT_PORT
+    if rest.startswith("//"):
+        authority, _slash, rest = rest[2:].partition("/")
+        host, port = _authority(authority, address)
+    return JdbcUrl(host, port, unquote(rest.lstrip("/")), dict(parse_qsl(query, keep_blank_values=True)))
+
+
+def build(host: str, port: int, database: str) -> str:
+    """Return the URL that leads to this database."""
+    bracketed = f"[{host}]" if ":" in host else host
+    return f"{PREFIX}//{bracketed}:{port}/{quote(database, safe='')}"
+
+
+def _authority(text: str, address: str) -> tuple[str, int]:
+    if "," in text:
+        raise PecError(f"{address!r} names several servers; one host and port are supported")
+    host, colon, port = text.rpartition(":")
+    if not colon or text.endswith("]"):
+        host, port = text, ""
+    if port and not (port.isascii() and port.isdigit() and 0 < int(port) < 65536):
+        raise PecError(f"{address!r} has the port {port!r}; it must be a number from 1 to 65535")
+    return host.strip("[]") or "localhost", int(port) if port else DEFAULT_PORT
