@@ -1,0 +1,164 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Rules for what a person in a município types: CPF, the instalador's password, the server's domain.
+
+Each `*_problems` function returns whole sentences that can be shown, in the order in which a person would meet
+them, and an empty list where there is nothing to say. None of them repeats a password, and a CPF is shown masked.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from ipaddress import ip_address
+
+PASSWORD_LENGTH = range(8, 21)
+"""8 to 20 characters, a letter and a digit, no personal data. Contract section 4, `Instalar` (single source)."""
+
+_NAME_PART_LENGTH = 3  # initials say nothing about a person
+_NAME_PARTICLES = frozenset({"das", "dos", "del"})  # neither do these
+_CPF_PART_LENGTH = 6  # how much of the CPF makes a password guessable
+_DOMAIN_LENGTH = 253
+_LABEL_LENGTH = 63
+_EXAMPLE = "esus.municipio.uf.gov.br"
+
+
+def cpf_digits(text: str) -> str:
+    """The eleven digits of a CPF however it was typed: 529.982.247-25, 529 982 247 25 or 52998224725."""
+    return re.sub(r"[\s.\-/]", "", text)
+
+
+def cpf_masked(text: str) -> str:
+    """The middle of a CPF, as public bodies show it: enough to recognise a typing error, too little to identify."""
+    digits = cpf_digits(text)
+    if len(digits) != 11:
+        return f"of {len(digits)} characters"
+    return f"***.{digits[3:6]}.{digits[6:9]}-**"
+
+
+def cpf_problems(text: str) -> list[str]:
+    """What is wrong with a CPF; at most one sentence, because the first error explains the others."""
+    digits = cpf_digits(text)
+    if not digits:
+        return ["the CPF is empty; give its 11 digits, with or without dots and dash"]
+    if not re.fullmatch(r"[0-9]+", digits):
+        return [f"the CPF {cpf_masked(text)} has characters that are not digits; give its 11 digits, with or without dots and dash"]
+    if len(digits) != 11:
+        hint = " (an inventory drops zeros at the start: put the number in quotes)" if len(digits) < 11 else ""
+        return [f"the CPF has {len(digits)} digits instead of 11{hint}; give all 11, with or without dots and dash"]
+    if digits == digits[0] * 11:
+        return [f"the CPF {cpf_masked(text)} is one digit repeated, which nobody has; give the instalador's real CPF"]
+    if digits[9:] != _check_digits(digits[:9]):
+        return [f"the CPF {cpf_masked(text)} has wrong check digits; compare all 11 digits with the person's document"]
+    return []
+
+
+def _check_digits(body: str) -> str:
+    first = _check_digit(body)
+    return first + _check_digit(body + first)
+
+
+def _check_digit(body: str) -> str:
+    """Modulo 11 with weights that fall to 2 at the last digit."""
+    total = sum(int(digit) * weight for digit, weight in zip(body, range(len(body) + 1, 1, -1)))
+    return str(total * 10 % 11 % 10)
+
+
+def instalador_password_problems(password: str, name: str, cpf: str) -> list[str]:
+    """What PEC will not accept in the instalador's password, all of it at once."""
+    problems: list[str] = []
+    if len(password) not in PASSWORD_LENGTH:
+        shortest, longest = PASSWORD_LENGTH[0], PASSWORD_LENGTH[-1]
+        problems.append(f"the instalador's password has {len(password)} characters; PEC takes {shortest} to {longest}")
+    if not any(character.isalpha() for character in password):
+        problems.append("the instalador's password has no letter; PEC wants at least one")
+    if not any(character.isdigit() for character in password):
+        problems.append("the instalador's password has no digit; PEC wants at least one")
+    if _holds_name(password, name):
+        problems.append("the instalador's password contains a part of the instalador's name; PEC refuses personal data")
+    if _holds_cpf(password, cpf):
+        problems.append("the instalador's password contains digits of the instalador's CPF in a row; PEC refuses personal data")
+    return problems
+
+
+def _holds_name(password: str, name: str) -> bool:
+    folded = _fold(password)
+    parts = (part for part in _fold(name).split() if len(part) >= _NAME_PART_LENGTH and part not in _NAME_PARTICLES)
+    return any(part in folded for part in parts)
+
+
+def _holds_cpf(password: str, cpf: str) -> bool:
+    digits = cpf_digits(cpf)
+    parts = (digits[start : start + _CPF_PART_LENGTH] for start in range(len(digits) - _CPF_PART_LENGTH + 1))
+    return any(part in password for part in parts)
+
+
+def _fold(text: str) -> str:
+    """Without accents and case, so that `João` is found in `joao2026`."""
+    decomposed = unicodedata.normalize("NFKD", text.casefold())
+    return "".join(character for character in decomposed if not unicodedata.combining(character))
+
+
+def domain_problems(text: str) -> list[str]:
+    """What keeps a text from being the plain name under which browsers and a certificate know this server."""
+    if not text.strip():
+        return [f"the domain is empty; write the name under which people open PEC, such as {_EXAMPLE}"]
+    problems: list[str] = []
+    scheme, separator, rest = text.strip().rpartition("://")
+    if separator:
+        problems.append(f"it starts with the scheme {scheme + separator!r}")
+    host, path = _split_path(rest)
+    _user, at, host = host.rpartition("@")
+    if at:
+        problems.append("it has a user name before '@'")
+    if path:
+        problems.append(f"it has the path {path!r}")
+    host, port = _split_port(host)
+    if port:
+        problems.append(f"it has the port {port!r}")
+    if text != text.strip():
+        problems.append("it has blanks around it")
+    name = host.rstrip(".")
+    problems += _name_problems(name)
+    if host != name:
+        problems.append("it ends in a dot")
+    if not problems:
+        return []
+    instead = f"a name such as {_EXAMPLE}" if _name_problems(name) else name
+    return [f"the domain {text!r} is not a plain domain name: {'; '.join(problems)}; write {instead}"]
+
+
+def _split_path(text: str) -> tuple[str, str]:
+    found = re.search(r"[/?#]", text)
+    return (text[: found.start()], text[found.start() :]) if found else (text, "")
+
+
+def _split_port(text: str) -> tuple[str, str]:
+    """`host:8080` and `[::1]:8080` have a port, a bare `::1` has none."""
+    found = re.fullmatch(r"(\[[^\]]*\]|[^:]*)(:[^:]*)?", text)
+    return (found.group(1).strip("[]"), found.group(2) or "") if found else (text, "")
+
+
+def _name_problems(name: str) -> list[str]:
+    if not name:
+        return ["there is no name in it"]
+    if _is_address(name):
+        return ["it is an IP address, for which no public certificate is issued"]
+    if "." not in name:
+        return ["it is a single word; a public name has at least one dot"]
+    problems: list[str] = []
+    labels = name.split(".")
+    if not name.isascii():
+        problems.append("it has letters beyond a-z (a name with accents is written in its 'xn--' form)")
+    elif not all(re.fullmatch(r"[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?", label) for label in labels):
+        problems.append("a part between dots is empty or has characters other than letters, digits and inner dashes")
+    if len(name) > _DOMAIN_LENGTH or any(len(label) > _LABEL_LENGTH for label in labels):
+        problems.append(f"it is longer than {_DOMAIN_LENGTH} characters, or a part between dots longer than {_LABEL_LENGTH}")
+    return problems
+
+
+def _is_address(name: str) -> bool:
+    try:
+        ip_address(name)
+    except ValueError:
+        return bool(re.fullmatch(r"[0-9]+(\.[0-9]+)*", name))
+    return True

@@ -1,0 +1,194 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+import pytest
+
+from ansible_collections.esus.pec.plugins.module_utils.brazil import (
+    cpf_digits,
+    cpf_masked,
+    cpf_problems,
+    domain_problems,
+    instalador_password_problems,
+)
+
+CPF = "529.982.247-25"
+NAME = "João da Silva Conceição"
+EXAMPLE = "a name such as esus.municipio.uf.gov.br"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        pytest.param("529.982.247-25", id="as on the document"),
+        pytest.param("52998224725", id="digits only"),
+        pytest.param(" 529 982 247 25 ", id="blanks"),
+        pytest.param("529.982.247/25", id="slash, as some write it"),
+        pytest.param("111.444.777-35", id="another person"),
+        pytest.param("000.000.001-91", id="zeros at the start"),
+        pytest.param("100.000.001-08", id="a remainder of ten counts as zero"),
+    ],
+)
+def test_cpf_is_accepted(text: str) -> None:
+    assert cpf_problems(text) == []
+    assert len(cpf_digits(text)) == 11
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        pytest.param("", "the CPF is empty; give its 11 digits, with or without dots and dash", id="empty"),
+        pytest.param(
+            "529.982.247-26",
+            "the CPF ***.982.247-** has wrong check digits; compare all 11 digits with the person's document",
+            id="last check digit",
+        ),
+        pytest.param(
+            "529.982.247-15",
+            "the CPF ***.982.247-** has wrong check digits; compare all 11 digits with the person's document",
+            id="first check digit",
+        ),
+        pytest.param(
+            "111.111.111-11",
+            "the CPF ***.111.111-** is one digit repeated, which nobody has; give the instalador's real CPF",
+            id="repeated, though its check digits fit",
+        ),
+        pytest.param(
+            "191",
+            "the CPF has 3 digits instead of 11 (an inventory drops zeros at the start: put the number in quotes); "
+            "give all 11, with or without dots and dash",
+            id="a number that lost its zeros",
+        ),
+        pytest.param("529982247250", "the CPF has 12 digits instead of 11; give all 11, with or without dots and dash", id="too long"),
+        pytest.param(
+            "529.982.247-2X",
+            "the CPF ***.982.247-** has characters that are not digits; give its 11 digits, with or without dots and dash",
+            id="a letter",
+        ),
+        pytest.param(
+            "٥29.982.247-25",
+            "the CPF ***.982.247-** has characters that are not digits; give its 11 digits, with or without dots and dash",
+            id="a digit of another script",
+        ),
+    ],
+)
+def test_cpf_is_refused(text: str, problem: str) -> None:
+    assert cpf_problems(text) == [problem]
+
+
+def test_a_shown_cpf_identifies_nobody() -> None:
+    assert cpf_masked(CPF) == "***.982.247-**"
+    assert cpf_masked("12") == "of 2 characters"
+
+
+@pytest.mark.parametrize(
+    ("password", "problems"),
+    [
+        pytest.param("Segredo-2026", [], id="good"),
+        pytest.param("a2345678", [], id="shortest"),
+        pytest.param("a2345678901234567890", [], id="longest"),
+        pytest.param("é2345678", [], id="an accented letter is a letter"),
+        pytest.param("a2dos4567", [], id="a particle of the name is no personal data"),
+        pytest.param("a234567", ["the instalador's password has 7 characters; PEC takes 8 to 20"], id="too short"),
+        pytest.param("a23456789012345678901", ["the instalador's password has 21 characters; PEC takes 8 to 20"], id="too long"),
+        pytest.param("12345678", ["the instalador's password has no letter; PEC wants at least one"], id="no letter"),
+        pytest.param("abcdefgh", ["the instalador's password has no digit; PEC wants at least one"], id="no digit"),
+        pytest.param(
+            "joao2026",
+            ["the instalador's password contains a part of the instalador's name; PEC refuses personal data"],
+            id="the first name, without its accent",
+        ),
+        pytest.param(
+            "xCONCEICAO9",
+            ["the instalador's password contains a part of the instalador's name; PEC refuses personal data"],
+            id="a surname in capitals",
+        ),
+        pytest.param(
+            "a982247x",
+            ["the instalador's password contains digits of the instalador's CPF in a row; PEC refuses personal data"],
+            id="the middle of the CPF",
+        ),
+        pytest.param(
+            "",
+            [
+                "the instalador's password has 0 characters; PEC takes 8 to 20",
+                "the instalador's password has no letter; PEC wants at least one",
+                "the instalador's password has no digit; PEC wants at least one",
+            ],
+            id="empty: everything at once",
+        ),
+    ],
+)
+def test_password_of_the_instalador(password: str, problems: list[str]) -> None:
+    found = instalador_password_problems(password, NAME, CPF)
+    assert found == problems
+    assert not password or not any(password in problem for problem in found), "a password is never repeated"
+
+
+def test_an_unknown_person_adds_no_rule() -> None:
+    assert instalador_password_problems("Segredo-2026", "", "") == []
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["esus.municipio.uf.gov.br", "ESUS.Municipio.UF.gov.br", "a.b", "pec-2.example.org", "xn--so-joo-cxa.example.org", "3.example.org"],
+)
+def test_domain_is_accepted(text: str) -> None:
+    assert domain_problems(text) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "problems", "instead"),
+    [
+        pytest.param("https://esus.a.br", "it starts with the scheme 'https://'", "esus.a.br", id="scheme"),
+        pytest.param("esus.a.br:8443", "it has the port ':8443'", "esus.a.br", id="port"),
+        pytest.param("esus.a.br/", "it has the path '/'", "esus.a.br", id="slash at the end"),
+        pytest.param("esus.a.br/esus?x", "it has the path '/esus?x'", "esus.a.br", id="path"),
+        pytest.param(
+            "http://esus.a.br:8080/x",
+            "it starts with the scheme 'http://'; it has the path '/x'; it has the port ':8080'",
+            "esus.a.br",
+            id="everything at once",
+        ),
+        pytest.param("admin@esus.a.br", "it has a user name before '@'", "esus.a.br", id="user"),
+        pytest.param(" esus.a.br", "it has blanks around it", "esus.a.br", id="blank"),
+        pytest.param("esus.a.br.", "it ends in a dot", "esus.a.br", id="dot at the end"),
+        pytest.param("192.0.2.7", "it is an IP address, for which no public certificate is issued", EXAMPLE, id="IPv4"),
+        pytest.param("2001:db8::7", "it is an IP address, for which no public certificate is issued", EXAMPLE, id="IPv6"),
+        pytest.param(
+            "http://[2001:db8::7]:80",
+            "it starts with the scheme 'http://'; it has the port ':80'; it is an IP address, for which no public certificate is issued",
+            EXAMPLE,
+            id="IPv6 in an address",
+        ),
+        pytest.param("192.0.2.300", "it is an IP address, for which no public certificate is issued", EXAMPLE, id="a wrong IPv4"),
+        pytest.param("localhost", "it is a single word; a public name has at least one dot", EXAMPLE, id="one word"),
+        pytest.param(
+            "são-joão.a.br",
+            "it has letters beyond a-z (a name with accents is written in its 'xn--' form)",
+            EXAMPLE,
+            id="accents",
+        ),
+        pytest.param(
+            "*.a.br",
+            "a part between dots is empty or has characters other than letters, digits and inner dashes",
+            EXAMPLE,
+            id="wildcard",
+        ),
+        pytest.param(
+            "esus..br",
+            "a part between dots is empty or has characters other than letters, digits and inner dashes",
+            EXAMPLE,
+            id="empty part",
+        ),
+        pytest.param(
+            "a" * 64 + ".br", "it is longer than 253 characters, or a part between dots longer than 63", EXAMPLE, id="a part too long"
+        ),
+        pytest.param("https://", "it starts with the scheme 'https://'; there is no name in it", EXAMPLE, id="scheme only"),
+    ],
+)
+def test_domain_is_refused(text: str, problems: str, instead: str) -> None:
+    assert domain_problems(text) == [f"the domain {text!r} is not a plain domain name: {problems}; write {instead}"]
+
+
+def test_an_empty_domain_is_refused() -> None:
+    assert domain_problems(" ") == ["the domain is empty; write the name under which people open PEC, such as esus.municipio.uf.gov.br"]
