@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+package standin.server;
+
+import java.sql.Connection;
+import java.sql.SQLException;
+import java.util.HashMap;
+import java.util.Map;
+import java.util.TimeZone;
+import standin.common.Database;
+import standin.common.StandIn;
+
+/** The query info, which needs no session (contract 4). What "ativado" follows is inferred: the end of the first run [I]. */
+final class Info {
+    private final Database database;
+
+    Info(Database database) {
+        this.database = database;
+    }
+
+    Map<String, Object> read() throws SQLException {
+        Map<String, Object> info = new HashMap<>();
+        try (Connection connection = database.connect()) {
+            boolean activated = FirstRun.isDone(connection);
+            info.put("ativado", activated);
+            info.put("linkInstalacaoConfigurado", setting(connection, "LINKINSTALACAO") != null);
+            info.put("tipoInstalacao", setting(connection, "TIPOINSTALACAO"));
+            info.put("treinamento", "1".equals(Database.value(connection,
+                    "select ds_inteiro from tb_config_sistema where co_config_sistema = 'TREINAMENTO'")));
+        }
+        info.put("__typename", "Info");
+        info.put("id", "1");
+        info.put("versao", StandIn.version().toString());
+        info.put("serverTimezoneOffset", TimeZone.getDefault().getOffset(System.currentTimeMillis()) / 60_000);
+        info.put("internetHabilitada", true);
+        for (String flag : new String[] {"smtpConfigurado", "govBREnabled", "isPrescricaoDigitalEnabled", "anexoArquivosEnabled",
+            "buscaCidadaoPorPropriedadesEnabled", "cadastroDomiciliarViaCdsEnabled", "firebaseEnabled", "oldPecConnected",
+            "rocksdbEnabled"}) {
+            info.put(flag, false);
+        }
+        info.put("frontendLogLevel", "OFF");
+        return info;
+    }
+
+    private static String setting(Connection connection, String key) throws SQLException {
+        return Database.value(connection, "select ds_texto from tb_config_sistema where co_config_sistema = ?", key);
+    }
+}
