@@ -54,8 +54,9 @@ class Server:
             "ansible_become": user != "root",
             "ansible_become_user": user,
         }
-        argv = [Path(sys.executable).parent / "ansible", "all", "-i", f"{self.name},", "-m", name, "-a", json.dumps(arguments or {})]
+        argv = [Path(sys.executable).parent / "ansible", "all", "-i", f"{self.name},", "-m", name]
         argv += ["-e", json.dumps(variables), "--diff", *(["--check"] if check else [])]
+        argv += ["-a", json.dumps(arguments)] if arguments else []
         environment = {
             **os.environ,
             "ANSIBLE_STDOUT_CALLBACK": "ansible.builtin.minimal",
