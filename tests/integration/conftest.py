@@ -76,12 +76,12 @@ class Server:
 
 @pytest.fixture(scope="session")
 def start_server() -> Iterator[Any]:
-    """A function that starts a server by name and image; all of them are gone when the tests are over."""
+    """A function that starts a server by name, image and arguments of podman run; all of them are gone when the tests are over."""
     started: list[str] = []
 
-    def start(name: str, image: str = "debian12") -> Server:
+    def start(name: str, image: str = "debian12", *arguments: str) -> Server:
         started.append(name)
-        subprocess.run([LAB, "up", name, image], check=True)
+        subprocess.run([LAB, "up", name, image, *arguments], check=True)
         return Server(name)
 
     yield start
