@@ -1,0 +1,195 @@
+#!/usr/bin/python
+# SPDX-License-Identifier: GPL-3.0-or-later
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: first_run
+short_description: Answer PEC's first questions
+description:
+  - Gives a new PEC its name, its link, its type and its instalador, as a person would on its first page.
+  - A PEC that has been through it is left as it is, whatever the answers are.
+  - Name, CPF and password are checked before anything is sent, and there is one attempt only.
+author: ["esus.pec contributors (@esus-pec)"]
+version_added: 0.1.0
+options:
+  url:
+    description: Address of PEC as this host reaches it. By default the local address that its files tell.
+    type: str
+  name:
+    description: Name of the installation, such as that of the município.
+    type: str
+    required: true
+  link:
+    description: Address under which people open PEC, such as V(https://esus.municipio.uf.gov.br). PEC opens it itself to check it.
+    type: str
+    required: true
+  type:
+    description: What the installation is for.
+    type: str
+    choices: [PRONTUARIO, CENTRALIZADORA]
+    default: PRONTUARIO
+  instalador:
+    description: The person who administers the installation.
+    type: dict
+    required: true
+    suboptions:
+      name: {description: Full name., type: str, required: true}
+      cpf: {description: CPF with or without dots and dash., type: str, required: true}
+      password: {description: "8 to 20 characters, with a letter and a digit, without personal data.", type: str, required: true}
+  validate_certs:
+    description: Whether the certificate of an HTTPS address must be valid. Only used with O(url); a local address is in no certificate.
+    type: bool
+    default: true
+  ca_path:
+    description: File with the certificate authorities to trust.
+    type: path
+  timeout:
+    description: Seconds for one request. PEC opens the link before it answers.
+    type: int
+    default: 120
+attributes:
+  check_mode:
+    description: Can run in check mode and predict the change. Where PEC does not run, its database is asked.
+    support: full
+  diff_mode:
+    description: Shows the name, link and type that are set.
+    support: full
+  idempotent:
+    description: A second run changes nothing.
+    support: full
+extends_documentation_fragment:
+  - esus.pec.attributes
+seealso:
+  - module: esus.pec.installer
+"""
+
+EXAMPLES = r"""
+- name: Answer the first questions
+  esus.pec.first_run:
+    name: Município de Exemplo
+    link: https://esus.municipio.uf.gov.br
+    instalador:
+      name: Maria da Silva
+      cpf: 529.982.247-25
+      password: "{{ pec_first_run_instalador_password }}"
+  become: true
+"""
+
+RETURN = r"""
+url: {description: The address that was asked., returned: success, type: str, sample: "http://127.0.0.1:8080"}
+done: {description: Whether the first run was over before., returned: success, type: bool, sample: false}
+"""
+
+import os
+from dataclasses import dataclass
+from typing import Any
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ansible_collections.esus.pec.plugins.module_utils import brazil, installation, postgres
+from ansible_collections.esus.pec.plugins.module_utils.errors import PecError
+from ansible_collections.esus.pec.plugins.module_utils.installer_output import Redactor
+from ansible_collections.esus.pec.plugins.module_utils.pec_api import Client, FirstRun, PecUnreachableError, Server
+
+ARGUMENTS = {
+    "url": {"type": "str"},
+    "name": {"type": "str", "required": True},
+    "link": {"type": "str", "required": True},
+    "type": {"type": "str", "choices": ["PRONTUARIO", "CENTRALIZADORA"], "default": "PRONTUARIO"},
+    "instalador": {
+        "type": "dict",
+        "required": True,
+        "options": {
+            "name": {"type": "str", "required": True},
+            "cpf": {"type": "str", "required": True},
+            "password": {"type": "str", "required": True, "no_log": True},
+        },
+    },
+    "validate_certs": {"type": "bool", "default": True},
+    "ca_path": {"type": "path"},
+    "timeout": {"type": "int", "default": 120},
+}
+
+
+@dataclass(frozen=True)
+class Current:
+    """Whether PEC has been through its first run, and how to talk to it."""
+
+    done: bool
+    client: Client
+
+
+def read_current(params: dict[str, Any], check_mode: bool) -> Current:
+    here = installation.discover() if os.geteuid() == 0 else installation.Installation("absent")
+    given = params["url"]
+    verify = params["validate_certs"] if given else False
+    client = Client(Server(given or here.urls[0], params["timeout"], verify, params["ca_path"], here.version or ""))
+    if check_mode and here.state == "absent" and not given:
+        return Current(False, client)
+    try:
+        return Current(client.first_run_done(), client)
+    except PecUnreachableError:
+        if not check_mode:
+            raise
+        return Current(done_by_database(here.connection), client)
+
+
+def done_by_database(connection: postgres.Connection | None) -> bool:
+    """In check mode PEC may be stopped, or not be installed yet; its first run leaves the link in the database."""
+    if connection is None:
+        return False
+    return postgres.read_facts(connection).installation_link is not None
+
+
+def plan(done: bool, answers: FirstRun) -> bool:
+    """Return whether the answers are to be sent. Raises PecError with everything that PEC would refuse in them."""
+    if done:
+        return False
+    problems = ["the name of the installation is empty; give for example the município's"] if not answers.name.strip() else []
+    if not answers.link.startswith(("http://", "https://")):
+        problems.append(f"the link {answers.link!r} is not an address; it starts with https:// or http://")
+    if not answers.instalador_name.strip():
+        problems.append("the instalador's name is empty; give the person's full name")
+    problems += brazil.cpf_problems(answers.cpf)
+    problems += brazil.instalador_password_problems(answers.password, answers.instalador_name, answers.cpf)
+    if problems:
+        raise PecError("\n".join(["nothing was sent, because PEC would refuse these answers of the first run:", *problems]))
+    return True
+
+
+def apply(client: Client, answers: FirstRun) -> None:
+    try:
+        client.install(answers)
+    except PecUnreachableError as error:
+        raise PecError(f"{error}. Whether PEC took the answers is not known; run again, which sends them only if it did not") from None
+    except PecError as error:
+        remedy = "correct the answers, then run again; a link must open from this server itself (DNS, /etc/hosts, certificate)"
+        raise PecError(Redactor([answers.password])(f"{error}; {remedy}")) from None
+    if not client.first_run_done():
+        raise PecError(f"PEC at {client.server.url} took the answers of the first run and still asks for them; look into its log")
+
+
+def answers_from(params: dict[str, Any]) -> FirstRun:
+    person = params["instalador"]
+    digits = brazil.cpf_digits(person["cpf"])
+    return FirstRun(params["name"].strip(), params["link"].strip(), params["type"], person["name"].strip(), digits, person["password"])
+
+
+def main() -> None:
+    module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True)
+    answers = answers_from(module.params)
+    try:
+        current = read_current(module.params, module.check_mode)
+        needed = plan(current.done, answers)
+        if needed and not module.check_mode:
+            apply(current.client, answers)
+    except PecError as error:
+        module.fail_json(msg=str(error))
+    after = f"name: {answers.name}\nlink: {answers.link}\ntype: {answers.type}\n" if needed else ""
+    module.exit_json(changed=needed, done=current.done, url=current.client.server.url, diff={"before": "", "after": after})
+
+
+if __name__ == "__main__":
+    main()

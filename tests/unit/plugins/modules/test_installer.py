@@ -1,0 +1,260 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ansible.module_utils.testing import patch_module_args
+
+from ansible_collections.esus.pec.plugins.module_utils import files, host, installation, postgres
+from ansible_collections.esus.pec.plugins.module_utils.errors import PecError
+from ansible_collections.esus.pec.plugins.module_utils.installation import Installation
+from ansible_collections.esus.pec.plugins.module_utils.installer_run import Command, Run
+from ansible_collections.esus.pec.plugins.module_utils.preflight_model import DatabaseSeen, Facts
+from ansible_collections.esus.pec.plugins.modules import installer
+
+PASSWORD = "Senha-do-banco-1"
+NAME = "eSUS-AB-PEC-5.4.37-Linux64.jar"
+CONNECTION = postgres.Connection("127.0.0.1", 5432, "esus", "esus", PASSWORD)
+INSTALLED = Installation("installed", version="5.4.37", connection=CONNECTION, config_file="/etc/pec.config")
+DATABASE = {"password": PASSWORD}
+
+
+def database_facts(version: str | None, tables: int = 0) -> postgres.DatabaseFacts:
+    return postgres.DatabaseFacts("15", 150000, 1, "UTF8", "pt_BR.UTF-8", "C", tables, version is not None, version, None, None, None, None)
+
+
+class World:
+    """A host on which the installer turns what is here into what comes after."""
+
+    def __init__(self, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.jar = path / NAME
+        with zipfile.ZipFile(self.jar, "w") as archive:
+            archive.writestr("META-INF/MANIFEST.MF", "Main-Class: br.gov.saude.esus.installers.installer.Main\n")
+        self.logs, self.work = path / "log", path / "work"
+        self.here, self.after = Installation("absent"), INSTALLED
+        self.versions: tuple[str | None, str | None] = (None, "5.4.37")
+        self.ending = Run(0, ("INFO done",))
+        self.seen = DatabaseSeen(authentication="md5", may_create=True, facts=database_facts(None))
+        self.unchecked: tuple[str, ...] = ()
+        self.units = {installation.PEC_UNIT: "active", installation.DATABASE_UNIT: "inactive"}
+        self.commands: list[Command] = []
+        self.systemctl: list[tuple[str, str]] = []
+        self.phases: list[str] = []
+        self.lock_error: PecError | None = None
+        self.survivor: int | None = None
+        self.connections: list[postgres.Connection] = []
+        for target, attribute, value in (
+            (installer.os, "geteuid", lambda: 0),
+            (installation, "discover", lambda: self.after if self.commands else self.here),
+            (postgres, "read_facts", self.read_facts),
+            (host, "units", lambda names: {name: host.Unit(name, "loaded", self.units[name], True, None) for name in names}),
+            (installer, "look", self.look),
+            (installer, "find_java", lambda: "/usr/bin/java"),
+            (installer, "prepare_directories", lambda *_directories: None),
+            (installer, "redact_log", lambda *_arguments: None),
+            (installer, "running_installer", lambda: self.survivor),
+            (installer, "systemctl", lambda verb, unit: self.systemctl.append((verb, unit))),
+            (installer, "run", self.run_java),
+            (installer, "Status", self.status),
+            (files, "lock", self.lock),
+        ):
+            monkeypatch.setattr(target, attribute, value)
+
+    def read_facts(self, connection: postgres.Connection) -> postgres.DatabaseFacts:
+        self.connections.append(connection)
+        return database_facts(self.versions[1 if self.commands else 0])
+
+    def look(self, _desired: Any, _home: str) -> tuple[Facts, tuple[str, ...]]:
+        return Facts(0, "x86_64", "debian", "13", "systemd", 9 * 10**9, 4, database=self.seen), self.unchecked
+
+    def run_java(self, command: Command, _log: str, _redact: Any, _status: Any) -> Run:
+        self.commands.append(command)
+        return self.ending
+
+    def status(self, _version: str, _log: str) -> Any:
+        world = self
+
+        class Recorder:
+            def write(self, phase: str, **_facts: object) -> None:
+                world.phases.append(phase)
+
+        return Recorder()
+
+    @contextlib.contextmanager
+    def lock(self, name: str) -> Iterator[None]:
+        assert name == "installer"
+        if self.lock_error:
+            raise self.lock_error
+        yield
+
+
+@pytest.fixture
+def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
+    return World(tmp_path, monkeypatch)
+
+
+def run(world: World, capsys: pytest.CaptureFixture[str], **arguments: Any) -> dict[str, Any]:
+    defaults = {"jar": str(world.jar), "log_directory": str(world.logs), "work_directory": str(world.work)}
+    with patch_module_args({**defaults, **arguments}), pytest.raises(SystemExit):
+        installer.main()
+    output = capsys.readouterr().out
+    assert PASSWORD not in output
+    return json.loads(output)
+
+
+def test_a_bare_host_and_the_second_run(world: World, capsys: pytest.CaptureFixture[str]) -> None:
+    answer = run(world, capsys, database=DATABASE)
+    assert (answer["changed"], answer["needed"], answer["action"]) == (True, True, "install")
+    assert (answer["reason"], answer["from_version"], answer["version"]) == ("PEC is not installed here", None, "5.4.37")
+    assert answer["diff"] == {"before": "", "after": "PEC 5.4.37\n"}
+    assert answer["log"].startswith(f"{world.logs}/installer-5.4.37-") and answer["duration_seconds"] == 0
+    assert world.phases == ["checking", "verifying", "done"]
+    assert world.systemctl == [], "nothing to stop on a bare host"
+    world.here, world.versions = INSTALLED, ("5.4.37", "5.4.37")
+    again = run(world, capsys, database=DATABASE)
+    assert (again["changed"], again["action"], len(world.commands)) == (False, "none", 1)
+    assert again["diff"]["before"] == again["diff"]["after"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        pytest.param({}, [], id="bundled"),
+        pytest.param(
+            {"database": {"host": "db", "port": 5433, "name": "pec", "username": "u", "password": PASSWORD}},
+            ["-url=jdbc:postgresql://db:5433/pec", "-username=u", f"-password={PASSWORD}"],
+            id="a database of its own",
+        ),
+        pytest.param({"cert_domain": "pec.example"}, ["-cert-domain=pec.example", "-cert-port=443"], id="certmgr"),
+        pytest.param({"training": True, "backup": True}, ["-treinamento", "-backup"], id="training and backup"),
+    ],
+)
+def test_the_command(world: World, capsys: pytest.CaptureFixture[str], arguments: dict[str, Any], expected: list[str]) -> None:
+    run(world, capsys, java_options=["-Xmx2g"], timeout=5, **arguments)
+    command = world.commands[0]
+    assert command.arguments == ["-jar", str(world.jar), "-console", "-continue", *expected]
+    assert (command.java, command.java_options, command.timeout) == ("/usr/bin/java", ["-Xmx2g"], 5)
+    assert PASSWORD not in repr(command)
+
+
+def test_check_mode_agrees_and_runs_nothing(world: World, capsys: pytest.CaptureFixture[str]) -> None:
+    answer = run(world, capsys, database=DATABASE, _ansible_check_mode=True)
+    assert (answer["changed"], answer["action"], world.commands, world.phases) == (True, "install", [], [])
+
+
+def test_check_mode_tells_the_errors_of_the_run(world: World, capsys: pytest.CaptureFixture[str]) -> None:
+    world.seen = DatabaseSeen(authentication="scram-sha-256")
+    for check_mode in (False, True):
+        answer = run(world, capsys, database=DATABASE, _ansible_check_mode=check_mode)
+        lines = answer["msg"].splitlines()
+        assert lines[0] == "the installer was not run, because its database is not ready:"
+        assert lines[1].startswith("[database_scram]")
+    assert world.commands == []
+
+
+def test_check_mode_before_anything_is_there(world: World, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    world.jar.unlink()
+    world.seen = DatabaseSeen(unreachable="nobody answers")
+    monkeypatch.setattr(installer, "find_java", lambda: pytest.fail("Java is looked for"))
+    answer = run(world, capsys, database=DATABASE, pending=["jar", "java", "database"], _ansible_check_mode=True)
+    assert (answer["changed"], answer["version"]) == (True, "5.4.37")
+
+
+def test_outside_of_check_mode_nothing_may_be_missing(world: World, capsys: pytest.CaptureFixture[str]) -> None:
+    world.jar.unlink()
+    answer = run(world, capsys, database=DATABASE, pending=["jar", "java", "database"])
+    assert answer["msg"].startswith(f"there is no installer at {world.jar}; ")
+
+
+@pytest.mark.parametrize(("bundled", "expected"), [(True, [("stop", "pec"), ("start", "db")]), (False, [("stop", "pec")])])
+def test_an_update_stops_pec_and_wants_its_own_database(
+    world: World, capsys: pytest.CaptureFixture[str], bundled: bool, expected: list[tuple[str, str]]
+) -> None:
+    names = {"pec": installation.PEC_UNIT, "db": installation.DATABASE_UNIT}
+    world.here = Installation("installed", version="5.3.28", connection=CONNECTION)
+    world.versions = ("5.3.28", "5.4.37")
+    answer = run(world, capsys, update=True, **({} if bundled else {"database": DATABASE}))
+    assert (answer["action"], answer["from_version"]) == ("update", "5.3.28")
+    assert answer["diff"] == {"before": "PEC 5.3.28\n", "after": "PEC 5.4.37\n"}
+    assert world.systemctl == [(verb, names[unit]) for verb, unit in expected]
+
+
+def test_an_update_that_nobody_allowed(world: World, capsys: pytest.CaptureFixture[str]) -> None:
+    world.here, world.versions = Installation("installed", version="5.3.28", connection=CONNECTION), ("5.3.28", None)
+    assert run(world, capsys)["msg"].startswith(
+        "PEC 5.3.28 is installed here and the installer is of 5.4.37; an update changes the database"
+    )
+    assert world.commands == []
+
+
+def test_exit_code_zero_without_effect(world: World, capsys: pytest.CaptureFixture[str]) -> None:
+    world.after, world.versions = Installation("absent"), (None, None)
+    answer = run(world, capsys, database=DATABASE)
+    assert answer["failed"] is True and answer["exit_code"] == 0
+    assert answer["msg"].splitlines()[0] == (
+        "PEC 5.4.37 was not installed: the installer ended with exit code 0, yet there is no PEC: neither /etc/pec.config nor /opt/e-SUS"
+    )
+    assert world.phases == ["checking", "verifying", "failed"]
+
+
+def test_a_failure_does_not_tell_secrets(world: World, capsys: pytest.CaptureFixture[str]) -> None:
+    world.ending = Run(1, (f"INFO java -password={PASSWORD}", f"INFO {PASSWORD}", "ERROR Falha ao migrar o Banco de Dados."))
+    answer = run(world, capsys, database=DATABASE)
+    assert (answer["cause"], answer["exit_code"]) == ("migration", 1)
+    assert "-password=********" in answer["msg"] and "INFO ********" in answer["msg"]
+
+
+def test_sql_is_asked_where_the_installer_was_sent(world: World, capsys: pytest.CaptureFixture[str]) -> None:
+    run(world, capsys, database={"host": "db", "password": PASSWORD})
+    assert world.connections[-1].host == "db"
+
+
+def test_two_runs_at_once(world: World, capsys: pytest.CaptureFixture[str]) -> None:
+    world.lock_error = PecError("another run holds the lock '/run/lock/esus-pec/installer.lock' (process 7, since now)")
+    assert run(world, capsys)["msg"] == str(world.lock_error)
+
+
+def test_an_installer_that_outlived_its_run(world: World, capsys: pytest.CaptureFixture[str]) -> None:
+    world.survivor = 77
+    assert run(world, capsys)["msg"] == (
+        "an installer that an earlier run started still works (process 77); wait until it ends, then run again"
+    )
+
+
+def test_not_root(world: World, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr(installer.os, "geteuid", lambda: 1000)
+    assert run(world, capsys)["msg"] == "PEC's installer works for root only; use become: true"
+
+
+def test_wrong_sha256(world: World, capsys: pytest.CaptureFixture[str]) -> None:
+    actual = hashlib.sha256(world.jar.read_bytes()).hexdigest()
+    assert f"its SHA-256 is {actual}, expected {'0' * 64}" in run(world, capsys, sha256="0" * 64)["msg"]
+    assert run(world, capsys, sha256=actual)["changed"] is True
+
+
+@pytest.mark.parametrize(
+    ("seen", "unchecked", "code"),
+    [
+        pytest.param(DatabaseSeen(unreachable="nobody answers"), (), "[database_unreachable]", id="unreachable"),
+        pytest.param(DatabaseSeen(authentication="scram-sha-256"), (), "[database_scram]", id="SCRAM only"),
+        pytest.param(
+            DatabaseSeen(authentication="md5", facts=database_facts(None, 7)), (), "[database_foreign]", id="not empty and not PEC"
+        ),
+        pytest.param(DatabaseSeen(authentication="md5", facts=database_facts("5.5.28")), (), "[database_newer]", id="newer"),
+        pytest.param(DatabaseSeen(), ("what it holds: there is no psql",), "cannot tell what it holds: there is no psql", id="no client"),
+    ],
+)
+def test_a_database_that_is_not_ready(
+    world: World, capsys: pytest.CaptureFixture[str], seen: DatabaseSeen, unchecked: tuple[str, ...], code: str
+) -> None:
+    world.seen, world.unchecked = seen, unchecked
+    answer = run(world, capsys, database=DATABASE)
+    assert [line for line in answer["msg"].splitlines()[1:] if line.startswith(code)], answer["msg"]
+    assert world.commands == []
