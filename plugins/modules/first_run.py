@@ -178,7 +178,8 @@ def answers_from(params: dict[str, Any]) -> FirstRun:
 
 
 def main() -> None:
-    module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True)
+    # no_log: the journal would show a nested password that holds a backslash; results are not affected
+    module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True, no_log=True)
     answers = answers_from(module.params)
     try:
         current = read_current(module.params, module.check_mode)

@@ -141,6 +141,11 @@ pec:
       type: list
       elements: str
       sample: [/opt/e-SUS/webserver/chaves/municipio.p12]
+    secret_files:
+      description: Paths of PEC's files that hold the password of the database.
+      type: list
+      elements: str
+      sample: [/etc/pec.config, /opt/e-SUS/webserver/config/application.properties]
     disk:
       description: Room for the installation, for temporary files and, when it is there, for the system's PostgreSQL.
       type: list
@@ -205,6 +210,7 @@ def picture(root: str, ask_database: bool, ask_health: bool) -> dict[str, object
         "health": describe_health(found) if ask_health and found.state != "absent" else dict.fromkeys(_HEALTH),
         "https": asdict(found.https),
         "certificates": list(found.certificates),
+        "secret_files": secret_files(found),
         "disk": [asdict(host.disk_usage(path)) for path in disk_paths(found)],
         "memory_bytes": host.memory_bytes(),
         "processors": host.processors(),
@@ -281,6 +287,11 @@ def describe_health(found: installation.Installation) -> dict[str, object]:
             break
     best = next((answer for answer in answers if answer.reachable), answers[0])
     return {key: value for key, value in asdict(best).items() if key in _HEALTH}
+
+
+def secret_files(found: installation.Installation) -> list[str]:
+    places = (found.config_file, found.application_properties, found.credentials_file)
+    return [place for place in places if place and os.path.exists(place)]
 
 
 def disk_paths(found: installation.Installation) -> list[str]:

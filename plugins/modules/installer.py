@@ -302,7 +302,8 @@ def command_line(params: dict[str, Any], desired: Desired) -> list[str]:
 
 
 def main() -> None:
-    module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True)
+    # no_log: the journal would show a nested password that holds a backslash; results are not affected
+    module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True, no_log=True)
     params = module.params
     pending = frozenset(params["pending"] if module.check_mode else ())
     try:

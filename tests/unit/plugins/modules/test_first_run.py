@@ -191,3 +191,11 @@ def test_answers_without_effect(pec: FakePec, capsys: pytest.CaptureFixture[str]
     assert run(capsys)["msg"] == (
         "PEC at http://pec.test:8080 took the answers of the first run and still asks for them; look into its log"
     )
+
+
+def test_the_journal_gets_no_password(pec: FakePec, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    logged: list[str] = []
+    monkeypatch.setattr(first_run.AnsibleModule, "log", lambda _self, message, **_arguments: logged.append(message))
+    answer = run(capsys, instalador={"password": "back\\slash2026"})
+    assert answer["changed"] is True
+    assert "slash2026" not in str(logged) + json.dumps(answer)

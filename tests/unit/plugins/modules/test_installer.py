@@ -258,3 +258,11 @@ def test_a_database_that_is_not_ready(
     answer = run(world, capsys, database=DATABASE)
     assert [line for line in answer["msg"].splitlines()[1:] if line.startswith(code)], answer["msg"]
     assert world.commands == []
+
+
+def test_the_journal_gets_no_password(world: World, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    logged: list[str] = []
+    monkeypatch.setattr(installer.AnsibleModule, "log", lambda _self, message, **_arguments: logged.append(message))
+    answer = run(world, capsys, database={"password": "back\\slash 'and' \"quotes\""})
+    assert answer["changed"] is True
+    assert "slash" not in str(logged) + json.dumps(answer)
