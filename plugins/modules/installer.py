@@ -201,6 +201,13 @@ ARGUMENTS = {
 }
 
 
+class Module(AnsibleModule):
+    """Keeps its arguments out of the journal, where Ansible writes them as text and misses a nested password with a backslash."""
+
+    def _log_invocation(self) -> None:
+        pass
+
+
 def read_desired(params: dict[str, Any], pending: frozenset[str]) -> Desired:
     if os.geteuid() != 0:
         raise PecError("PEC's installer works for root only; use become: true")
@@ -302,8 +309,7 @@ def command_line(params: dict[str, Any], desired: Desired) -> list[str]:
 
 
 def main() -> None:
-    # no_log: the journal would show a nested password that holds a backslash; results are not affected
-    module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True, no_log=True)
+    module = Module(argument_spec=ARGUMENTS, supports_check_mode=True)
     params = module.params
     pending = frozenset(params["pending"] if module.check_mode else ())
     try:

@@ -26,7 +26,7 @@ insert into tb_cidadao (co_unico_cidadao, no_cidadao, no_cidadao_filtro, nu_cns,
                         co_localidade, st_ativo)
 select md5('cidadao' || n)::uuid::text, name, lower(translate(name, 'ÁÂÃÇÉÊÍÓÔÕÚ', 'AAACEEIOOOU')),
        '8' || lpad(n::text, 14, '0'), date '1930-01-01' + (n * 37 % 34000), 'MARIA DA ASSUNÇÃO Nº ' || n,
-       jsonb_build_object('telefone', '(48) 9' || lpad(n::text, 8, '0'), 'observação', 'residência próxima à praça “Açaí”',
+       jsonb_build_object('telefone', '(48) 9' || lpad(n::text, 8, '0'), 'observação', 'residência próxima à praça "Açaí"',
                           'ativo', n % 7 <> 0),
        case when n % 10 = 0 then decode(repeat(md5('foto' || n), 64), 'hex') end,
        (select co_localidade from tb_localidade where co_ibge = (array['4299999', '3199998', '2999997'])[1 + n % 3]),

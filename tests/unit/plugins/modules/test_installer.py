@@ -26,6 +26,10 @@ INSTALLED = Installation("installed", version="5.4.37", connection=CONNECTION, c
 DATABASE = {"password": PASSWORD}
 
 
+def throw(error: Exception) -> None:
+    raise error
+
+
 def database_facts(version: str | None, tables: int = 0) -> postgres.DatabaseFacts:
     return postgres.DatabaseFacts("15", 150000, 1, "UTF8", "pt_BR.UTF-8", "C", tables, version is not None, version, None, None, None, None)
 
@@ -91,7 +95,7 @@ class World:
     def lock(self, name: str) -> Iterator[None]:
         assert name == "installer"
         if self.lock_error:
-            raise self.lock_error
+            throw(self.lock_error)
         yield
 
 
@@ -263,6 +267,6 @@ def test_a_database_that_is_not_ready(
 def test_the_journal_gets_no_password(world: World, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     logged: list[str] = []
     monkeypatch.setattr(installer.AnsibleModule, "log", lambda _self, message, **_arguments: logged.append(message))
-    answer = run(world, capsys, database={"password": "back\\slash 'and' \"quotes\""})
+    answer = run(world, capsys, _ansible_no_log=False, database={"password": "back\\slash 'and' \"quotes\""})
     assert answer["changed"] is True
     assert "slash" not in str(logged) + json.dumps(answer)
