@@ -86,12 +86,11 @@ import os
 from dataclasses import dataclass
 from typing import Any
 
-from ansible.module_utils.basic import AnsibleModule
-
 from ansible_collections.esus.pec.plugins.module_utils import brazil, installation, postgres
 from ansible_collections.esus.pec.plugins.module_utils.errors import PecError
 from ansible_collections.esus.pec.plugins.module_utils.installer_output import Redactor
 from ansible_collections.esus.pec.plugins.module_utils.pec_api import Client, FirstRun, PecUnreachableError, Server
+from ansible_collections.esus.pec.plugins.module_utils.quiet_module import QuietModule
 
 ARGUMENTS = {
     "url": {"type": "str"},
@@ -111,13 +110,6 @@ ARGUMENTS = {
     "ca_path": {"type": "path"},
     "timeout": {"type": "int", "default": 120},
 }
-
-
-class Module(AnsibleModule):
-    """Keeps its arguments out of the journal, where Ansible writes them as text and misses a nested password with a backslash."""
-
-    def _log_invocation(self) -> None:
-        pass
 
 
 @dataclass(frozen=True)
@@ -185,7 +177,7 @@ def answers_from(params: dict[str, Any]) -> FirstRun:
 
 
 def main() -> None:
-    module = Module(argument_spec=ARGUMENTS, supports_check_mode=True)
+    module = QuietModule(argument_spec=ARGUMENTS, supports_check_mode=True)
     answers = answers_from(module.params)
     try:
         current = read_current(module.params, module.check_mode)

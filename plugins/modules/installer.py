@@ -145,8 +145,6 @@ import os
 import time
 from typing import Any
 
-from ansible.module_utils.basic import AnsibleModule
-
 from ansible_collections.esus.pec.plugins.module_utils import (
     beliefs,
     files,
@@ -174,6 +172,7 @@ from ansible_collections.esus.pec.plugins.module_utils.installer_run import (
 from ansible_collections.esus.pec.plugins.module_utils.installer_verify import judge, what_is_missing
 from ansible_collections.esus.pec.plugins.module_utils.jar import inspect, named_version
 from ansible_collections.esus.pec.plugins.module_utils.preflight_facts import INSTALLER_LOCK, look
+from ansible_collections.esus.pec.plugins.module_utils.quiet_module import QuietModule
 
 DATABASE = {
     "host": {"type": "str", "default": "127.0.0.1"},
@@ -199,13 +198,6 @@ ARGUMENTS = {
     "log_directory": {"type": "path", "default": "/var/log/esus-pec"},
     "pending": {"type": "list", "elements": "str", "choices": ["jar", "java", "database"], "default": []},
 }
-
-
-class Module(AnsibleModule):
-    """Keeps its arguments out of the journal, where Ansible writes them as text and misses a nested password with a backslash."""
-
-    def _log_invocation(self) -> None:
-        pass
 
 
 def read_desired(params: dict[str, Any], pending: frozenset[str]) -> Desired:
@@ -309,7 +301,7 @@ def command_line(params: dict[str, Any], desired: Desired) -> list[str]:
 
 
 def main() -> None:
-    module = Module(argument_spec=ARGUMENTS, supports_check_mode=True)
+    module = QuietModule(argument_spec=ARGUMENTS, supports_check_mode=True)
     params = module.params
     pending = frozenset(params["pending"] if module.check_mode else ())
     try:

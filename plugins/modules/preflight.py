@@ -147,12 +147,11 @@ unchecked:
 from dataclasses import asdict
 from typing import Any
 
-from ansible.module_utils.basic import AnsibleModule
-
 from ansible_collections.esus.pec.plugins.module_utils.errors import PecError
 from ansible_collections.esus.pec.plugins.module_utils.preflight import RULES, describe, judge
 from ansible_collections.esus.pec.plugins.module_utils.preflight_facts import look
 from ansible_collections.esus.pec.plugins.module_utils.preflight_model import DatabaseWanted, Desired, FirstRun
+from ansible_collections.esus.pec.plugins.module_utils.quiet_module import QuietModule
 
 TEXT = {"type": "str", "default": ""}
 DATABASE = {
@@ -207,7 +206,7 @@ def desired_from(params: dict[str, Any]) -> Desired:
 
 
 def main() -> None:
-    module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True)
+    module = QuietModule(argument_spec=ARGUMENTS, supports_check_mode=True)
     desired = desired_from(module.params)
     try:
         facts, unchecked = look(desired, module.params["home"])

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import re
 import threading
 import zipfile
@@ -10,7 +12,8 @@ from typing import Any
 
 import pytest
 
-PASSWORD = "Senha-que-nao-aparece-1"
+# Every character that some layer (shell, SQL, Java's argument file, the journal) could stumble over or write with an escape.
+PASSWORD = """Não"aparece' \\1 $HOME %s #fim"""
 DATABASES = """
 CREATE ROLE esus LOGIN PASSWORD 'md5{md5}';
 CREATE DATABASE esus OWNER esus TEMPLATE template0 ENCODING 'UTF8';
@@ -31,8 +34,8 @@ def server(start_server: Any, jar: Any, tmp_path_factory: pytest.TempPathFactory
     server.run("env", "DEBIAN_FRONTEND=noninteractive", "apt-get", "install", "-y", "-qq", "--no-install-recommends", *packages)
     server.run("sh", "-c", "sed -i 's/^host.*127.*scram-sha-256/host all all 127.0.0.1\\/32 md5/' /etc/postgresql/15/main/pg_hba.conf")
     server.run("systemctl", "restart", "postgresql@15-main.service")
-    md5 = server.run("sh", "-c", f"printf %s {PASSWORD}esus | md5sum").stdout.split()[0]
-    script = DATABASES.format(md5=md5, password=PASSWORD)
+    md5 = hashlib.md5(f"{PASSWORD}esus".encode()).hexdigest()
+    script = DATABASES.format(md5=md5, password=PASSWORD.replace("'", "''"))
     server.run("sh", "-c", "cd / && runuser -u postgres -- psql -qX -v ON_ERROR_STOP=1", stdin=script)
     for version in ("5.3.28", "5.4.37"):
         server.copy(jar(version), f"/srv/eSUS-AB-PEC-{version}-Linux64.jar")
@@ -105,13 +108,21 @@ CASES = [
 ]
 
 
+def assert_secret(server: Any, result: dict[str, Any]) -> None:
+    """Neither what Ansible printed nor what the host wrote down may tell a password, in whatever spelling."""
+    written = server.run("sh", "-c", "journalctl --quiet --no-pager --output=cat; cat /var/log/esus-pec/* 2>/dev/null; true").stdout
+    for secret in (PASSWORD, FIRST_RUN["instalador_password"]):
+        for spelling in (secret, repr(secret)[1:-1], json.dumps(secret)[1:-1], json.dumps(secret, ensure_ascii=False)[1:-1]):
+            assert spelling not in result["_output"]
+            assert spelling not in written
+
+
 @pytest.mark.parametrize(("module", "arguments", "says"), CASES)
 def test_is_refused(server: Any, module: str, arguments: dict[str, Any], says: str) -> None:
     result = server.module(f"esus.pec.{module}", arguments)
     assert result["_failed"], result
     assert re.search(says, result["msg"]), result["msg"]
-    assert PASSWORD not in result["_output"]
-    assert FIRST_RUN["instalador_password"] not in result["_output"]
+    assert_secret(server, result)
     assert server.run("test", "-e", "/etc/pec.config", check=False).returncode != 0, "nothing may be installed"
 
 
@@ -155,6 +166,7 @@ def test_two_runs_at_once_then_downgrade(server: Any) -> None:
     assert "another run holds the lock" in second["msg"]
     assert not first["_failed"], first
     assert first["changed"]
+    assert_secret(server, first)
 
     again = server.module("esus.pec.installer", arguments)
     assert not again["changed"], again

@@ -199,7 +199,7 @@ def test_answers_without_effect(pec: FakePec, capsys: pytest.CaptureFixture[str]
 
 def test_the_journal_gets_no_password(pec: FakePec, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     logged: list[str] = []
-    monkeypatch.setattr(first_run.AnsibleModule, "log", lambda _self, message, **_arguments: logged.append(message))
+    monkeypatch.setattr(first_run.QuietModule, "log", lambda _self, message, **_arguments: logged.append(message))
     answer = run(capsys, _ansible_no_log=False, instalador={"password": "back\\slash2026"})
     assert answer["changed"] is True
     assert "slash2026" not in str(logged) + json.dumps(answer)

@@ -266,7 +266,7 @@ def test_a_database_that_is_not_ready(
 
 def test_the_journal_gets_no_password(world: World, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     logged: list[str] = []
-    monkeypatch.setattr(installer.AnsibleModule, "log", lambda _self, message, **_arguments: logged.append(message))
+    monkeypatch.setattr(installer.QuietModule, "log", lambda _self, message, **_arguments: logged.append(message))
     answer = run(world, capsys, _ansible_no_log=False, database={"password": "back\\slash 'and' \"quotes\""})
     assert answer["changed"] is True
     assert "slash" not in str(logged) + json.dumps(answer)
