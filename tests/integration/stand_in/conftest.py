@@ -16,7 +16,7 @@ import pytest
 
 SAMPLE_DATA = Path(__file__).resolve().parents[2] / "stand_in" / "sample_data.sql"
 # Of what the sample data at scale 1 put into tb_cidadao, on every server and in every run.
-SAMPLE_CITIZENS = "73dc275106c638cea19a52b725b1e072"
+SAMPLE_CITIZENS = "c7cd429ca4d02dde6ff178d981623171"
 NOTICE = "ESTE NÃO É O PEC"
 PACKAGES = "default-jre-headless file locales procps"
 GENERATE_LOCALE = "echo 'pt_BR.UTF-8 UTF-8' >> /etc/locale.gen && locale-gen >/dev/null"
