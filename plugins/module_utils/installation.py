@@ -165,7 +165,8 @@ def _broken(home: str, found: Installation, config: Mapping[str, object]) -> lis
     """What keeps PEC from working, each with what to do."""
     again = "run the installer again"
     reasons = []
-    if found.config_file and _boolean(config, "success") is not True:
+    silent = bool(config) and "success" not in config  # the keys are known from one layout only, so one that is missing proves nothing
+    if found.config_file and not silent and _boolean(config, "success") is not True:
         reasons.append(f"{found.config_file} does not say that the installation succeeded; {again}")
     standalone, bundle = os.path.join(home, beliefs.STANDALONE), os.path.join(home, beliefs.BUNDLE)
     reasons.extend(f"{path} is missing; {again}" for path in (standalone, bundle) if not os.path.isfile(path))

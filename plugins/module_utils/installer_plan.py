@@ -23,13 +23,18 @@ class Desired:
 
 @dataclass(frozen=True)
 class Current:
-    """The PEC that is here: state absent, installed or broken. C(database_version) is None where the database did not tell one."""
+    """The PEC that is here: state absent, installed or broken.
+
+    C(database_version) is that of the database that PEC uses, or of the wanted one where PEC is absent; None where it did not tell one.
+    C(custom_database) says whether PEC uses a database that its installer did not bring; None where the files do not tell.
+    """
 
     state: str
     reasons: tuple[str, ...] = ()
     version: str | None = None
     connection: Connection | None = field(default=None, repr=False)
     database_version: str | None = None
+    custom_database: bool | None = None
 
 
 @dataclass(frozen=True)
@@ -51,19 +56,17 @@ def plan(current: Current, desired: Desired) -> Plan:
     Raises PecError for what it must not do: an older version over a newer one, an update that nobody allowed, another database.
     """
     _refuse_downgrade(current, desired)
+    _refuse_other_database(current, desired)
     here, wanted = current.version or current.database_version, desired.version
     if current.state == "absent":
+        _refuse_migration(current, desired, "the database that is asked for is")
         return Plan("install", "PEC is not installed here", None)
     if here is not None and parse_version(here) < parse_version(wanted):
-        if not desired.update:
-            raise PecError(
-                f"PEC {here} is installed here and the installer is of {wanted}; an update changes the database and cannot be undone: "
-                "make a backup and try to restore it, then allow the update with update: true (role: pec_install_update)"
-            )
+        _require_update(f"PEC {here} is installed here", desired)
         return Plan("update", f"PEC {here} is installed here, {wanted} is newer", here)
+    _refuse_migration(current, desired, "PEC's database is")
     if current.state == "broken":
         return Plan("repair", f"the installation here is not complete: {'; '.join(current.reasons)}", here)
-    _refuse_other_database(current, desired)
     if here is None:
         return Plan("repair", "neither PEC's files nor its database tell a version, so an installation broke off here", here)
     if current.database_version is not None and parse_version(current.database_version) < parse_version(wanted):
@@ -80,12 +83,38 @@ def _refuse_downgrade(current: Current, desired: Desired) -> None:
             )
 
 
+def _refuse_migration(current: Current, desired: Desired, whose: str) -> None:
+    if current.database_version is not None and parse_version(current.database_version) < parse_version(desired.version):
+        _require_update(f"{whose} of PEC {current.database_version}", desired)
+
+
+def _require_update(what: str, desired: Desired) -> None:
+    if not desired.update:
+        raise PecError(
+            f"{what} and the installer is of {desired.version}; an update changes the database and cannot be undone: "
+            "make a backup and try to restore it, then allow the update with update: true (role: pec_install_update)"
+        )
+
+
 def _refuse_other_database(current: Current, desired: Desired) -> None:
     here, wanted = current.connection, desired.database
-    if here is None or wanted is None or _place(here) == _place(wanted):
+    if here is None:
         return
-    raise PecError(
-        f"PEC uses the database {_say(here)}, and {_say(wanted)} is asked for; the installer does not move data: "
+    if wanted is None:
+        if current.custom_database:
+            raise PecError(_other_database(here, "the PostgreSQL of the installer"))
+    elif _place(here) != _place(wanted):
+        raise PecError(_other_database(here, _say(wanted)))
+    elif current.state == "installed" and (here.username, here.password) != (wanted.username, wanted.password):
+        raise PecError(
+            f"PEC logs in to the database {_say(here)} as {here.username!r} with another name or password than the one that is asked for; "
+            "ask for those in its application.properties, or change them there and in PostgreSQL first"
+        )
+
+
+def _other_database(here: Connection, wanted: str) -> str:
+    return (
+        f"PEC uses the database {_say(here)}, and {wanted} is asked for; the installer does not move data: "
         f"ask for the database that is in use, or transfer it first"
     )
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 import hashlib
 import os
 import zipfile
+import zlib
 from dataclasses import dataclass
 
 from ansible_collections.esus.pec.plugins.module_utils import installation
@@ -93,7 +94,7 @@ def _main_class(path: str) -> str:
         with zipfile.ZipFile(path) as archive:
             entries = set(archive.namelist())
             manifest = archive.read(MANIFEST).decode("utf-8", "replace") if MANIFEST in entries else ""
-    except (OSError, zipfile.BadZipFile) as error:
+    except (OSError, zipfile.BadZipFile, zlib.error) as error:
         raise PecError(f"{path} is not a jar, or not a whole one ({error}); download it again") from None
     main_class = _attribute(manifest, "Main-Class")
     if not main_class or (main_class != installation.JAR_MAIN_CLASS and installation.JAR_CONTENTS[0] not in entries):

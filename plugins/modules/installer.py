@@ -211,9 +211,11 @@ def read_desired(params: dict[str, Any], pending: frozenset[str]) -> Desired:
     return Desired(jar.version, params["update"], database)
 
 
-def read_current() -> Current:
+def read_current(desired: Desired, pending: frozenset[str]) -> Current:
     here = installation.discover()
-    return Current(here.state, here.reasons, here.version, here.connection, database_version(here.connection))
+    wanted = None if "database" in pending else desired.database
+    version = database_version(here.connection or (wanted if here.state == "absent" else None))
+    return Current(here.state, here.reasons, here.version, here.connection, version, here.custom_database)
 
 
 def database_version(connection: postgres.Connection | None) -> str | None:
@@ -312,7 +314,7 @@ def main() -> None:
                 raise PecError(
                     f"an installer that an earlier run started still works (process {survivor}); wait until it ends, then run again"
                 )
-            current = read_current()
+            current = read_current(desired, pending)
             planned = plan(current, desired)
             result = {"action": planned.action, "needed": planned.needed, "reason": planned.reason, "from_version": planned.from_version}
             java = check(params, desired, pending) if planned.needed else ""

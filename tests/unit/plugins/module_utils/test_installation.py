@@ -156,6 +156,11 @@ def test_a_missing_configuration_is_remarked(bundled: Server) -> None:
     assert [reason.split(";")[0] for reason in found.reasons] == ["/etc/pec.config is missing"]
 
 
+def test_a_configuration_without_the_key_success_proves_nothing(bundled: Server) -> None:
+    bundled.file("etc/pec.config", '{"version" : "5.4.37", "production" : true}')
+    assert bundled.found().state == "installed"
+
+
 @pytest.mark.parametrize("change", [{"success": False}, {"success": None}, {"success": "false"}, {"success": 1}])
 def test_an_installation_that_did_not_succeed_is_broken(bundled: Server, change: dict[str, object]) -> None:
     bundled.config(**change)

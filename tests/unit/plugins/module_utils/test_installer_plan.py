@@ -26,11 +26,11 @@ DESIRED = Desired("5.4.37", False, HERE)
         ),
         pytest.param(
             INSTALLED,
-            replace(DESIRED, database=replace(HERE, host="localhost", password="another-secret")),
+            replace(DESIRED, database=replace(HERE, host="localhost")),
             "none",
             "PEC 5.4.37 is installed here",
             "5.4.37",
-            id="localhost is 127.0.0.1, and a password is not what the installer is run for",
+            id="localhost is 127.0.0.1",
         ),
         pytest.param(
             replace(INSTALLED, database_version=None),
@@ -69,7 +69,7 @@ DESIRED = Desired("5.4.37", False, HERE)
         ),
         pytest.param(
             replace(INSTALLED, database_version="5.3.28"),
-            DESIRED,
+            replace(DESIRED, update=True),
             "migrate",
             "the database is of PEC 5.3.28, the application of 5.4.37",
             "5.4.37",
@@ -130,6 +130,41 @@ def test_plan(current: Current, desired: Desired, action: str, reason: str, from
             "PEC uses the database 'esus' on 127.0.0.1:5432, and 'pec' on db.example:5432 is asked for; the installer does not move data: "
             "ask for the database that is in use, or transfer it first",
             id="another database",
+        ),
+        pytest.param(
+            replace(INSTALLED, version="5.3.28"),
+            Desired("5.4.37", True, replace(HERE, port=5433)),
+            "PEC uses the database 'esus' on 127.0.0.1:5432, and 'esus' on 127.0.0.1:5433 is asked for; the installer does not move data: "
+            "ask for the database that is in use, or transfer it first",
+            id="an allowed update does not allow another database",
+        ),
+        pytest.param(
+            replace(INSTALLED, custom_database=True),
+            replace(DESIRED, database=None),
+            "PEC uses the database 'esus' on 127.0.0.1:5432, and the PostgreSQL of the installer is asked for; the installer does not move "
+            "data: ask for the database that is in use, or transfer it first",
+            id="bundled instead of the one in use",
+        ),
+        pytest.param(
+            INSTALLED,
+            replace(DESIRED, database=replace(HERE, password="another-secret")),
+            "PEC logs in to the database 'esus' on 127.0.0.1:5432 as 'esus' with another name or password than the one that is asked for; "
+            "ask for those in its application.properties, or change them there and in PostgreSQL first",
+            id="another password",
+        ),
+        pytest.param(
+            replace(ABSENT, database_version="5.3.28"),
+            DESIRED,
+            "the database that is asked for is of PEC 5.3.28 and the installer is of 5.4.37; an update changes the database and cannot be "
+            "undone: make a backup and try to restore it, then allow the update with update: true (role: pec_install_update)",
+            id="a new server on an older database",
+        ),
+        pytest.param(
+            replace(INSTALLED, database_version="5.3.28"),
+            DESIRED,
+            "PEC's database is of PEC 5.3.28 and the installer is of 5.4.37; an update changes the database and cannot be "
+            "undone: make a backup and try to restore it, then allow the update with update: true (role: pec_install_update)",
+            id="an older backup was restored",
         ),
     ],
 )
