@@ -17,7 +17,7 @@ from ansible_collections.esus.pec.plugins.module_utils.errors import PecError
 
 _LISTEN = "0A"
 _NO_LIMIT = 1 << 60  # cgroup v1 writes a number of this size for "no limit"
-_UNIT_PROPERTIES = "LoadState,ActiveState,UnitFileState,FragmentPath"
+_UNIT_PROPERTIES = "LoadState,ActiveState,UnitFileState,FragmentPath,User"
 _LOGIND_DIRECTORIES = ("usr/lib/systemd", "usr/local/lib/systemd", "run/systemd", "etc/systemd")
 
 
@@ -32,13 +32,17 @@ class Disk:
 
 @dataclass(frozen=True)
 class Unit:
-    """A systemd unit. C(load_state) is not-found when there is none; every state is None where systemd cannot be asked."""
+    """A systemd unit. C(load_state) is not-found when there is none; every state is None where systemd cannot be asked.
+
+    C(user) is the one that its processes run as; None also where the unit names none, which means root.
+    """
 
     name: str
     load_state: str | None
     active_state: str | None
     enabled: bool | None
     fragment_path: str | None
+    user: str | None = None
 
 
 @dataclass(frozen=True)
@@ -209,7 +213,8 @@ def _socket_owners(root: str, inodes: set[str]) -> Iterator[tuple[str, str]]:
 def _unit(name: str, block: dict[str, str]) -> Unit:
     file_state = block.get("UnitFileState")
     enabled = file_state in ("enabled", "enabled-runtime") if file_state else None
-    return Unit(name, block.get("LoadState") or None, block.get("ActiveState") or None, enabled, block.get("FragmentPath") or None)
+    load_state, active_state, path, user = (block.get(key) or None for key in ("LoadState", "ActiveState", "FragmentPath", "User"))
+    return Unit(name, load_state, active_state, enabled, path, user)
 
 
 def _java_launchers(root: str) -> Iterator[str]:

@@ -103,7 +103,7 @@ def _refuse_other_database(current: Current, desired: Desired) -> None:
     if wanted is None:
         if current.custom_database:
             raise PecError(_other_database(here, "the PostgreSQL of the installer"))
-    elif _place(here) != _place(wanted):
+    elif not same_place(here, wanted):
         raise PecError(_other_database(here, _say(wanted)))
     elif current.state == "installed" and (here.username, here.password) != (wanted.username, wanted.password):
         raise PecError(
@@ -117,6 +117,11 @@ def _other_database(here: Connection, wanted: str) -> str:
         f"PEC uses the database {_say(here)}, and {wanted} is asked for; the installer does not move data: "
         f"ask for the database that is in use, or transfer it first"
     )
+
+
+def same_place(one: Connection, other: Connection) -> bool:
+    """Whether both mean the same database, however this host is spelled."""
+    return _place(one) == _place(other)
 
 
 def _place(connection: Connection) -> tuple[str, int, str]:

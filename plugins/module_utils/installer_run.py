@@ -250,8 +250,11 @@ def _decode(line: bytes) -> str:
 
 
 def _stop(child: subprocess.Popen[bytes]) -> None:
-    """End the whole process group, gently first; nothing happens when the installer has ended by itself."""
+    """End the whole process group, gently first; of an installer that has ended by itself only what a failure left running."""
     if child.poll() is not None:
+        if child.returncode != 0:  # a migrator that outlived it would meet the one of the next run
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(child.pid, signal.SIGKILL)
         return
     for number in (signal.SIGTERM, signal.SIGKILL):
         with contextlib.suppress(ProcessLookupError):

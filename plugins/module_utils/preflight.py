@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 from ansible_collections.esus.pec.plugins.module_utils import brazil, installation, preflight_host
-from ansible_collections.esus.pec.plugins.module_utils.preflight_database import database_rules
+from ansible_collections.esus.pec.plugins.module_utils.preflight_database import database_rules, in_use
 from ansible_collections.esus.pec.plugins.module_utils.preflight_host import count
 from ansible_collections.esus.pec.plugins.module_utils.preflight_model import VERSION, Desired, Facts, Finding, error, jar_name, warning
 
@@ -117,7 +117,8 @@ def _first_run(_facts: Facts, desired: Desired) -> Iterator[Finding]:
 
 
 def _database(facts: Facts, desired: Desired) -> Iterator[Finding]:
-    return database_rules(facts.database, desired.database, desired.wanted_version)
+    yield from in_use(facts, desired.database)
+    yield from database_rules(facts.database, desired.database, desired.wanted_version, update=desired.update)
 
 
 RULES: dict[str, tuple[Callable[[Facts, Desired], Iterator[Finding]], ...]] = {

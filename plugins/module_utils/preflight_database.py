@@ -6,8 +6,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ansible_collections.esus.pec.plugins.module_utils import beliefs, installation
-from ansible_collections.esus.pec.plugins.module_utils.postgres import DatabaseFacts
-from ansible_collections.esus.pec.plugins.module_utils.preflight_model import DatabaseSeen, DatabaseWanted, Finding, error, warning
+from ansible_collections.esus.pec.plugins.module_utils.installer_plan import same_place
+from ansible_collections.esus.pec.plugins.module_utils.postgres import Connection, DatabaseFacts
+from ansible_collections.esus.pec.plugins.module_utils.preflight_model import DatabaseSeen, DatabaseWanted, Facts, Finding, error, warning
 
 OLDEST_SERVER = 90600
 """PostgreSQL 9.6. Contract section 8, from the official manual."""
@@ -19,10 +20,38 @@ UNFINISHED_TABLES = (beliefs.SETTINGS_TABLE, "tb_migracao", "tb_migracao_trava")
 """One of these without a recorded version: PEC's migrations began and did not end. Contract section 3 (two sources)."""
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
+_TRIED_BACKUP = "have a backup of it that you have tried to restore"
 RESERVED_NAMES = ("postgres", "template0", "template1")
 
 
-def database_rules(seen: DatabaseSeen | None, wanted: DatabaseWanted, version: str) -> Iterator[Finding]:
+def in_use(facts: Facts, wanted: DatabaseWanted) -> Iterator[Finding]:
+    """A PEC that is here keeps its database and its login: nobody may change them under it, or move it to an empty one."""
+    here = facts.installed_connection
+    if here is None:
+        return
+    asked = Connection(wanted.host, wanted.port, wanted.name, wanted.username, wanted.password)
+    used = f"{here.database!r} on {here.host}:{here.port}"
+    moved = bool(facts.installed_custom_database) if wanted.mode == "bundled" else not same_place(here, asked)
+    if moved:
+        yield error(
+            "another_database",
+            f"PEC is installed here with the database {used}, and {'a bundled one' if wanted.mode == 'bundled' else wanted.place} is asked "
+            "for",
+            "ask for the one that is in use, or transfer it first; the installer does not move data",
+        )
+    elif wanted.mode != "bundled" and wanted.password and facts.installed_state == "installed" and _login(here) != _login(asked):
+        yield error(
+            "database_login_differs",
+            f"PEC logs in to {used} with another name or password than pec_database_username and pec_database_password",
+            "set those to what stands in PEC's application.properties, or change them there and in PostgreSQL first",
+        )
+
+
+def _login(connection: Connection) -> tuple[str, str]:
+    return connection.username, connection.password
+
+
+def database_rules(seen: DatabaseSeen | None, wanted: DatabaseWanted, version: str, *, update: bool = False) -> Iterator[Finding]:
     """Every finding about the database; a managed one is set up later, so only what it holds already can be wrong."""
     if wanted.mode == "bundled":
         return
@@ -34,6 +63,7 @@ def database_rules(seen: DatabaseSeen | None, wanted: DatabaseWanted, version: s
     if seen.facts is not None:
         yield from _server(seen.facts, wanted)
         yield from _content(seen.facts, seen.unfinished, wanted, version)
+        yield from _migration(seen.facts, wanted, version, update)
 
 
 def _settings(wanted: DatabaseWanted) -> Iterator[Finding]:
@@ -132,9 +162,13 @@ def _versions(here: str, wanted: DatabaseWanted, version: str) -> Iterator[Findi
             f"the database {wanted.place} is of PEC {here}, newer than the {version} that is wanted; PEC cannot be downgraded",
             f"ask for {here} or newer, or restore a backup that was made with {version}",
         )
-    elif installation.parse_version(here) < installation.parse_version(version):
-        yield warning(
+
+
+def _migration(facts: DatabaseFacts, wanted: DatabaseWanted, version: str, update: bool) -> Iterator[Finding]:
+    here = facts.pec_version
+    if here and version and installation.parse_version(here) < installation.parse_version(version):
+        yield (warning if update else error)(
             "database_older",
-            f"the database {wanted.place} is of PEC {here} and will be migrated to {version}, which cannot be undone",
-            "have a backup of it that you have tried to restore",
+            f"the database {wanted.place} is of PEC {here} and would be migrated to {version}, which cannot be undone",
+            _TRIED_BACKUP if update else f"{_TRIED_BACKUP}, then set pec_install_update: true",
         )

@@ -47,6 +47,8 @@ def look(desired: Desired, home: str) -> tuple[Facts, tuple[str, ...]]:
         installed_state=here.state,
         installed_version=here.version or "",
         installed_reasons=here.reasons,
+        installed_connection=here.connection,
+        installed_custom_database=here.custom_database,
         another_run=_another_run(),
         domain_resolves=_resolves(desired),
         database=database,

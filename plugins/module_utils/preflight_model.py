@@ -7,7 +7,7 @@ import re
 from dataclasses import dataclass, field
 
 from ansible_collections.esus.pec.plugins.module_utils import beliefs
-from ansible_collections.esus.pec.plugins.module_utils.postgres import DatabaseFacts
+from ansible_collections.esus.pec.plugins.module_utils.postgres import Connection, DatabaseFacts
 
 VERSION = r"\d+\.\d+\.\d+"
 
@@ -128,6 +128,8 @@ class Facts:
     installed_state: str = "absent"
     installed_version: str = ""
     installed_reasons: tuple[str, ...] = ()
+    installed_connection: Connection | None = field(default=None, repr=False)
+    installed_custom_database: bool | None = None
     another_run: str = ""  # who holds the installer's lock
     domain_resolves: bool | None = None  # None: nobody asked
     database: DatabaseSeen | None = None  # None: there is no server to look at, or no reason to

@@ -105,6 +105,7 @@ pec:
             present: {description: Whether systemd knows it; null when systemd cannot be asked., type: bool, sample: true}
             active: {description: Whether it runs., type: bool, sample: true}
             enabled: {description: Whether it starts with the system., type: bool, sample: true}
+            user: {description: The user that it runs as., type: str, sample: root}
         postgresql: *unit
     ports:
       description: TCP ports of this host.
@@ -275,6 +276,7 @@ def describe_unit(unit: host.Unit) -> dict[str, object]:
         "present": present,
         "active": unit.active_state == "active" if known else None,
         "enabled": bool(unit.enabled) if present is False else unit.enabled,
+        "user": (unit.user or "root") if present else None,
     }
 
 

@@ -228,13 +228,13 @@ def database_version(connection: postgres.Connection | None) -> str | None:
 def check(params: dict[str, Any], desired: Desired, pending: frozenset[str]) -> str:
     """Look for what would make the run fail, before it starts; returns the Java launcher."""
     if desired.database is not None and "database" not in pending:
-        check_database(desired.database, desired.version)
+        check_database(desired.database, desired)
     return "" if "java" in pending else params["java"] or find_java()
 
 
-def check_database(place: postgres.Connection, version: str) -> None:
+def check_database(place: postgres.Connection, desired: Desired) -> None:
     wanted = preflight_model.DatabaseWanted("external", place.host, place.port, place.database, place.username, place.password)
-    wishes = preflight_model.Desired(checks=("database",), database=wanted, version=version)
+    wishes = preflight_model.Desired(checks=("database",), database=wanted, version=desired.version, update=desired.update)
     facts, unchecked = look(wishes, installation.HOMES[0])
     errors = [str(finding) for finding in preflight.judge(facts, wishes) if finding.severity == "error"]
     errors += [f"cannot tell {one}" for one in unchecked]
@@ -255,8 +255,9 @@ def apply(params: dict[str, Any], current: Current, desired: Desired, planned: P
         status.write("verifying", last_line="")
         problems = [] if ended.returncode else what_is_missing(desired.version, desired.database)
         judge(ended, desired.version, problems, log=log, timeout=params["timeout"], redact=redact)
-    except PecError:
+    except PecError as error:
         status.write("failed")
+        error.args = (f"{error}{stopped_note()}",)
         raise
     status.write("done")
     return {"log": log, "duration_seconds": round(time.monotonic() - started)}
@@ -270,6 +271,13 @@ def settle_services(desired: Desired) -> None:
     database = units[installation.DATABASE_UNIT]
     if desired.database is None and database.load_state == "loaded" and database.active_state != "active":
         systemctl("start", installation.DATABASE_UNIT)
+
+
+def stopped_note() -> str:
+    """What the operator has to know first: whether the patients' record is down."""
+    if host.units((installation.PEC_UNIT,))[installation.PEC_UNIT].active_state not in ("inactive", "failed"):
+        return ""
+    return f"\nPEC does not run now. If its files and its database are whole, this starts it: systemctl start {installation.PEC_UNIT}"
 
 
 def systemctl(verb: str, unit: str) -> None:

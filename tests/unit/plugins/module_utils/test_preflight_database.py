@@ -5,9 +5,9 @@ from dataclasses import replace
 
 import pytest
 
-from ansible_collections.esus.pec.plugins.module_utils.postgres import DatabaseFacts
-from ansible_collections.esus.pec.plugins.module_utils.preflight_database import database_rules
-from ansible_collections.esus.pec.plugins.module_utils.preflight_model import DatabaseSeen, DatabaseWanted
+from ansible_collections.esus.pec.plugins.module_utils.postgres import Connection, DatabaseFacts
+from ansible_collections.esus.pec.plugins.module_utils.preflight_database import database_rules, in_use
+from ansible_collections.esus.pec.plugins.module_utils.preflight_model import DatabaseSeen, DatabaseWanted, Facts
 
 WANTED = DatabaseWanted("external", host="db.a.br", password="s")
 PLACE = "'esus' on db.a.br:5432"
@@ -25,6 +25,15 @@ EMPTY = DatabaseFacts(
     installation_name=None,
     installation_link=None,
     installation_type=None,
+)
+FACTS = Facts(
+    uid=0,
+    architecture="x86_64",
+    distribution="debian",
+    distribution_version="12",
+    init_name="systemd",
+    memory_bytes=8 * 10**9,
+    processors=4,
 )
 PEC = replace(EMPTY, table_count=1101, is_pec=True, pec_version="5.4.37")
 SEEN = DatabaseSeen(authentication="md5", may_create=True, facts=EMPTY)
@@ -127,8 +136,8 @@ def test_a_good_database_gives_nothing_to_say(seen: DatabaseSeen | None) -> None
         ),
         pytest.param(
             replace(SEEN, facts=replace(PEC, pec_version="5.3.28")),
-            f"warning [database_older] the database {PLACE} is of PEC 5.3.28 and will be migrated to 5.4.37, which cannot be undone. "
-            "What to do: have a backup of it that you have tried to restore.",
+            f"error [database_older] the database {PLACE} is of PEC 5.3.28 and would be migrated to 5.4.37, which cannot be undone. "
+            "What to do: have a backup of it that you have tried to restore, then set pec_install_update: true.",
             id="older PEC",
         ),
     ],
@@ -192,3 +201,31 @@ def test_a_managed_database_must_not_be_somebody_elses() -> None:
 
 def test_the_bundled_database_is_the_installers_business() -> None:
     assert found(DatabaseSeen(unreachable="x"), DatabaseWanted("bundled")) == []
+
+
+def test_an_older_database_may_be_migrated_when_an_update_is_allowed() -> None:
+    findings = list(database_rules(replace(SEEN, facts=replace(PEC, pec_version="5.3.28")), WANTED, "5.4.37", update=True))
+    assert [(finding.severity, finding.code) for finding in findings] == [("warning", "database_older")]
+
+
+HERE = Connection("db.a.br", 5432, "esus", "esus", "s")
+
+
+@pytest.mark.parametrize(
+    ("here", "state", "wanted", "codes"),
+    [
+        pytest.param(None, "absent", WANTED, [], id="nothing is here"),
+        pytest.param(HERE, "installed", WANTED, [], id="the same"),
+        pytest.param(HERE, "installed", replace(WANTED, name="other"), ["another_database"], id="another name"),
+        pytest.param(HERE, "broken", replace(WANTED, host="127.0.0.1", mode="managed"), ["another_database"], id="another server"),
+        pytest.param(HERE, "installed", DatabaseWanted("bundled"), ["another_database"], id="bundled instead of external"),
+        pytest.param(HERE, "installed", replace(WANTED, password="t"), ["database_login_differs"], id="another password"),
+        pytest.param(HERE, "installed", replace(WANTED, username="t"), ["database_login_differs"], id="another role"),
+        pytest.param(HERE, "broken", replace(WANTED, password="t"), [], id="a broken installation may get the right password at last"),
+    ],
+)
+def test_a_pec_that_is_here_keeps_its_database(here: Connection | None, state: str, wanted: DatabaseWanted, codes: list[str]) -> None:
+    facts = replace(FACTS, installed_state=state, installed_connection=here, installed_custom_database=here is not None)
+    findings = list(in_use(facts, wanted))
+    assert [finding.code for finding in findings] == codes
+    assert all(finding.severity == "error" for finding in findings)
