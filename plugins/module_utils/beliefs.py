@@ -82,6 +82,8 @@ BELIEFS = (
     Belief("name-key", "C", "FD", "NOMEINSTALACAO", "name of the installation, text"),
     Belief("link-key", "C", "FD", "LINKINSTALACAO", "address of the installation, text"),
     Belief("type-key", "C", "FD", "TIPOINSTALACAO", "PRONTUARIO or CENTRALIZADORA, text"),
+    Belief("migrations-table", "C", "PANEL AN DJ", "tb_migracao", "Liquibase's list of the change sets that ran"),
+    Belief("migration-lock-table", "C", "AN DJ", "tb_migracao_trava", "held while a migration runs; locked stays true when it is killed"),
     Belief("password-encryption", "C", "FD RS", "md5", "strongest authentication that PEC's PostgreSQL driver knows"),
     Belief("postgresql-minimum", "C", "M", "9.6", "oldest PostgreSQL"),
     # HTTP
@@ -113,7 +115,6 @@ BELIEFS = (
 _VALUES = {belief.id: belief.value for belief in BELIEFS}
 
 CONFIG_FILE = _VALUES["config-file"]
-CONFIG_KEYS = tuple(_VALUES["config-keys"].split())
 HOMES = tuple(_VALUES["homes"].split())
 WEBSERVER = _VALUES["webserver"]
 BUNDLE = _VALUES["bundle"]
@@ -127,11 +128,9 @@ KEYS_DIRECTORY = _VALUES["keys-directory"]
 CERTMGR = _VALUES["certmgr"]
 SSL_PROPERTIES = _VALUES["ssl-properties"]
 SSL_DOMAIN_KEY = _VALUES["ssl-domain-key"]
-UNIT_TEMPLATE = _VALUES["unit-template"]
 JRE_DIRECTORY = _VALUES["jre-directory"]
 JRE_CURRENT = _VALUES["jre-current"]
 BUNDLED_CLIENTS = _VALUES["bundled-clients"]
-MIGRATOR = _VALUES["migrator"]
 
 PEC_UNIT = _VALUES["pec-unit"]
 DATABASE_UNIT = _VALUES["database-unit"]
@@ -148,11 +147,11 @@ JAR_CONTENTS = tuple(_VALUES["jar-contents"].split())
     OPTION_URL,
     OPTION_USERNAME,
     OPTION_PASSWORD,
-    OPTION_RESTORE,
+    _OPTION_RESTORE,
     OPTION_BACKUP,
     OPTION_CONSOLE,
     OPTION_CONTINUE,
-    OPTION_HELP,
+    _OPTION_HELP,
     OPTION_TRAINING,
 ) = _VALUES["options"].split()
 OPTION_CERT_DOMAIN, OPTION_CERT_PORT = _VALUES["certificate-options"].split()
@@ -161,16 +160,16 @@ FILE_PROGRAM = _VALUES["file-program"]
 JAVA_MAJOR = int(_VALUES["java-major"])
 LOCALE = _VALUES["locale"]
 
-DATABASE_NAME = _VALUES["database-name"]
 READ_ONLY_ROLE = _VALUES["read-only-role"]
 SETTINGS_TABLE = _VALUES["settings-table"]
+MIGRATIONS_TABLE = _VALUES["migrations-table"]
+MIGRATION_LOCK_TABLE = _VALUES["migration-lock-table"]
 VERSION_KEY = _VALUES["version-key"]
 TRAINING_KEY = _VALUES["training-key"]
 NAME_KEY = _VALUES["name-key"]
 LINK_KEY = _VALUES["link-key"]
 TYPE_KEY = _VALUES["type-key"]
 SETTING_KEYS = (VERSION_KEY, TRAINING_KEY, NAME_KEY, LINK_KEY, TYPE_KEY)
-PASSWORD_ENCRYPTION = _VALUES["password-encryption"]
 
 ROOT_PATH = _VALUES["root-path"]
 ESUS_PATH = _VALUES["esus-path"]

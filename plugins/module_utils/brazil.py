@@ -98,6 +98,13 @@ def _fold(text: str) -> str:
     return "".join(character for character in decomposed if not unicodedata.combining(character))
 
 
+def link_problems(text: str) -> list[str]:
+    """What keeps a text from being the address of the installation, which PEC opens itself."""
+    if text.startswith(("http://", "https://")):
+        return []
+    return [f"the link {text!r} is not an address; it starts with https:// or http://"]
+
+
 def domain_problems(text: str) -> list[str]:
     """What keeps a text from being the plain name under which browsers and a certificate know this server."""
     if not text.strip():

@@ -23,7 +23,6 @@ _MAXIMUM_ANSWER = 1 << 20
 _PATHS = {"root-path": beliefs.ROOT_PATH, "esus-path": beliefs.ESUS_PATH, "info-path": beliefs.INFO_PATH}
 _JSON_TYPES = {str: "texto", bool: "booleano", int: "número", float: "número", list: "lista", dict: "objeto", type(None): "nulo"}
 _TIMEZONE_QUERY = {"operationName": "Configuracoes", "query": "query Configuracoes { info { serverTimezoneOffset } }", "variables": {}}
-_LOCK_TABLE = "tb_migracao_trava"
 
 _CATALOG_SQL = """
 select json_build_object(
@@ -77,7 +76,7 @@ def look_at_database(found: Installation, clean: Callable[[str], str]) -> Databa
         tables=tables,
         large_objects=int(str(catalog["large_objects"])),
         read_only_reads=None if catalog["reads"] is None else bool(catalog["reads"]),
-        migration_locked=_locked(connection) if _LOCK_TABLE in tables else None,
+        migration_locked=_locked(connection) if beliefs.MIGRATION_LOCK_TABLE in tables else None,
     )
 
 
@@ -112,7 +111,7 @@ def _sql(text: str) -> str:
         "settings": beliefs.SETTINGS_TABLE,
         "reader": beliefs.READ_ONLY_ROLE,
         "superuser": beliefs.BUNDLED_USER,
-        "lock": _LOCK_TABLE,
+        "lock": beliefs.MIGRATION_LOCK_TABLE,
         "tables": ", ".join(f"'{name}'" for name in TABLES),
     }
     for name, value in names.items():

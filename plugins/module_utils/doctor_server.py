@@ -173,6 +173,12 @@ def _settings_table(facts: Facts, _value: str) -> Answer:
     return judged(agrees, listing([f"{name} ({kind})" for name, kind in columns.items()], "a tabela não existe"))
 
 
+def _table(facts: Facts, value: str) -> Answer:
+    if facts.database.error:
+        return not_verifiable(_unasked(facts))
+    return judged(value in facts.database.tables, "existe" if value in facts.database.tables else "a tabela não existe")
+
+
 def _setting(key: str, column: str) -> Check:
     """Whether a setting's value stands in the column where we look for it."""
 
@@ -274,6 +280,8 @@ CHECKS: Mapping[str, Check] = {
     "name-key": _setting(beliefs.NAME_KEY, "ds_texto"),
     "link-key": _setting(beliefs.LINK_KEY, "ds_texto"),
     "type-key": _setting(beliefs.TYPE_KEY, "ds_texto"),
+    "migrations-table": _table,
+    "migration-lock-table": _table,
     "password-encryption": _password_encryption,
     "postgresql-minimum": _postgresql_minimum,
     "root-path": _status("root-path", 200),

@@ -70,6 +70,8 @@ BELIEF_WORDS: Mapping[str, Words] = {
     "name-key": Words("Nome da instalação", "{value} em ds_texto"),
     "link-key": Words("Endereço (link) da instalação", "{value} em ds_texto"),
     "type-key": Words("Tipo da instalação", "{value} em ds_texto: PRONTUARIO ou CENTRALIZADORA"),
+    "migrations-table": Words("Tabela das migrações", "{value}"),
+    "migration-lock-table": Words("Tabela da trava da migração", "{value}"),
     "password-encryption": Words("Autenticação que o driver do PEC conhece", "no máximo {value}"),
     "postgresql-minimum": Words("PostgreSQL mais antigo que serve", "{value} ou mais novo"),
     # HTTP

@@ -105,6 +105,8 @@ def _first_run(_facts: Facts, desired: Desired) -> Iterator[Finding]:
         yield error("first_run_name", "the name of the installation is empty", "set pec_first_run_name, such as the município's name")
     if not wanted.link.strip() and not desired.domain:
         yield error("first_run_link", "there is no link under which people open PEC", "set pec_domain, or pec_first_run_link")
+    for problem in brazil.link_problems(wanted.link.strip()) if wanted.link.strip() else []:
+        yield error("first_run_link", problem, "correct pec_first_run_link")
     if wanted.type not in INSTALLATION_TYPES:
         types = " or ".join(INSTALLATION_TYPES)
         yield error("first_run_type", f"PEC has no installation of the type {wanted.type!r}", f"set pec_first_run_type to {types}")

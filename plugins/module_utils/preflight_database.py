@@ -16,8 +16,8 @@ OLDEST_SERVER = 90600
 USABLE_AUTHENTICATION = ("md5", "password", "trust")
 """What the PostgreSQL driver inside PEC speaks, still in 5.5.28. Contract section 6.2."""
 
-UNFINISHED_TABLES = (beliefs.SETTINGS_TABLE, "tb_migracao", "tb_migracao_trava")
-"""One of these without a recorded version: PEC's migrations began and did not end. Contract section 3 (two sources)."""
+UNFINISHED_TABLES = (beliefs.SETTINGS_TABLE, beliefs.MIGRATIONS_TABLE, beliefs.MIGRATION_LOCK_TABLE)
+"""One of these without a recorded version: PEC's migrations began and did not end."""
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 _TRIED_BACKUP = "have a backup of it that you have tried to restore"
@@ -76,6 +76,12 @@ def _settings(wanted: DatabaseWanted) -> Iterator[Finding]:
             "database_host",
             f"pec_database_mode is managed, which sets PostgreSQL up on this host, but pec_database_host is {wanted.host!r}",
             "remove pec_database_host, or set pec_database_mode: external",
+        )
+    elif wanted.mode == "managed" and ":" in wanted.host:
+        yield error(
+            "database_host",
+            f"pec_database_host is {wanted.host!r}, and PEC's Java uses IPv4 only (java.net.preferIPv4Stack)",
+            "remove pec_database_host, or set it to 127.0.0.1",
         )
 
 

@@ -9,6 +9,7 @@ from ansible_collections.esus.pec.plugins.module_utils.brazil import (
     cpf_problems,
     domain_problems,
     instalador_password_problems,
+    link_problems,
 )
 
 CPF = "529.982.247-25"
@@ -192,3 +193,9 @@ def test_domain_is_refused(text: str, problems: str, instead: str) -> None:
 
 def test_an_empty_domain_is_refused() -> None:
     assert domain_problems(" ") == ["the domain is empty; write the name under which people open PEC, such as esus.municipio.uf.gov.br"]
+
+
+def test_links() -> None:
+    assert link_problems("https://esus.a.br") == link_problems("http://10.0.0.2:8080") == []
+    problem = "the link 'esus.a.br' is not an address; it starts with https:// or http://"
+    assert link_problems("esus.a.br") == [problem]

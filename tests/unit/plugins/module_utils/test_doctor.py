@@ -185,6 +185,7 @@ def test_a_server_of_which_nothing_is_seen_agrees_with_nothing() -> None:
         pytest.param(changed("", said={"text-semaphores": "/l"}), "belief/remove-ipc", "ok", "/l", id="the failure itself proves it"),
         pytest.param(changed("database", roles={}), "belief/read-only-role", "diverges", "não existe", id="no esus_leitura"),
         pytest.param(changed("database", columns={}), "belief/settings-table", "diverges", "não existe", id="no settings"),
+        pytest.param(changed("database", tables=()), "belief/migrations-table", "diverges", "não existe", id="no migrations"),
         pytest.param(
             changed("database", settings={**SETTINGS, "NOMEINSTALACAO": ("ds_binario",)}),
             "belief/name-key",

@@ -176,6 +176,12 @@ def test_without_a_wanted_version_versions_are_not_compared() -> None:
             "'db.a.br'. What to do: remove pec_database_host, or set pec_database_mode: external.",
             id="managed elsewhere",
         ),
+        pytest.param(
+            replace(WANTED, mode="managed", host="::1"),
+            "error [database_host] pec_database_host is '::1', and PEC's Java uses IPv4 only (java.net.preferIPv4Stack). "
+            "What to do: remove pec_database_host, or set it to 127.0.0.1.",
+            id="managed by IPv6",
+        ),
     ],
 )
 def test_settings(wanted: DatabaseWanted, text: str) -> None:

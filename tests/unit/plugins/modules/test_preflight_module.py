@@ -53,6 +53,15 @@ def test_errors_fail_with_one_line_each(monkeypatch: pytest.MonkeyPatch, capsys:
     assert [finding["code"] for finding in answer["findings"]] == ["not_root", "no_systemd", "processors"]
 
 
+def test_a_link_without_scheme(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    person = {"instalador_name": "Ana Lima", "instalador_cpf": "529.982.247-25", "instalador_password": "segredo-2026"}
+    first_run = {"name": "Município", "link": "esus.municipio.uf.gov.br", **person}
+    answer, _asked = run(monkeypatch, capsys, GOOD, {"first_run": first_run})
+    assert [(finding["code"], finding["message"]) for finding in answer["findings"]] == [
+        ("first_run_link", "the link 'esus.municipio.uf.gov.br' is not an address; it starts with https:// or http://")
+    ]
+
+
 def test_report_only_and_warnings(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     answer, _asked = run(monkeypatch, capsys, replace(GOOD, uid=1, processors=2), {"report_only": True})
     assert "failed" not in answer
