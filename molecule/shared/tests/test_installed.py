@@ -129,7 +129,7 @@ def test_semaphores_survive_a_logout(host: Any) -> None:
 
 def test_no_secret_in_logs(host: Any) -> None:
     for secret in [*passwords(host), INSTALADOR["password"]]:
-        for spelling in {secret, repr(secret)[1:-1], json.dumps(secret)[1:-1]}:
+        for spelling in (secret, repr(secret)[1:-1], json.dumps(secret)[1:-1]):
             found = host.run("grep -rlF -e %s /var/log /run/esus-pec /var/cache/esus-pec", spelling)
             assert found.stdout == "", "a password stands in " + found.stdout
             journal = host.run("journalctl --no-pager -q | grep -cF -e %s", spelling)
