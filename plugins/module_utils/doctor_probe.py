@@ -58,16 +58,18 @@ def see_jar(path: str) -> JarSeen:
     try:
         named = beliefs.JAR_NAME.fullmatch(os.path.basename(path))
         main_class = jar.inspect(path, version="" if named else _ANOTHER_NAME).main_class
+        with zipfile.ZipFile(path) as archive:
+            names = set(archive.namelist())
+            return JarSeen(
+                path,
+                main_class=main_class,
+                missing=tuple(name for name in beliefs.JAR_CONTENTS if name not in names),
+                constants=_constants(archive),
+            )
     except PecError as error:
         return JarSeen(path, problem=str(error))
-    with zipfile.ZipFile(path) as archive:
-        names = set(archive.namelist())
-        return JarSeen(
-            path,
-            main_class=main_class,
-            missing=tuple(name for name in beliefs.JAR_CONTENTS if name not in names),
-            constants=_constants(archive),
-        )
+    except jar.UNREADABLE as error:
+        return JarSeen(path, problem=f"{path} is not a jar, or not a whole one ({error}); download it again")
 
 
 def said_in(logs: Sequence[str]) -> dict[str, str]:

@@ -9,7 +9,7 @@ import ssl
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from ansible_collections.esus.pec.plugins.module_utils import beliefs
@@ -64,7 +64,7 @@ def probe(
 
 
 def wait(
-    base_url: str,
+    urls: Sequence[str],
     *,
     seconds: float,
     interval: float = 2,
@@ -73,17 +73,27 @@ def wait(
     verify: bool = True,
     ca_path: str | None = None,
 ) -> Health:
-    """Probe until the server is healthy, C(seconds) have passed, or C(still_starting) says that nothing more will come of it.
+    """Probe until one of the server's addresses is healthy, C(seconds) have passed, or C(still_starting) says that nothing more will come.
 
-    Returns the last answer, healthy or not; interval is the pause between probes in seconds.
+    Returns the best of the last answers, healthy or not; interval is the pause between probes in seconds.
     """
     deadline = time.monotonic() + seconds
     while True:
         starting = still_starting is None or still_starting()
-        health = probe(base_url, timeout, verify, ca_path)
+        health = _probe_each(urls, timeout, verify, ca_path)
         if health.healthy or not starting or time.monotonic() + interval > deadline:
             return health
         time.sleep(interval)
+
+
+def _probe_each(urls: Sequence[str], timeout: float, verify: bool, ca_path: str | None) -> Health:
+    """The first healthy answer, else the first answer, else the silence of the first address."""
+    answers: list[Health] = []
+    for url in urls:
+        answers.append(probe(url, timeout, verify, ca_path))
+        if answers[-1].healthy:
+            return answers[-1]
+    return next((answer for answer in answers if answer.reachable), answers[0])
 
 
 def _opener(verify: bool, ca_path: str | None) -> urllib.request.OpenerDirector:

@@ -14,23 +14,10 @@ from ansible_collections.esus.pec.plugins.module_utils.errors import PecError
 from ansible_collections.esus.pec.plugins.module_utils.postgres import Connection
 
 # What the other rooms know under this module's name.
-BELIEFS = beliefs.BELIEFS
-BUNDLED_PORT = beliefs.BUNDLED_PORT
 CONFIG_FILE = beliefs.CONFIG_FILE
 DATABASE_UNIT = beliefs.DATABASE_UNIT
 HOMES = beliefs.HOMES
-HTTP_PORT = beliefs.HTTP_PORT
-HTTPS_PORT = beliefs.HTTPS_PORT
-INIT_NAME = beliefs.INIT_NAME
-JAR_CONTENTS = beliefs.JAR_CONTENTS
-JAR_MAIN_CLASS = beliefs.JAR_MAIN_CLASS
-JAR_NAME = beliefs.JAR_NAME
-JAVA_MAJOR = beliefs.JAVA_MAJOR
-LOCALE = beliefs.LOCALE
 PEC_UNIT = beliefs.PEC_UNIT
-REAL_TEXTS = beliefs.REAL_TEXTS
-SETTINGS_TABLE = beliefs.SETTINGS_TABLE
-VERSION_KEY = beliefs.VERSION_KEY
 
 _VERSION = re.compile(r"(\d+)\.(\d+)\.(\d+)")
 _CERTIFICATES = (".p12", ".pfx", ".jks", ".pem", ".crt", ".cer")
@@ -87,10 +74,10 @@ class Installation:
     @property
     def urls(self) -> tuple[str, ...]:
         """Where this server should answer locally, most likely first (an https certificate cannot match the address)."""
-        http = f"http://127.0.0.1:{self.http_port or HTTP_PORT}"
+        http = f"http://127.0.0.1:{self.http_port or beliefs.HTTP_PORT}"
         if self.https.mode == "none":
             return (http,)
-        https = f"https://127.0.0.1:{self.https.port or HTTPS_PORT}"
+        https = f"https://127.0.0.1:{self.https.port or beliefs.HTTPS_PORT}"
         return (https,) if self.https.port == self.http_port else (https, http)
 
 
@@ -138,7 +125,7 @@ def _with_application(root: str, home: str, found: Installation, config: Mapping
     ssl_file = os.path.join(home, beliefs.SSL_PROPERTIES)
     ssl = _read_properties(ssl_file, notes)
     logins = _read_credentials(os.path.join(home, beliefs.CREDENTIALS_FILE), notes)
-    port = _port(spring.get(beliefs.PORT_KEY, str(HTTP_PORT)))
+    port = _port(spring.get(beliefs.PORT_KEY, str(beliefs.HTTP_PORT)))
     https = _certmgr_https(root, home, ssl) if os.path.exists(ssl_file) else _keystore_https(root, home, spring, port)
     connection, source = _connection(home, found.config_file, spring, config, logins, notes)
     jre = _jre(root, home, _text(config, "jreDirectory"))
@@ -241,7 +228,7 @@ def _connection(
 
 def _certmgr_https(root: str, home: str, ssl: Mapping[str, str]) -> Https:
     domain = next((value for key, value in ssl.items() if re.split(r"[.-]", key)[-1] == beliefs.SSL_DOMAIN_KEY), None)
-    return Https("certmgr", domain, _port(ssl.get(beliefs.PORT_KEY, str(HTTPS_PORT))), _keystore(root, home, ssl))
+    return Https("certmgr", domain, _port(ssl.get(beliefs.PORT_KEY, str(beliefs.HTTPS_PORT))), _keystore(root, home, ssl))
 
 
 def _keystore_https(root: str, home: str, spring: Mapping[str, str], port: int | None) -> Https:

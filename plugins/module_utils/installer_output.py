@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from ansible_collections.esus.pec.plugins.module_utils import installation
+from ansible_collections.esus.pec.plugins.module_utils import beliefs
 
 MASK = "********"
 _SIGNALS = 65
@@ -107,7 +107,7 @@ def _escaped(secret: str) -> str:
 
 
 def _real(*names: str) -> str:
-    return "|".join(re.escape(installation.REAL_TEXTS[name].rstrip(".")) for name in names)
+    return "|".join(re.escape(beliefs.REAL_TEXTS[name].rstrip(".")) for name in names)
 
 
 def _rule(code: str, pattern: str, message: str, remedy: str) -> _Rule:

@@ -13,16 +13,15 @@ import tempfile
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
-from ansible_collections.esus.pec.plugins.module_utils import files, host, installation
+from ansible_collections.esus.pec.plugins.module_utils import beliefs, files, host, process
 from ansible_collections.esus.pec.plugins.module_utils.errors import PecError
 from ansible_collections.esus.pec.plugins.module_utils.installer_output import Redactor
 
 RUNTIME_DIRECTORY = "/run/esus-pec"
 STATUS_NAME = "installer.json"
 _ARGUMENTS_PREFIX = "java-arguments-"
-_SEARCH_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _KEPT_LINES = 20000
 _STATUS_SECONDS = 2.0
 _QUIET_SECONDS = 1.0
@@ -42,11 +41,15 @@ class Command:
 
 @dataclass(frozen=True)
 class Run:
-    """How it ended: C(returncode) is negative for a signal; C(lines) is the raw output, secrets included."""
+    """How it ended: C(returncode) is negative for a signal; C(lines) is the raw output, secrets included.
+
+    C(log_problem) says in words what the log on the disk lacks, None when it is whole.
+    """
 
     returncode: int
     lines: tuple[str, ...] = field(repr=False)
     timed_out: bool = False
+    log_problem: str | None = None
 
 
 class Status:
@@ -57,9 +60,26 @@ class Status:
         self._facts: dict[str, object] = {"version": version, "log": log, "started": _now(), "module_pid": os.getpid()}
 
     def write(self, phase: str, **facts: object) -> None:
-        """Record the phase: checking, running, verifying, done or failed."""
+        """Record the phase: checking, running, verifying, done or failed. A full disk must not stop an installer, nor its judgement."""
         self._facts.update(facts, phase=phase, updated=_now())
-        files.write_atomic(self.path, json.dumps(self._facts, ensure_ascii=False, indent=1).encode() + b"\n", mode=0o600)
+        with contextlib.suppress(PecError, OSError):
+            files.write_atomic(self.path, json.dumps(self._facts, ensure_ascii=False, indent=1).encode() + b"\n", mode=0o600)
+
+
+class _Log:
+    """The log of one run. A line that cannot be written does not stop the installer; C(problem) then says why the log is incomplete."""
+
+    def __init__(self, handle: int) -> None:
+        self._handle = handle
+        self.problem: str | None = None
+
+    def write_line(self, line: str) -> None:
+        rest = f"{line}\n".encode()
+        try:
+            while rest:
+                rest = rest[os.write(self._handle, rest) :]
+        except OSError as error:
+            self.problem = f"incomplete, because it could not be written: {error.strerror}"
 
 
 def arguments_file(arguments: Sequence[str]) -> str:
@@ -81,12 +101,10 @@ def find_java() -> str:
 
     PEC's own Java is left out, because the installer replaces it. Raises PecError when there is none.
     """
-    homes = tuple(f"{home}/" for home in installation.HOMES)
-    usable = [java for java in host.java() if java.major >= installation.JAVA_MAJOR and not java.path.startswith(homes)]
+    homes = tuple(f"{home}/" for home in beliefs.HOMES)
+    usable = [java for java in host.java() if java.major >= beliefs.JAVA_MAJOR and not java.path.startswith(homes)]
     if not usable:
-        raise PecError(
-            f"no Java {installation.JAVA_MAJOR} or newer on this host; install one (Debian: default-jre-headless) or name it in java"
-        )
+        raise PecError(f"no Java {beliefs.JAVA_MAJOR} or newer on this host; install one (Debian: default-jre-headless) or name it in java")
     return min(usable, key=lambda java: java.major).path
 
 
@@ -119,32 +137,48 @@ def run(command: Command, log: str, redact: Redactor, status: Status, directory:
 
     A stop signal to this process stops Java first. Raises PecError when Java cannot be started.
     """
-    with _arguments(command.arguments, directory) as arguments, _open_log(log) as write_line, _noted_signals() as signals:
+    with _arguments(command.arguments, directory) as arguments, _open_log(log) as writer, _noted_signals() as signals:
         child = _start(command, arguments)
         try:
             status.write("running", pid=child.pid)
-            return _watch(child, command.timeout, lambda line: write_line(redact(line)), arguments, status, redact, signals)
+            ended = _watch(child, command.timeout, lambda line: writer.write_line(redact(line)), arguments, status, redact, signals)
+            return replace(ended, log_problem=writer.problem)
         finally:
             _stop(child)
 
 
-def redact_log(log: str, redact: Redactor) -> None:
-    """Take secrets that became known only afterwards out of a finished log."""
-    text = files.read_text_lenient(log)
-    clean = redact(text)
-    if clean != text:
-        files.write_atomic(log, clean.encode())
+def redact_log(log: str, redact: Redactor) -> str | None:
+    """Take secrets that became known only afterwards out of a finished log. Returns what is wrong with it when that cannot be done."""
+    try:
+        text = files.read_text_lenient(log)
+        clean = redact(text)
+        if clean != text:
+            files.write_atomic(log, clean.encode())
+    except PecError as error:
+        return f"with secrets that the installer made still in it: {error}"
+    return None
 
 
 @contextlib.contextmanager
 def _arguments(arguments: Sequence[str], directory: str) -> Iterator[str]:
-    handle, path = tempfile.mkstemp(prefix=_ARGUMENTS_PREFIX, dir=directory)
+    text = arguments_file(arguments)
     try:
-        with os.fdopen(handle, "w", encoding="utf-8") as stream:
-            stream.write(arguments_file(arguments))
+        handle, path = tempfile.mkstemp(prefix=_ARGUMENTS_PREFIX, dir=directory)
+    except OSError as error:
+        raise PecError(f"cannot write the installer's arguments to {directory}: {error.strerror}") from None
+    try:
+        _write_arguments(handle, text, path)
         yield path
     finally:
         _remove(path)
+
+
+def _write_arguments(handle: int, text: str, path: str) -> None:
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8") as stream:
+            stream.write(text)
+    except OSError as error:
+        raise PecError(f"cannot write the installer's arguments to {path}: {error.strerror}") from None
 
 
 def _remove(path: str) -> None:
@@ -153,13 +187,15 @@ def _remove(path: str) -> None:
 
 
 @contextlib.contextmanager
-def _open_log(path: str) -> Iterator[Callable[[str], None]]:
+def _open_log(path: str) -> Iterator[_Log]:
     try:
         handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     except OSError as error:
         raise PecError(f"cannot create the log {path}: {error.strerror}") from None
-    with os.fdopen(handle, "w", encoding="utf-8", buffering=1) as stream:
-        yield lambda line: stream.writelines((line, "\n"))
+    try:
+        yield _Log(handle)
+    finally:
+        os.close(handle)
 
 
 @contextlib.contextmanager
@@ -192,9 +228,9 @@ def _start(command: Command, arguments: str) -> subprocess.Popen[bytes]:
 
 def _environment(java_options: Sequence[str]) -> Mapping[str, str]:
     """The locale is inherited by the bundled PostgreSQL, whose databases then sort as Portuguese does."""
-    spelled = installation.LOCALE.replace("UTF-8", "utf8")
-    language = installation.LOCALE if spelled in host.locales() else "C.UTF-8"
-    environment = {"PATH": _SEARCH_PATH, "HOME": os.path.expanduser("~root"), "LANG": language, "LC_ALL": language}
+    spelled = beliefs.LOCALE.replace("UTF-8", "utf8")
+    language = beliefs.LOCALE if spelled in host.locales() else "C.UTF-8"
+    environment = {"PATH": process.SYSTEM_PATH, "HOME": os.path.expanduser("~root"), "LANG": language, "LC_ALL": language}
     return {**environment, "JAVA_TOOL_OPTIONS": " ".join(java_options)} if java_options else environment
 
 

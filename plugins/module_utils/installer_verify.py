@@ -66,6 +66,6 @@ def judge(run: Run, version: str, problems: list[str], *, log: str, timeout: flo
         *second,
         "Once the cause is gone, run this again: it repairs what is half done. Last lines of the installer:",
         *(f"  {line}" for line in last_lines(run.lines) or ["(it printed nothing)"]),
-        f"The whole log on the host: {log}",
+        f"The log on the host is {run.log_problem}: {log}" if run.log_problem else f"The whole log on the host: {log}",
     ]
     raise InstallerError(redact("\n".join(text)), exit_code=run.returncode, cause=cause.code if cause else None, log=log)

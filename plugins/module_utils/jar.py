@@ -9,10 +9,12 @@ import zipfile
 import zlib
 from dataclasses import dataclass
 
-from ansible_collections.esus.pec.plugins.module_utils import installation
+from ansible_collections.esus.pec.plugins.module_utils import beliefs, installation
 from ansible_collections.esus.pec.plugins.module_utils.errors import PecError
 
 MANIFEST = "META-INF/MANIFEST.MF"
+# What zipfile raises for a damaged archive; RuntimeError for bits that then ask for a password or another compression.
+UNREADABLE = (OSError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error)
 _SHA256_LENGTH = 64
 _CHUNK = 1 << 20
 _EXAMPLE = "eSUS-AB-PEC-5.4.37-Linux64.jar"
@@ -34,7 +36,7 @@ def named_version(path: str, version: str = "") -> str:
     when none is given, and when both differ.
     """
     name = os.path.basename(path)
-    found = installation.JAR_NAME.fullmatch(name)
+    found = beliefs.JAR_NAME.fullmatch(name)
     if found is None:
         if not version:
             raise PecError(
@@ -94,13 +96,13 @@ def _main_class(path: str) -> str:
         with zipfile.ZipFile(path) as archive:
             entries = set(archive.namelist())
             manifest = archive.read(MANIFEST).decode("utf-8", "replace") if MANIFEST in entries else ""
-    except (OSError, zipfile.BadZipFile, zlib.error) as error:
+    except UNREADABLE as error:
         raise PecError(f"{path} is not a jar, or not a whole one ({error}); download it again") from None
     main_class = _attribute(manifest, "Main-Class")
-    if not main_class or (main_class != installation.JAR_MAIN_CLASS and installation.JAR_CONTENTS[0] not in entries):
+    if not main_class or (main_class != beliefs.JAR_MAIN_CLASS and beliefs.JAR_CONTENTS[0] not in entries):
         starts = f"it starts {main_class}" if main_class else "it starts nothing"
         raise PecError(
-            f"{path} is a jar, but not the installer of PEC: {starts} and has no {installation.JAR_CONTENTS[0]}; "
+            f"{path} is a jar, but not the installer of PEC: {starts} and has no {beliefs.JAR_CONTENTS[0]}; "
             f"give the path of a file such as {_EXAMPLE}"
         )
     return main_class

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from ansible_collections.esus.pec.plugins.module_utils.errors import PecError
 
-_SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ class Completed:
 
 def search_path() -> str:
     """Return the directories where programs are looked for: those of PATH, then the system's own."""
-    return os.pathsep.join(part for part in (os.environ.get("PATH", ""), _SYSTEM_PATH) if part)
+    return os.pathsep.join(part for part in (os.environ.get("PATH", ""), SYSTEM_PATH) if part)
 
 
 def which(name: str) -> str | None:

@@ -15,7 +15,7 @@ author: ["esus.pec contributors (@esus-pec)"]
 version_added: 0.1.0
 options:
   url:
-    description: Address of PEC as this host reaches it. By default the local address that its files tell.
+    description: Address of PEC as this host reaches it. By default the local addresses that its files tell.
     type: str
   name:
     description: Name of the installation, such as that of the município.
@@ -124,15 +124,19 @@ def read_current(params: dict[str, Any], check_mode: bool) -> Current:
     here = installation.discover() if os.geteuid() == 0 else installation.Installation("absent")
     given = params["url"]
     verify = params["validate_certs"] if given else False
-    client = Client(Server(given or here.urls[0], params["timeout"], verify, params["ca_path"], here.version or ""))
+    urls = (given,) if given else here.urls
+    clients = [Client(Server(url, params["timeout"], verify, params["ca_path"], here.version or "")) for url in urls]
     if check_mode and here.state == "absent" and not given:
-        return Current(False, client)
-    try:
-        return Current(client.first_run_done(), client)
-    except PecUnreachableError:
-        if not check_mode:
-            raise
-        return Current(done_by_database(here.connection), client)
+        return Current(False, clients[0])
+    failures = []
+    for client in clients:
+        try:
+            return Current(client.first_run_done(), client)
+        except PecUnreachableError as error:
+            failures.append(error)
+    if not check_mode:
+        raise failures[0]
+    return Current(done_by_database(here.connection), clients[0])
 
 
 def done_by_database(connection: postgres.Connection | None) -> bool:

@@ -9,13 +9,13 @@ module: health
 short_description: Wait until PEC answers
 description:
   - Asks PEC's web server until it answers as a working one, and fails with the reason when it does not in time.
-  - Stops waiting when the service has ended, because nothing more will come of it.
+  - Stops waiting when the service has ended, or ends again and again, because nothing more will come of it.
   - In check mode it looks once and does not fail.
 author: ["esus.pec contributors (@esus-pec)"]
 version_added: 0.1.0
 options:
   url:
-    description: Address of PEC, such as V(http://127.0.0.1:8080). By default the local address that its files tell.
+    description: Address of PEC, such as V(http://127.0.0.1:8080). By default the local addresses that its files tell.
     type: str
   timeout:
     description: Seconds to wait. The first start after an installation takes minutes.
@@ -82,6 +82,7 @@ from ansible_collections.esus.pec.plugins.module_utils.errors import PecError
 from ansible_collections.esus.pec.plugins.module_utils.installer_output import Redactor, last_lines
 
 _ENDED = ("inactive", "failed")
+_LOOP = 2
 _LOG_BYTES = 65536
 
 
@@ -98,34 +99,61 @@ def service_age() -> float | None:
     return time.monotonic() - int(text) / 1_000_000 if text.isdigit() else None
 
 
+def restarts() -> int:
+    """How often systemd has started the service again by itself since somebody started it; 0 where systemd cannot be asked."""
+    try:
+        answer = process.run(["systemctl", "show", "--value", "--property=NRestarts", installation.PEC_UNIT])
+    except PecError:
+        return 0
+    return int(answer.stdout) if answer.stdout.strip().isdigit() else 0
+
+
+class Watch:
+    """Whether anything more can come of the service. One restart may be all that it needs, such as for a database that starts later."""
+
+    def __init__(self) -> None:
+        self._before = restarts()
+        self.restarted = 0
+
+    def still_starting(self) -> bool:
+        self.restarted = max(self.restarted, restarts() - self._before)
+        return service_state() not in _ENDED and not self.loops
+
+    @property
+    def loops(self) -> bool:
+        return self.restarted >= _LOOP
+
+
 def seconds_left(params: dict[str, Any]) -> float:
     age = service_age() if params["since_start"] and not params["url"] else None
     return max(0, params["timeout"] - (age or 0))
 
 
-def look(params: dict[str, Any], here: installation.Installation, seconds: float) -> health.Health:
+def look(params: dict[str, Any], here: installation.Installation, seconds: float, watch: Watch) -> health.Health:
     """Wait for whichever address answers; those of this host match no certificate."""
-    url, verify = params["url"] or here.urls[0], params["validate_certs"] if params["url"] else False
+    urls, verify = ((params["url"],), params["validate_certs"]) if params["url"] else (here.urls, False)
     return health.wait(
-        url,
+        urls,
         seconds=seconds,
         interval=params["interval"],
-        still_starting=None if params["url"] else lambda: service_state() not in _ENDED,
+        still_starting=None if params["url"] else watch.still_starting,
         verify=verify,
         ca_path=params["ca_path"],
     )
 
 
-def complaint(answer: health.Health, here: installation.Installation, waited: int) -> str:
+def complaint(answer: health.Health, here: installation.Installation, waited: int, watch: Watch) -> str:
     state = service_state() or "unknown to systemd"
     patience = "" if state in _ENDED else "; if it is still starting, wait longer (role: pec_install_health_timeout)"
+    if watch.loops:
+        patience = f": it has ended and was restarted {watch.restarted} times while this waited"
     lines = [
         f"PEC did not become healthy at {answer.url} within {waited} seconds: {answer.error}",
         f"The service {installation.PEC_UNIT} is {state}{patience}.",
     ]
     tail = log_tail(here)
     lines += [f"Last lines of {here.log_file}:", *(f"  {line}" for line in tail)] if tail else [f"There is no log yet at {here.log_file}."]
-    if state in _ENDED:
+    if state in _ENDED or watch.loops:
         lines += ["Last lines of its journal:", *(f"  {line}" for line in journal_tail(here))]
     return "\n".join([*lines, f"More on the host: journalctl -u {installation.PEC_UNIT}"])
 
@@ -170,14 +198,15 @@ def main() -> None:
         here = installation.discover()
         if here.state == "absent" and not module.params["url"] and not quiet:
             raise PecError("PEC is not installed on this host, so there is nothing to wait for; install it first")
-        answer = look(module.params, here, 0 if module.check_mode else seconds_left(module.params))
+        watch = Watch()
+        answer = look(module.params, here, 0 if module.check_mode else seconds_left(module.params), watch)
         overdue = not answer.healthy and (service_age() or 0) >= module.params["timeout"]
     except PecError as error:
         module.fail_json(msg=str(error))
     waited = round(time.monotonic() - started)
     result = {key: getattr(answer, key) for key in ("healthy", "url", "version", "root_status", "esus_status", "error")}
     if not answer.healthy and not quiet:
-        module.fail_json(msg=complaint(answer, here, waited), waited_seconds=waited, **result)
+        module.fail_json(msg=complaint(answer, here, waited, watch), waited_seconds=waited, **result)
     module.exit_json(changed=False, overdue=overdue, waited_seconds=waited, **result)
 
 

@@ -136,6 +136,11 @@ log:
   returned: when the installer ran
   type: str
   sample: /var/log/esus-pec/installer-5.4.37-20260601T101500.log
+log_problem:
+  description: Why the log is not whole, such as a full disk. The installer is not stopped for that.
+  returned: when the installer ran
+  type: str
+  sample: null
 duration_seconds: {description: How long the installer ran., returned: when the installer ran, type: int, sample: 412}
 exit_code: {description: The exit code of the installer; negative for a signal., returned: when the installer failed, type: int, sample: 1}
 cause: {description: The kind of failure found in its output., returned: when one was found, type: str, sample: changeset}
@@ -143,18 +148,18 @@ cause: {description: The kind of failure found in its output., returned: when on
 
 import os
 import time
+from dataclasses import replace
 from typing import Any
 
 from ansible_collections.esus.pec.plugins.module_utils import (
     beliefs,
     files,
-    host,
     installation,
+    installer_service,
     jdbc,
     postgres,
     preflight,
     preflight_model,
-    process,
 )
 from ansible_collections.esus.pec.plugins.module_utils.errors import PecError
 from ansible_collections.esus.pec.plugins.module_utils.installer_output import Redactor
@@ -248,42 +253,21 @@ def apply(params: dict[str, Any], current: Current, desired: Desired, planned: P
     status = Status(desired.version, log)
     status.write("checking", action=planned.action)
     started = time.monotonic()
+    before = installer_service.look() if planned.action != "install" else None
     try:
-        if planned.action != "install":
-            settle_services(desired)
+        if before is not None:
+            installer_service.settle(own_database=desired.database is None)
         ended, redact = run_installer(params, current, desired, java, log, status)
         status.write("verifying", last_line="")
         problems = [] if ended.returncode else what_is_missing(desired.version, desired.database)
         judge(ended, desired.version, problems, log=log, timeout=params["timeout"], redact=redact)
     except PecError as error:
         status.write("failed")
-        error.args = (f"{error}{stopped_note()}",)
+        if before is not None:
+            error.args = ("\n".join(filter(None, (str(error), installer_service.resume(before)))),)
         raise
     status.write("done")
-    return {"log": log, "duration_seconds": round(time.monotonic() - started)}
-
-
-def settle_services(desired: Desired) -> None:
-    """An update wants PEC stopped and its own PostgreSQL running; whether the installer sees to it is not known."""
-    units = host.units((installation.PEC_UNIT, installation.DATABASE_UNIT))
-    if units[installation.PEC_UNIT].active_state not in ("inactive", "failed", None):
-        systemctl("stop", installation.PEC_UNIT)
-    database = units[installation.DATABASE_UNIT]
-    if desired.database is None and database.load_state == "loaded" and database.active_state != "active":
-        systemctl("start", installation.DATABASE_UNIT)
-
-
-def stopped_note() -> str:
-    """What the operator has to know first: whether the patients' record is down."""
-    if host.units((installation.PEC_UNIT,))[installation.PEC_UNIT].active_state not in ("inactive", "failed"):
-        return ""
-    return f"\nPEC does not run now. If its files and its database are whole, this starts it: systemctl start {installation.PEC_UNIT}"
-
-
-def systemctl(verb: str, unit: str) -> None:
-    answer = process.run(["systemctl", verb, unit], timeout=300)
-    if answer.returncode != 0:
-        raise PecError(f"cannot {verb} {unit}: {answer.stderr.strip()}; journalctl -u {unit} says why")
+    return {"log": log, "log_problem": ended.log_problem, "duration_seconds": round(time.monotonic() - started)}
 
 
 def run_installer(params: dict[str, Any], current: Current, desired: Desired, java: str, log: str, status: Status) -> tuple[Run, Redactor]:
@@ -292,8 +276,8 @@ def run_installer(params: dict[str, Any], current: Current, desired: Desired, ja
     ended = run(command, log, Redactor(known), status)
     here = installation.discover()
     redact = Redactor([*known, *(login.password for login in (here.connection, here.read_only) if login)])
-    redact_log(log, redact)  # of what the installer printed, these may have been made by itself
-    return ended, redact
+    problems = [ended.log_problem, redact_log(log, redact)]  # of what the installer printed, these may have been made by itself
+    return replace(ended, log_problem=" and ".join(filter(None, problems)) or None), redact
 
 
 def command_line(params: dict[str, Any], desired: Desired) -> list[str]:
@@ -330,6 +314,8 @@ def main() -> None:
                 result.update(apply(params, current, desired, planned, java))
     except PecError as error:
         module.fail_json(msg=str(error), **getattr(error, "details", {}))
+    if result.get("log_problem"):
+        module.warn(f"the log of the installer is {result['log_problem']}: {result['log']}")
     flaw = ", not complete" if planned.action == "repair" else ""
     before = f"PEC {planned.from_version}{flaw}\n" if planned.from_version else ""
     after = f"PEC {desired.version}\n" if planned.needed else before

@@ -161,3 +161,16 @@ def test_link(link: str | None, expected: tuple[bool | None, bool | None]) -> No
 
 def test_link_of_this_server(serve: Any) -> None:
     assert doctor_probe_service._link(f"127.0.0.1:{serve().http_port}") == (True, True)
+
+
+def test_a_jar_with_a_corrupted_entry(tmp_path: Path) -> None:
+    path = tmp_path / "eSUS-AB-PEC-5.4.37-Linux64.jar"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name in ("META-INF/MANIFEST.MF", "a/Options.class", *beliefs.JAR_CONTENTS):
+            archive.writestr(name, "Main-Class: br.gov.saude.esus.installers.installer.Main\n" * 100)
+    data = bytearray(path.read_bytes())
+    with zipfile.ZipFile(path) as archive:
+        start = archive.getinfo("a/Options.class").header_offset + 30 + len("a/Options.class")
+    data[start : start + 8] = b"\xff" * 8
+    path.write_bytes(data)
+    assert doctor_probe.see_jar(str(path)).problem.startswith(f"{path} is not a jar, or not a whole one (")

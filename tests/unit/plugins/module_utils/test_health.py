@@ -136,13 +136,20 @@ def test_wait_returns_as_soon_as_it_is_healthy() -> None:
         return True
 
     with server(answers) as url:
-        assert health.wait(url, seconds=60, interval=0.01, still_starting=starting).healthy
+        assert health.wait([url], seconds=60, interval=0.01, still_starting=starting).healthy
     assert len(calls) == 3
 
 
 def test_wait_gives_up_when_the_service_has(closed: str) -> None:
-    assert not health.wait(closed, seconds=600, interval=300, still_starting=lambda: False).healthy
+    assert not health.wait([closed], seconds=600, interval=300, still_starting=lambda: False).healthy
 
 
 def test_wait_gives_up_when_the_time_is_over(closed: str) -> None:
-    assert not health.wait(closed, seconds=0.05, interval=0.01).reachable
+    assert not health.wait([closed], seconds=0.05, interval=0.01).reachable
+
+
+def test_the_address_that_answers_counts(closed: str) -> None:
+    with server(HEALTHY) as good, server({}) as bad:
+        assert health.wait([closed, bad, good], seconds=0).url == good
+        assert health.wait([closed, bad], seconds=0).url == bad
+    assert health.wait([closed], seconds=0).url == closed

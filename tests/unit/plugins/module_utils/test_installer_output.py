@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.esus.pec.plugins.module_utils import installation
+from ansible_collections.esus.pec.plugins.module_utils import beliefs
 from ansible_collections.esus.pec.plugins.module_utils.installer_output import MASK, Redactor, describe_end, find_cause, last_lines
 
 GOLDEN = Path(__file__).parent / "installer_output"
@@ -138,7 +138,7 @@ def test_no_cause(text: str) -> None:
     ],
 )  # fmt: skip
 def test_every_real_text_of_the_installer_is_understood(name: str) -> None:
-    text = installation.REAL_TEXTS[name]
+    text = beliefs.REAL_TEXTS[name]
     whole = {"changeset-failed": f"ChangeSet a.yaml::1::b {text}. why", "checksum": f"a::1::b was: 8:1 {text} 8:2"}
     assert find_cause(whole.get(name, text)) is not None
 

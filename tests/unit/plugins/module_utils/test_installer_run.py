@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.esus.pec.plugins.module_utils import host, installer_run
+from ansible_collections.esus.pec.plugins.module_utils import files, host, installer_run
 from ansible_collections.esus.pec.plugins.module_utils.errors import PecError
 from ansible_collections.esus.pec.plugins.module_utils.installer_output import MASK, Redactor
 from ansible_collections.esus.pec.plugins.module_utils.installer_run import Command, Run, Status
@@ -154,6 +154,33 @@ print(child.pid, flush=True)
     assert run.returncode == 0 and not run.timed_out
 
 
+def test_after_a_failure_nothing_is_left_running(world: World) -> None:
+    script = """
+import subprocess, sys
+print(subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"]).pid, flush=True)
+sys.exit(3)
+"""
+    run = world.run(script)
+    assert run.returncode == 3
+    until(lambda: not alive(run.lines[0]), "a migrator outlived the installer")
+
+
+def test_a_log_and_a_status_that_cannot_be_written_stop_nothing(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    really = os.open
+
+    def full(path: str, flags: int, mode: int = 0o777, **options: int) -> int:
+        return really("/dev/full", os.O_WRONLY) if path == world.log else really(path, flags, mode, **options)
+
+    def refuse(path: str, _data: bytes, **_options: object) -> None:
+        raise PecError(f"cannot write {path}: No space left on device")
+
+    monkeypatch.setattr(os, "open", full)
+    monkeypatch.setattr(files, "write_atomic", refuse)
+    run = world.run("print('one')\nprint('two')")
+    assert (run.returncode, run.lines) == (0, ("one", "two"))
+    assert run.log_problem == "incomplete, because it could not be written: No space left on device"
+
+
 def test_a_stop_signal_stops_the_installer_and_leaves_nothing(world: World) -> None:
     script = f"import os, signal, time\nprint('up', flush=True)\nos.kill({os.getpid()}, signal.SIGTERM)\ntime.sleep(600)"
     before = signal.getsignal(signal.SIGTERM)
@@ -203,6 +230,18 @@ def test_secrets_that_become_known_later_leave_the_log(world: World) -> None:
     installer_run.redact_log(world.log, Redactor(["X9"]))
     assert Path(world.log).read_text(encoding="utf-8") == f"generated {MASK} here\n"
     assert mode(world.log) == 0o600
+
+
+def test_a_log_that_cannot_be_cleaned_is_no_failure(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    world.run("print('generated X9 here')")
+
+    def refuse(path: str, _data: bytes) -> None:
+        raise PecError(f"cannot write {path}: No space left on device")
+
+    monkeypatch.setattr(files, "write_atomic", refuse)
+    assert installer_run.redact_log(world.log, Redactor(["X9"])) == (
+        f"with secrets that the installer made still in it: cannot write {world.log}: No space left on device"
+    )
 
 
 @pytest.mark.parametrize(

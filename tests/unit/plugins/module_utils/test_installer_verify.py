@@ -104,5 +104,11 @@ def test_the_end_of_its_time_is_the_cause() -> None:
     )
 
 
+def test_a_log_that_is_not_whole() -> None:
+    assert str(said(Run(1, ("x",), log_problem="incomplete"), [])).splitlines()[-1] == (
+        "The log on the host is incomplete: /var/log/esus-pec/x.log"
+    )
+
+
 def test_success() -> None:
     judge(Run(0, ()), "5.4.37", [], log="x", timeout=5, redact=Redactor())

@@ -111,3 +111,16 @@ def test_a_name_without_a_version(tmp_path: Path) -> None:
 def test_another_version_than_asked(tmp_path: Path) -> None:
     path = make(tmp_path / NAME)
     assert error(path, version="5.5.28") == f"{NAME} installs PEC 5.4.37, but version 5.5.28 is asked for; correct one of the two"
+
+
+def test_a_jar_with_a_corrupted_entry(tmp_path: Path) -> None:
+    path = tmp_path / NAME
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name in (jar.MANIFEST, BUNDLE):
+            archive.writestr(name, "Main-Class: x\n" * 100)
+    data = bytearray(path.read_bytes())
+    with zipfile.ZipFile(path) as archive:
+        start = archive.getinfo(jar.MANIFEST).header_offset + 30 + len(jar.MANIFEST)
+    data[start : start + 8] = b"\xff" * 8
+    path.write_bytes(data)
+    assert error(str(path)).startswith(f"{path} is not a jar, or not a whole one (")

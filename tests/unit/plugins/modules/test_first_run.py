@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import copy
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -33,6 +34,7 @@ class FakePec:
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.done = False
         self.reachable = True
+        self.closed: tuple[str, ...] = ()
         self.forgets = False
         self.refusal: Exception | None = None
         self.taken: list[FirstRun] = []
@@ -40,6 +42,8 @@ class FakePec:
 
         def first_run_done(client: Client) -> bool:
             self.servers.append(client.server)
+            if client.server.url in self.closed:
+                raise PecUnreachableError(f"PEC does not answer at {client.server.url}")
             if not self.reachable:
                 raise PecUnreachableError("PEC does not answer at http://pec.test:8080")
             return self.done
@@ -125,6 +129,15 @@ def test_the_local_address_is_in_no_certificate(pec: FakePec, capsys: pytest.Cap
         ("http://127.0.0.1:8080", False),
         ("http://pec.test:8080", True),
     ]
+
+
+def test_every_local_address_is_tried(pec: FakePec, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    here = replace(INSTALLED, https=installation.Https("certmgr", "pec.example", 443, None))
+    monkeypatch.setattr(installation, "discover", lambda: here)
+    pec.closed = ("https://127.0.0.1:443",)
+    assert run(capsys, url=None)["url"] == "http://127.0.0.1:8080"
+    pec.closed = here.urls
+    assert run(capsys, url=None)["msg"] == "PEC does not answer at https://127.0.0.1:443"
 
 
 HEADING = "nothing was sent, because PEC would refuse these answers of the first run:"

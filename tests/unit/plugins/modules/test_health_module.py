@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 from __future__ import annotations
 
+import dataclasses
 import json
 from pathlib import Path
 from typing import Any
@@ -32,8 +33,8 @@ class World:
         monkeypatch.setattr(process, "run", lambda _argv: process.Completed(0, f"Unmatched quote\nsenha: {SECRET}\n", ""))
         monkeypatch.setattr(health, "wait", self.wait)
 
-    def wait(self, url: str, **options: Any) -> health.Health:
-        self.waits.append((url, options))
+    def wait(self, urls: Any, **options: Any) -> health.Health:
+        self.waits.append((", ".join(urls), options))
         return self.answer
 
 
@@ -71,6 +72,33 @@ def test_nothing_more_comes_of_a_service_that_ended(
     run(capsys)
     world.state = state
     assert world.waits[0][1]["still_starting"]() is waits
+
+
+def test_every_local_address_is_tried(world: World, capsys: pytest.CaptureFixture[str]) -> None:
+    world.here = dataclasses.replace(world.here, https=installation.Https("certmgr", "pec.example", 443, None), http_port=8080)
+    run(capsys)
+    assert world.waits[0][0] == "https://127.0.0.1:443, http://127.0.0.1:8080"
+
+
+def test_a_service_that_is_restarted_again_and_again_has_ended(
+    world: World, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    counts = iter(["7", "7", "8", "9", "9"])
+    monkeypatch.setattr(
+        process, "run", lambda argv: process.Completed(0, next(counts) if "show" in argv[1] else "java: no such file\n", "")
+    )
+    seen: list[bool] = []
+
+    def wait(_urls: Any, **options: Any) -> health.Health:
+        seen.extend(options["still_starting"]() for _time in range(3))
+        return BAD
+
+    monkeypatch.setattr(health, "wait", wait)
+    world.state = "activating"
+    lines = run(capsys)["msg"].splitlines()
+    assert seen == [True, True, False], "one restart may be all it needs"
+    assert lines[1] == "The service e-SUS-PEC.service is activating: it has ended and was restarted 2 times while this waited."
+    assert "  java: no such file" in lines
 
 
 def test_unhealthy(world: World, capsys: pytest.CaptureFixture[str]) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from ansible.module_utils.testing import patch_module_args
 
-from ansible_collections.esus.pec.plugins.module_utils import files, host, installation, postgres
+from ansible_collections.esus.pec.plugins.module_utils import files, host, installation, installer_service, postgres
 from ansible_collections.esus.pec.plugins.module_utils.errors import PecError
 from ansible_collections.esus.pec.plugins.module_utils.installation import Installation
 from ansible_collections.esus.pec.plugins.module_utils.installer_run import Command, Run
@@ -44,6 +44,7 @@ class World:
         self.logs, self.work = path / "log", path / "work"
         self.here, self.after = Installation("absent"), INSTALLED
         self.versions: tuple[str | None, str | None] = (None, "5.4.37")
+        self.tables, self.database_error = (0, 0), None
         self.ending = Run(0, ("INFO done",))
         self.seen = DatabaseSeen(authentication="md5", may_create=True, facts=database_facts(None))
         self.unchecked: tuple[str, ...] = ()
@@ -64,7 +65,7 @@ class World:
             (installer, "prepare_directories", lambda *_directories: None),
             (installer, "redact_log", lambda *_arguments: None),
             (installer, "running_installer", lambda: self.survivor),
-            (installer, "systemctl", lambda verb, unit: self.systemctl.append((verb, unit))),
+            (installer_service, "systemctl", self.turn),
             (installer, "run", self.run_java),
             (installer, "Status", self.status),
             (files, "lock", self.lock),
@@ -73,7 +74,13 @@ class World:
 
     def read_facts(self, connection: postgres.Connection) -> postgres.DatabaseFacts:
         self.connections.append(connection)
-        return database_facts(self.versions[1 if self.commands else 0])
+        if self.commands and self.database_error:
+            throw(self.database_error)
+        return database_facts(self.versions[1 if self.commands else 0], self.tables[1 if self.commands else 0])
+
+    def turn(self, verb: str, unit: str) -> None:
+        self.systemctl.append((verb, unit))
+        self.units[unit] = {"stop": "inactive", "start": "active"}[verb]
 
     def look(self, _desired: Any, _home: str) -> tuple[Facts, tuple[str, ...]]:
         return Facts(0, "x86_64", "debian", "13", "systemd", 9 * 10**9, 4, database=self.seen), self.unchecked
@@ -196,6 +203,65 @@ def test_an_update_that_nobody_allowed(world: World, capsys: pytest.CaptureFixtu
         "PEC 5.3.28 is installed here and the installer is of 5.4.37; an update changes the database"
     )
     assert world.commands == []
+
+
+AGAIN = "PEC 5.3.28 was running before, and it and its database are as they were, so it was started again."
+STARTS = "Once that is in order, this starts it: systemctl start e-SUS-PEC.service"
+
+
+@pytest.mark.parametrize(
+    ("changes", "note"),
+    [
+        pytest.param({}, AGAIN, id="nothing changed"),
+        pytest.param(
+            {"versions": ("5.3.28", "5.4.37")},
+            f"PEC is stopped and was not started again: its database is of PEC 5.4.37 now and was of 5.3.28. {STARTS}",
+            id="migrated",
+        ),
+        pytest.param(
+            {"tables": (900, 901)},
+            f"PEC is stopped and was not started again: its database has 901 tables now and had 900. {STARTS}",
+            id="migrated in part",
+        ),
+        pytest.param(
+            {"database_error": PecError("nobody answers")},
+            f"PEC is stopped and was not started again: its database cannot be compared with what it was (nobody answers). {STARTS}",
+            id="no database",
+        ),
+        pytest.param(
+            {"after": Installation("broken", ("standalone.sh is missing",), connection=CONNECTION)},
+            f"PEC is stopped and was not started again: its files are not complete (standalone.sh is missing). {STARTS}",
+            id="half of its files",
+        ),
+        pytest.param(
+            {"after": INSTALLED},
+            f"PEC is stopped and was not started again: its files are of 5.4.37 now and were of 5.3.28. {STARTS}",
+            id="files",
+        ),
+        pytest.param(
+            {"units": {installation.PEC_UNIT: "inactive", installation.DATABASE_UNIT: "active"}},
+            "PEC is stopped, as it was before.",
+            id="off",
+        ),
+    ],
+)
+def test_a_failed_update_starts_pec_again_if_nothing_changed(
+    world: World, capsys: pytest.CaptureFixture[str], changes: dict[str, Any], note: str
+) -> None:
+    world.here = world.after = Installation("installed", version="5.3.28", connection=CONNECTION)
+    world.versions, world.ending = ("5.3.28", "5.3.28"), Run(1, ("ERROR x",))
+    for name, value in changes.items():
+        setattr(world, name, value)
+    answer = run(world, capsys, update=True, database=DATABASE)
+    assert (answer["msg"].splitlines()[-1], answer["exit_code"]) == (note, 1)
+    assert (world.systemctl[-1:] == [("start", installation.PEC_UNIT)]) == (note == AGAIN)
+
+
+def test_a_log_that_is_not_whole_is_told(world: World, capsys: pytest.CaptureFixture[str]) -> None:
+    world.ending = Run(0, ("INFO done",), log_problem="incomplete")
+    answer = run(world, capsys, database=DATABASE)
+    assert (answer["changed"], answer["log_problem"]) == (True, "incomplete")
+    assert f"the log of the installer is incomplete: {answer['log']}" in json.dumps(answer["warnings"])
 
 
 def test_exit_code_zero_without_effect(world: World, capsys: pytest.CaptureFixture[str]) -> None:
