@@ -112,11 +112,11 @@ def query(conn: Connection, sql: str, *, timeout: float = 30) -> object:
     argv = [clients[0].path, "-XAtqw", "-v", "ON_ERROR_STOP=1"]
     answer = process.run(argv, env=environment(conn), stdin=sql, timeout=timeout)
     if answer.returncode != 0:
-        raise PecError(f"{_where(conn)}: {_complaint(answer.stderr, conn)}")
+        raise PecError(f"{describe(conn)}: {_complaint(answer.stderr, conn)}")
     try:
         return json.loads(answer.stdout)
     except ValueError:
-        raise PecError(f"{_where(conn)}: the answer of the server is not one JSON value") from None
+        raise PecError(f"{describe(conn)}: the answer of the server is not one JSON value") from None
 
 
 def read_facts(conn: Connection) -> DatabaseFacts:
@@ -194,7 +194,8 @@ def _client_version(path: str) -> tuple[int, ...] | None:
     return tuple(int(number) for number in match.group(1).split(".")) if match else None
 
 
-def _where(conn: Connection) -> str:
+def describe(conn: Connection) -> str:
+    """Return how errors name a database."""
     return f"database {conn.database!r} at {conn.host}:{conn.port} as {conn.username!r}"
 
 

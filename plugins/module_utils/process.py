@@ -58,7 +58,7 @@ def run(
             stdin=subprocess.PIPE if stdin is not None else subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
-            env=_environment(env),
+            env=environment(env),
             cwd=cwd,
             encoding="utf-8",
             errors="replace",
@@ -77,10 +77,11 @@ def run(
     return Completed(child.returncode, stdout, stderr)
 
 
-def _environment(extra: Mapping[str, str] | None) -> dict[str, str]:
-    environment = {"PATH": search_path(), "LC_ALL": "C.UTF-8", "HOME": os.path.expanduser("~")}
-    environment.update(extra or {})
-    return environment
+def environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
+    """Return the minimal environment that programs get, with C(extra) on top."""
+    minimal = {"PATH": search_path(), "LC_ALL": "C.UTF-8", "HOME": os.path.expanduser("~")}
+    minimal.update(extra or {})
+    return minimal
 
 
 def _kill(child: subprocess.Popen[str]) -> None:

@@ -1,0 +1,128 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Work on a database that takes longer than one question: a psql that stays open, one run at a time, and how far it is."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import secrets
+import time
+from collections.abc import Mapping
+from datetime import datetime, timezone
+
+from ansible_collections.esus.pec.plugins.module_utils import files, postgres
+from ansible_collections.esus.pec.plugins.module_utils.errors import PecError
+from ansible_collections.esus.pec.plugins.module_utils.pipeline import Pipeline, Stage
+
+RUNTIME_DIRECTORY = "/run/esus-pec"
+_LOCAL = ("", "localhost", "127.0.0.1", "::1")
+_FIELD = "\x1f"
+_STATUS_SECONDS = 1.0
+
+describe = postgres.describe
+
+
+class Session:
+    """A psql that stays open from C(with) to its end, so that one transaction can span several questions.
+
+    options are settings of the session such as {"synchronous_commit": "off"}; user is the account of the system to become, for a server
+    that knows its administrator by it. A statement that fails ends the session. Raises PecError, with the server's own words.
+    """
+
+    def __init__(
+        self, conn: postgres.Connection, client_path: str, *, options: Mapping[str, str] | None = None, user: str | None = None
+    ) -> None:
+        self._conn = conn
+        argv = [client_path, "-XAtqw", "-F", _FIELD, "-v", "ON_ERROR_STOP=1"]
+        environment = {**postgres.environment(conn), **options_environment(options or {})}
+        self._psql = Pipeline([Stage(argv, environment, user)], feed=True, collect=True, secrets=[conn.password])
+
+    def __enter__(self) -> Session:
+        self._psql.__enter__()
+        return self
+
+    def __exit__(self, kind: object, error: object, trace: object) -> None:
+        self._psql.kill()
+
+    def query(self, sql: str) -> object:
+        """Run SQL that returns one JSON value and return it, decoded."""
+        try:
+            return json.loads("\n".join(self._ask(sql)))
+        except ValueError:
+            raise PecError(f"{describe(self._conn)}: the answer of the server is not one JSON value") from None
+
+    def rows(self, sql: str) -> list[list[str]]:
+        """Run SQL and return its rows as text; no value may hold a line break."""
+        return [line.split(_FIELD) for line in self._ask(sql)]
+
+    def execute(self, sql: str) -> None:
+        """Run SQL whose answer does not matter."""
+        self._ask(sql)
+
+    def _ask(self, sql: str) -> list[str]:
+        end = f"end-{secrets.token_hex(8)}"
+        # A broken pipe is a psql that has given up; why, its stderr says.
+        with contextlib.suppress(BrokenPipeError):
+            self._psql.input.write(f"{sql.strip().rstrip(';')}\n;\n\\echo {end}\n".encode())
+            self._psql.input.flush()
+        lines: list[str] = []
+        for raw in iter(self._psql.output.readline, b""):
+            line = raw.decode().rstrip("\n")
+            if line == end:
+                return lines
+            lines.append(line)
+        try:
+            self._psql.wait()
+        except PecError as error:
+            raise PecError(f"{describe(self._conn)}: {error}") from None
+        raise PecError(f"{describe(self._conn)}: psql ended before it answered")
+
+
+def options_environment(options: Mapping[str, str]) -> dict[str, str]:
+    """Return the variable that gives every client these settings of its session; empty when there are none."""
+    return {"PGOPTIONS": " ".join(f"-c {name}={_escaped(value)}" for name, value in options.items())} if options else {}
+
+
+def database_lock(conn: postgres.Connection) -> str:
+    """Return the name of the lock of one database; this host's addresses and sockets are one place."""
+    host = "local" if conn.host in _LOCAL or conn.host.startswith("/") else conn.host
+    return "database-" + hashlib.sha256(f"{host}:{conn.port}:{conn.database}".encode()).hexdigest()[:12]
+
+
+class StatusFile:
+    """The file that tells others how far a run is; it holds no secret. It is written at most once a second, except for a new phase."""
+
+    def __init__(self, kind: str, database: str, directory: str = RUNTIME_DIRECTORY) -> None:
+        name = "".join(character if character.isalnum() or character in "-_." else "_" for character in database)
+        self.path = os.path.join(directory, f"{kind}-{name[:80]}.json")
+        self._facts: dict[str, object] = {"database": database, "started": utc(), "module_pid": os.getpid()}
+        self._written = float("-inf")
+        with contextlib.suppress(OSError):
+            os.makedirs(directory, mode=0o700, exist_ok=True)
+
+    def update(self, **facts: object) -> None:
+        """Record phase, bytes, tables_done, tables_total and the like. A full disk must not stop a run, nor its judgement."""
+        urgent = facts.get("phase", self._facts.get("phase")) != self._facts.get("phase")
+        self._facts.update(facts, updated=utc())
+        now = time.monotonic()
+        if urgent or now - self._written >= _STATUS_SECONDS:
+            self._written = now
+            with contextlib.suppress(PecError, OSError):
+                files.write_atomic(self.path, json.dumps(self._facts, ensure_ascii=False, indent=1).encode() + b"\n", mode=0o600)
+
+    def remove(self) -> None:
+        """Remove it: the run ended well."""
+        with contextlib.suppress(OSError):
+            os.unlink(self.path)
+
+
+def utc(seconds: float | None = None) -> str:
+    """Return a time (by default now) as in 2026-11-22T03:00:00Z."""
+    moment = datetime.now(timezone.utc) if seconds is None else datetime.fromtimestamp(seconds, timezone.utc)
+    return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def _escaped(value: str) -> str:
+    return "".join(f"\\{character}" if character in "\\ \t\n" else character for character in value)
