@@ -162,10 +162,7 @@ def newest(directory: str, where: Mapping[str, str] | None = None) -> Backup:
     if unknown:
         raise PecError(f"a manifest has no field {unknown[0]!r}; it has {', '.join(sorted(known))}")
     backups = list_backups(directory)
-    fitting = [
-        backup for backup in backups if all(_text(getattr(backup.manifest, name)) == str(value) for name, value in (where or {}).items())
-    ]
-    whole = next((backup for backup in fitting if backup.complete), None)
+    whole = next((backup for backup in backups if backup.complete and _fits(backup.manifest, where or {})), None)
     if whole is not None:
         return whole
     wanted = "".join(f", {name} {value}" for name, value in (where or {}).items())

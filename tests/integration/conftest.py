@@ -98,3 +98,14 @@ def jar() -> Any:
         return Path(run.stdout.strip().splitlines()[-1])
 
     return build
+
+
+@pytest.fixture(scope="session")
+def postgres(start_server: Any) -> Any:
+    """A server with PostgreSQL 10, 15 and 17, and what a test of dumps does with them. /full is a filesystem of 24 MB."""
+    from tests.integration import postgres
+
+    server = start_server(postgres.NAME, "debian12", "--tmpfs", "/small:size=160m", "--tmpfs", "/full:size=24m", "--tmpfs", "/var/lib/postgresql")
+    made = postgres.Postgres(server)
+    made.prepare()
+    return made
