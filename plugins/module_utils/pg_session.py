@@ -38,6 +38,7 @@ class Session:
         argv = [client_path, "-XAtqw", "-F", _FIELD, "-v", "ON_ERROR_STOP=1"]
         environment = {**postgres.environment(conn), **options_environment(options or {})}
         self._psql = Pipeline([Stage(argv, environment, user)], feed=True, collect=True, secrets=[conn.password])
+        self._failure: PecError | None = None
 
     def __enter__(self) -> Session:
         self._psql.__enter__()
@@ -62,6 +63,8 @@ class Session:
         self._ask(sql)
 
     def _ask(self, sql: str) -> list[str]:
+        if self._failure:
+            raise self._failure
         end = f"end-{secrets.token_hex(8)}"
         # A broken pipe is a psql that has given up; why, its stderr says.
         with contextlib.suppress(BrokenPipeError):
@@ -73,11 +76,15 @@ class Session:
             if line == end:
                 return lines
             lines.append(line)
+        self._failure = PecError(f"{describe(self._conn)}: {self._end()}")
+        raise self._failure
+
+    def _end(self) -> str:
         try:
             self._psql.wait()
         except PecError as error:
-            raise PecError(f"{describe(self._conn)}: {error}") from None
-        raise PecError(f"{describe(self._conn)}: psql ended before it answered")
+            return str(error)
+        return "psql ended before it answered"
 
 
 def options_environment(options: Mapping[str, str]) -> dict[str, str]:

@@ -25,6 +25,7 @@ from ansible_collections.esus.pec.plugins.module_utils.errors import PecError
 CHUNK = 1 << 20
 _KEPT_LINES = 40
 _PR_SET_PDEATHSIG = 1
+_SHELL_SIGPIPE = 128 + signal.SIGPIPE  # a wrapper that is a shell script tells it so
 _F_SETPIPE_SZ = 1031  # fcntl.F_SETPIPE_SZ exists from Python 3.10 on
 _LIBC = ctypes.CDLL(None, use_errno=True)
 _TELLING = re.compile(r"\b(ERROR|ERRO|FATAL|PANIC|error|fatal|could not|cannot)\b")
@@ -186,7 +187,7 @@ class Pipeline:
                 self._on_line(name, line)
 
     def _broken_pipe(self, index: int, code: int) -> bool:
-        return code == -signal.SIGPIPE or any("broken pipe" in line.lower() for line in self._said[index])
+        return code in (-signal.SIGPIPE, _SHELL_SIGPIPE) or any("broken pipe" in line.lower() for line in self._said[index])
 
     def _reason(self, index: int, code: int) -> str:
         said = [line.strip() for line in self._said[index] if line.strip()]
