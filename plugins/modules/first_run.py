@@ -151,8 +151,7 @@ def plan(done: bool, answers: FirstRun) -> bool:
     if done:
         return False
     problems = ["the name of the installation is empty; give for example the município's"] if not answers.name.strip() else []
-    if not answers.link.startswith(("http://", "https://")):
-        problems.append(f"the link {answers.link!r} is not an address; it starts with https:// or http://")
+    problems.extend(brazil.link_problems(answers.link))
     if not answers.instalador_name.strip():
         problems.append("the instalador's name is empty; give the person's full name")
     problems += brazil.cpf_problems(answers.cpf)
