@@ -1,0 +1,247 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""One dump from beginning to end: complete and verified under its name, or not there at all."""
+
+from __future__ import annotations
+
+import contextlib
+import glob
+import grp
+import os
+import pwd
+import socket
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from ansible_collections.esus.pec.plugins.module_utils import (
+    contents,
+    dump_plan,
+    dump_write,
+    files,
+    host,
+    installation,
+    manifest,
+    pg_session,
+    postgres,
+    process,
+)
+from ansible_collections.esus.pec.plugins.module_utils.dump_plan import Desired, Plan, Tools
+from ansible_collections.esus.pec.plugins.module_utils.errors import PecError
+from ansible_collections.esus.pec.plugins.module_utils.manifest import Manifest
+from ansible_collections.esus.pec.plugins.module_utils.postgres import Connection, DatabaseFacts
+
+PARTIAL = ".partial"
+_SESSION = {"statement_timeout": "0", "idle_in_transaction_session_timeout": "0"}
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What was made, or in check mode would be: C(manifest) is then None. C(planned) has no secret."""
+
+    changed: bool
+    path: str
+    manifest: Manifest | None
+    planned: Mapping[str, object] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class _Job:
+    desired: Desired
+    connection: Connection
+    facts: DatabaseFacts
+    tools: Tools
+    plan: Plan
+    uid: int
+    gid: int
+
+
+def run(desired: Desired, *, check: bool = False) -> Outcome:
+    """Make one dump, or say what it would be. Raises PecError; nothing of it is then left, and what was there before is as it was."""
+    connection = desired.connection or _discovered()
+    job = _prepare(desired, connection)
+    if check:
+        return Outcome(True, job.plan.path, None, _describe(job), job.plan.notes)
+    with files.lock(pg_session.database_lock(connection)):
+        removed = _clear(job)
+        notes = (*job.plan.notes, *(f"removed {name}, left by a run that was killed" for name in removed))
+        status = pg_session.StatusFile("dump", connection.database)
+        partial = job.plan.path + PARTIAL
+        try:
+            made = _make(job, partial, status, notes)
+            _publish(job, partial, made)
+        except BaseException:
+            dump_write.remove(partial)
+            status.update(phase="failed")
+            raise
+        status.remove()
+    return Outcome(True, job.plan.path, made, _describe(job), notes)
+
+
+def _discovered() -> Connection:
+    here = installation.discover()
+    if here.connection is None:
+        raise PecError("no PEC on this host says where its database is; install PEC first, or give the connection in database")
+    return here.connection
+
+
+def _prepare(desired: Desired, connection: Connection) -> _Job:
+    """Everything that can be refused is refused here, before anything is written."""
+    facts = postgres.read_facts(connection)
+    client = dump_plan.choose_client(postgres.find_clients("pg_dump"), facts.server_version_num)
+    programs = frozenset(name for name in ("zstd", "pigz", "age") if process.which(name))
+    tools = Tools(client, has_zstd(client), programs, host.processors())
+    stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
+    plan = dump_plan.plan(desired, tools, connection.database, facts.size_bytes, socket.gethostname(), stamp)
+    if desired.recipients and "age" not in programs:
+        raise PecError("the dump is to be encrypted and the program age is not on this host; install the package age")
+    directory = os.path.dirname(plan.path)
+    if not os.path.isdir(directory):
+        raise PecError(f"the directory {directory} does not exist, so no dump can be written into it; make it first (mode 0700)")
+    if os.path.lexists(plan.path) and not desired.overwrite:
+        raise PecError(f"{plan.path} exists already; give another path, or a directory to have a name made, or overwrite: true")
+    free = host.disk_usage(directory).free_bytes
+    if desired.check_space and plan.estimate_bytes > free:
+        raise PecError(
+            f"the dump of database {connection.database!r} ({_mb(facts.size_bytes)}) may need {_mb(plan.estimate_bytes)} "
+            f"and only {_mb(free)} are free in {directory}; make room, or set check_space: false if you know better"
+        )
+    return _Job(desired, connection, facts, tools, plan, _uid(desired.owner), _gid(desired.group))
+
+
+def has_zstd(client: postgres.Client) -> bool:
+    """Whether this pg_dump was built with zstd: it says so before it connects to anything."""
+    if client.version[0] < 16:
+        return False
+    probe = [client.path, "--format=custom", "--compress=zstd", "--host=/nonexistent", "--dbname=probe", "--no-password"]
+    return "compression" not in process.run(probe, timeout=10).stderr
+
+
+def _make(job: _Job, partial: str, status: pg_session.StatusFile, notes: tuple[str, ...]) -> Manifest:
+    desired, plan, conn = job.desired, job.plan, job.connection
+    psql, pg_restore = _sibling(job.tools.client, "psql"), _sibling(job.tools.client, "pg_restore")
+    started, clock = pg_session.utc(), time.monotonic()
+    with pg_session.Session(conn, psql, options=_SESSION) as session:
+        session.execute("begin isolation level repeatable read read only")
+        if desired.snapshot:
+            session.execute("set transaction snapshot '" + desired.snapshot.replace("'", "''") + "'")
+        snapshot = desired.snapshot or str(session.query("select to_json(pg_export_snapshot())"))
+        held = contents.read_contents(session)
+        progress = dump_write.Progress(status, held.tables)
+        programs = dump_write.Programs(job.tools.client.path, pg_restore, postgres.environment(conn), (conn.password,))
+        written = dump_write.write(plan, programs, snapshot, desired.recipients, partial, progress)
+        fingerprint = None
+        if desired.fingerprint and not desired.schema_only:
+            progress.phase("fingerprint")
+            fingerprint = contents.read_fingerprint(
+                conn,
+                psql,
+                contents.choose_method(job.facts.server_version_num),
+                snapshot=snapshot,
+                jobs=desired.jobs or job.tools.processors,
+                exclude=desired.exclude_table_data,
+                on_table=lambda done, total: status.update(tables_done=done, tables_total=total),
+            )
+    return Manifest(
+        name=os.path.basename(plan.path),
+        format=plan.format,
+        compression=plan.compression,
+        bytes=written.bytes,
+        sha256=written.sha256,
+        started=started,
+        ended=pg_session.utc(),
+        duration_seconds=round(time.monotonic() - clock, 1),
+        database=conn.database,
+        host=socket.gethostname(),
+        database_bytes=job.facts.size_bytes,
+        encoding=job.facts.encoding,
+        collation=job.facts.collation,
+        ctype=job.facts.ctype,
+        server_version=job.facts.server_version,
+        server_version_num=job.facts.server_version_num,
+        client_version=".".join(map(str, job.tools.client.version)),
+        contents=held,
+        municipality=desired.municipality,
+        pec_version=held.pec_version,
+        training=job.facts.training,
+        toc_entries=written.toc_entries,
+        fingerprint=fingerprint,
+        recipients=desired.recipients,
+        schema_only=desired.schema_only,
+        excluded_table_data=desired.exclude_table_data,
+        files=written.files,
+        notes=notes,
+    )
+
+
+def _publish(job: _Job, partial: str, made: Manifest) -> None:
+    """Give the verified dump its name and its manifest. An old one under the same name goes only now."""
+    path = job.plan.path
+    for place in (partial, *(os.path.join(partial, name) for name in made.files)):
+        os.chown(place, job.uid, job.gid)
+    aside = path + ".replaced"
+    try:
+        if os.path.isdir(path):
+            dump_write.remove(aside)
+            os.rename(path, aside)
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(manifest.path_for(path))
+        os.rename(partial, path)
+        dump_write.remove(aside)
+    except OSError as error:
+        raise PecError(f"cannot give the dump its name {path}: {error.strerror}") from None
+    manifest.write(path, made, uid=job.uid, gid=job.gid)
+
+
+def _clear(job: _Job) -> list[str]:
+    """Remove what a dead run has left: whoever writes a dump of this database holds the lock that is held now."""
+    directory = os.path.dirname(job.plan.path)
+    origin = job.desired.municipality or socket.gethostname()
+    prefix = dump_plan.leftover_pattern(job.desired.path, origin, job.connection.database)
+    found = sorted(glob.glob(os.path.join(glob.escape(directory), f"{glob.escape(prefix)}*{PARTIAL}*")))
+    for path in found:
+        dump_write.remove(path)
+    return [os.path.basename(path) for path in found]
+
+
+def _describe(job: _Job) -> dict[str, object]:
+    plan, conn = job.plan, job.connection
+    return {
+        "path": plan.path,
+        "database": conn.database,
+        "server": f"{conn.host}:{conn.port}",
+        "server_version": job.facts.server_version,
+        "database_bytes": job.facts.size_bytes,
+        "client": job.tools.client.path,
+        "client_version": ".".join(map(str, job.tools.client.version)),
+        "format": plan.format,
+        "compression": plan.compression,
+        "level": plan.level,
+        "jobs": plan.jobs,
+        "encrypted": bool(job.desired.recipients),
+        "estimate_bytes": plan.estimate_bytes,
+    }
+
+
+def _sibling(client: postgres.Client, program: str) -> str:
+    """The program that came with this pg_dump, because two versions do not always read each other."""
+    beside = os.path.join(os.path.dirname(client.path), program)
+    return beside if os.access(beside, os.X_OK) else program
+
+
+def _uid(owner: str | None) -> int:
+    try:
+        return pwd.getpwnam(owner).pw_uid if owner else -1
+    except KeyError:
+        raise PecError(f"there is no account {owner} on this host to own the dump; create it, or leave owner out") from None
+
+
+def _gid(group: str | None) -> int:
+    try:
+        return grp.getgrnam(group).gr_gid if group else -1
+    except KeyError:
+        raise PecError(f"there is no group {group} on this host to own the dump; create it, or leave group out") from None
+
+
+def _mb(size: int) -> str:
+    return f"{size / 1e6:,.0f} MB"

@@ -1,0 +1,273 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Bring what pg_dump writes into a file or directory, and prove that it is a whole dump."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import shutil
+import tarfile
+import threading
+import time
+import zipfile
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import BinaryIO
+
+from ansible_collections.esus.pec.plugins.module_utils import pipeline, process
+from ansible_collections.esus.pec.plugins.module_utils.dump_plan import END_MARKER, PLAIN_NAME, Plan
+from ansible_collections.esus.pec.plugins.module_utils.errors import PecError
+from ansible_collections.esus.pec.plugins.module_utils.pg_session import StatusFile
+from ansible_collections.esus.pec.plugins.module_utils.pipeline import Pipeline, Stage
+
+_TAIL = 4096  # what follows the end marker is a few lines
+_STATUS_SECONDS = 1.0
+_AGAIN = "look at the host's disk and memory (journalctl -k), then run again"
+
+
+@dataclass(frozen=True)
+class Written:
+    """A verified dump under its partial name. C(files) is for the directory format: size and SHA-256 by name."""
+
+    bytes: int
+    sha256: str
+    toc_entries: int | None
+    files: Mapping[str, tuple[int, str]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Programs:
+    """The clients, and what every one of them needs to reach the database."""
+
+    pg_dump: str
+    pg_restore: str
+    environment: Mapping[str, str] = field(repr=False)
+    secrets: tuple[str, ...] = field(repr=False, default=())
+
+
+def write(plan: Plan, programs: Programs, snapshot: str, recipients: tuple[str, ...], partial: str, progress: Progress) -> Written:
+    """Make the dump at C(partial), which must not exist, and verify it. Raises PecError; what was written is then still there."""
+    argv = [programs.pg_dump, *plan.options, f"--snapshot={snapshot}"]
+    encrypt = [Stage(["age", *(word for recipient in recipients for word in ("--recipient", recipient))])] if recipients else []
+    try:
+        if plan.compression == "tar.gz":
+            return _write_tar(plan, programs, argv, partial, progress)
+        if plan.direct:
+            with progress.watching(partial):
+                _dump(programs, [*argv, f"--file={partial}"], progress)
+            progress.phase("verifying")
+            return _verify_directory(programs, partial) if plan.format == "directory" else _verify_archive(programs, partial)
+        stages = [*([Stage(plan.compressor)] if plan.compressor else []), *encrypt]
+        with progress.watching(partial):
+            entries = _stream(plan, programs, argv, stages, partial, progress)
+        progress.phase("verifying")
+        if not recipients:
+            _test(plan, partial)
+        return Written(*pipeline.sha256_file(partial), entries)
+    except OSError as error:
+        raise PecError(f"cannot write {partial}: {error.strerror or error}") from None
+
+
+class Progress:
+    """How far a dump is, for the status file: the tables that pg_dump has told of, and the bytes that lie on the disk."""
+
+    def __init__(self, status: StatusFile, tables_total: int) -> None:
+        self._status = status
+        self._tables = 0
+        self._status.update(tables_total=tables_total)
+
+    def phase(self, name: str) -> None:
+        """Record what is being done now."""
+        self._status.update(phase=name)
+
+    def line(self, _program: str, line: str) -> None:
+        """Count what pg_dump says on stderr; in parallel it tells the end of each table, else the beginning."""
+        if "dumping contents of table" in line or ("finished item" in line and "TABLE DATA" in line):
+            self._tables += 1
+
+    @contextlib.contextmanager
+    def watching(self, path: str) -> Iterator[None]:
+        """Record the size of C(path) once a second, for the time of the C(with) block."""
+        ended = threading.Event()
+
+        def watch() -> None:
+            while not ended.wait(_STATUS_SECONDS):
+                self._status.update(bytes=size(path), tables_done=self._tables)
+
+        watcher = threading.Thread(target=watch, daemon=True)
+        self._status.update(phase="dumping", bytes=0, tables_done=0)
+        watcher.start()
+        try:
+            yield
+        finally:
+            ended.set()
+            watcher.join()
+            self._status.update(bytes=size(path), tables_done=self._tables)
+
+
+def size(path: str) -> int:
+    """Return the bytes of a file, or of the files in a directory; 0 while it is not there."""
+    try:
+        if not os.path.isdir(path):
+            return os.path.getsize(path)
+        with os.scandir(path) as entries:
+            return sum(entry.stat().st_size for entry in entries)
+    except OSError:
+        return 0
+
+
+def remove(path: str) -> None:
+    """Remove a partial dump, whatever it is."""
+    if os.path.isdir(path) and not os.path.islink(path):
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        with contextlib.suppress(OSError):
+            os.unlink(path)
+
+
+def _dump(programs: Programs, argv: list[str], progress: Progress) -> None:
+    with Pipeline([Stage(argv, programs.environment)], on_line=progress.line, secrets=programs.secrets) as dump:
+        dump.wait()
+
+
+def _stream(plan: Plan, programs: Programs, argv: list[str], stages: list[Stage], partial: str, progress: Progress) -> int | None:
+    """Carry pg_dump's output through the other programs into the file. The plain side is judged on its way: once encrypted it cannot be."""
+    handle = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
+    with open(handle, "wb") as file, contextlib.ExitStack() as stack:
+        source = stack.enter_context(
+            Pipeline([Stage(argv, programs.environment)], collect=True, on_line=progress.line, secrets=programs.secrets)
+        )
+        after = stack.enter_context(Pipeline(stages, feed=True, stdout=file.fileno())) if stages else None
+        judge = stack.enter_context(_Judge(plan, programs))
+        sink: BinaryIO = after.input if after else file
+        if plan.compression == "zip":
+            with zipfile.ZipFile(sink, "w", zipfile.ZIP_DEFLATED, compresslevel=plan.level) as archive:
+                entry = zipfile.ZipInfo(PLAIN_NAME, time.localtime()[:6])
+                entry.compress_type, entry.external_attr = zipfile.ZIP_DEFLATED, 0o600 << 16
+                with archive.open(entry, "w", force_zip64=True) as member:
+                    _carry(source.output, member, judge)
+                source.wait()
+        else:
+            _carry(source.output, sink, judge)
+            source.wait()
+        if after:
+            after.wait()
+        file.flush()
+        os.fsync(file.fileno())
+        return judge.verdict()
+
+
+def _carry(source: BinaryIO, sink: object, judge: _Judge) -> None:
+    for data in iter(lambda: source.read(pipeline.CHUNK), b""):
+        judge.see(data)
+        sink.write(data)  # type: ignore[attr-defined]
+
+
+class _Judge:
+    """Looks at a dump that passes by: a plain one must end with its end marker, an archive must have a table of contents."""
+
+    def __init__(self, plan: Plan, programs: Programs) -> None:
+        self._tail = b""
+        self._plain = plan.format == "plain"
+        self._lister = None if self._plain else Pipeline([Stage([programs.pg_restore, "--list"])], feed=True, collect=True)
+        self._reading = True
+
+    def __enter__(self) -> _Judge:
+        if self._lister:
+            self._lister.__enter__()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        if self._lister:
+            self._lister.kill()
+
+    def see(self, data: bytes) -> None:
+        """Look at the next bytes."""
+        if self._plain:
+            self._tail = (self._tail + data)[-_TAIL:]
+        elif self._lister and self._reading:
+            try:
+                self._lister.input.write(data)
+            except BrokenPipeError:  # it has read the table of contents, which comes first, and wants no more
+                self._reading = False
+
+    def verdict(self) -> int | None:
+        """Return the number of entries of an archive. Raises PecError when this was no whole dump."""
+        if self._plain:
+            if END_MARKER not in self._tail:
+                raise PecError(
+                    "pg_dump ended well, but its output does not end as a dump does; look at the host's memory and disk, then run again"
+                )
+            return None
+        with contextlib.suppress(BrokenPipeError):
+            self._lister.input.close()  # type: ignore[union-attr]
+        listing = self._lister.output.read()  # type: ignore[union-attr]
+        self._lister.wait()  # type: ignore[union-attr]
+        return _entries(listing)
+
+
+def _write_tar(plan: Plan, programs: Programs, argv: list[str], partial: str, progress: Progress) -> Written:
+    content = f"{partial}.{PLAIN_NAME}"
+    try:
+        with progress.watching(content):
+            _dump(programs, [*argv, f"--file={content}"], progress)
+        progress.phase("compressing")
+        with open(content, "rb") as source:
+            source.seek(max(0, os.path.getsize(content) - _TAIL))
+            if END_MARKER not in source.read():
+                raise PecError(
+                    f"pg_dump ended well, but {content} does not end as a dump does; look at the host's memory and disk, then run again"
+                )
+        handle = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
+        with open(handle, "wb") as file:
+            with Pipeline([Stage(plan.compressor)], feed=True, stdout=file.fileno()) as compressor:
+                with tarfile.open(fileobj=compressor.input, mode="w|", bufsize=pipeline.CHUNK, format=tarfile.GNU_FORMAT) as archive:
+                    archive.add(content, PLAIN_NAME)
+                compressor.wait()
+            os.fsync(file.fileno())
+        progress.phase("verifying")
+        _test(plan, partial)
+        return Written(*pipeline.sha256_file(partial), None)
+    finally:
+        remove(content)
+
+
+def _test(plan: Plan, path: str) -> None:
+    """Read a compressed file to its end, where its checksum is."""
+    if plan.compression == "zip":
+        with zipfile.ZipFile(path) as archive:
+            if archive.testzip() is not None:
+                raise PecError(f"{path} was written and cannot be read again; {_AGAIN}")
+    elif plan.compressor:
+        with Pipeline([Stage([plan.compressor[0], "-q", "-t", path])]) as tester:
+            tester.wait()
+
+
+def _verify_archive(programs: Programs, path: str) -> Written:
+    entries = _list(programs, path)
+    os.chmod(path, 0o600)
+    return Written(*pipeline.sha256_file(path), entries)
+
+
+def _verify_directory(programs: Programs, path: str) -> Written:
+    entries = _list(programs, path)
+    files = {name: pipeline.sha256_file(os.path.join(path, name)) for name in sorted(os.listdir(path))}
+    lines = "".join(f"{sha256}  {name}\n" for name, (_bytes, sha256) in files.items())
+    return Written(sum(count for count, _sha256 in files.values()), hashlib.sha256(lines.encode()).hexdigest(), entries, files)
+
+
+def _list(programs: Programs, path: str) -> int:
+    answer = process.run([programs.pg_restore, "--list", path], timeout=600)
+    if answer.returncode != 0:
+        raise PecError(
+            f"{path} was written and pg_restore cannot read it: {answer.stderr.strip()[:300]}; look at the host's disk, then run again"
+        )
+    return _entries(answer.stdout.encode())
+
+
+def _entries(listing: bytes) -> int:
+    count = sum(1 for line in listing.splitlines() if line.strip() and not line.startswith(b";"))
+    if count == 0:
+        raise PecError("the dump has no table of contents; is the database empty? There is nothing in it to be restored")
+    return count
