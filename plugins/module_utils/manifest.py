@@ -33,7 +33,8 @@ class Manifest:
     """One dump. It holds no secret; C(recipients) are public keys. Times are UTC, as in 2026-11-22T03:00:00Z.
 
     C(files) is for the directory format only: the size and SHA-256 of each file; C(sha256) is then that of the lines that
-    C(sha256sum) would print for them, sorted by name. C(database_bytes) is the size that the database had on its server.
+    C(sha256sum) would print for them, sorted by name. C(database_bytes) is the size that the database had on its server. C(kept_by) is
+    whose retention may remove it, such as esus.pec.backup; empty: nobody's.
     """
 
     name: str
@@ -64,6 +65,7 @@ class Manifest:
     excluded_table_data: tuple[str, ...] = ()
     files: Mapping[str, tuple[int, str]] = field(default_factory=dict)
     attachment: Attachment | None = None
+    kept_by: str = ""
     notes: tuple[str, ...] = ()
 
     @property
