@@ -16,8 +16,9 @@ sources := git ls-files --cached --others --exclude-standard
 # The newest of the Pythons that ansible-core 2.19 runs on; PYTHON=... names another.
 PYTHON ?= $(shell for v in 3.13 3.12 3.11; do python$$v -c 'import ensurepip' 2>/dev/null && echo python$$v && exit; done; echo python3)
 PEC_VERSION ?= 5.4.37
-SCENARIOS := default bundled check broken
+SCENARIOS := default bundled check broken backup
 SCENARIO ?= $(SCENARIOS)
+SCALE ?= 0.1
 
 export PATH := $(venv)/bin:$(PATH)
 export ANSIBLE_COLLECTIONS_PATH := $(build)/collections
@@ -62,7 +63,7 @@ images: machine ## Build the images of the test servers
 # --- for a person -------------------------------------------------------------------------------------------------
 
 .PHONY: demo
-demo: setup stand-in ## Install PEC (a stand-in) on a container of this machine, as on a real server
+demo: setup stand-in ## Install, back up and restore PEC (a stand-in) on a container of this machine, as on a real server
 	@tests/lab/demo up
 
 .PHONY: demo-down
@@ -116,6 +117,10 @@ molecule: $(SCENARIO:%=molecule-%) ## The journeys of a server; SCENARIO=default
 .PHONY: molecule-%
 molecule-%: setup images stand-in
 	@CONTAINERS_CONF="$$($(lab) conf)" MOLECULE_EPHEMERAL_DIRECTORY=$(build)/molecule/$* molecule test --scenario-name $*
+
+.PHONY: benchmark
+benchmark: setup ## Time dump and restore against the procedure; SCALE=1 is a database of 2 GB
+	@$(venv)/bin/python benchmarks/run.py --scale $(SCALE)
 
 .PHONY: clean
 clean: demo-down ## Remove containers, images and everything built
