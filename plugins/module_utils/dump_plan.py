@@ -19,6 +19,7 @@ PLAIN_NAME = "backup.sql"  # in a .zip and a .tar.gz, as the operating procedure
 _BUILTIN_ZSTD = 16  # the first pg_dump that can have it
 # Of the database's size on its server; measured on databases like PEC's (docs/performance.md): 0.73 without compression, 0.26 with.
 _SHARE_PLAIN, _SHARE_COMPRESSED = 0.80, 0.30
+_HIGHEST_LEVEL = {"zstd": 19, "gzip": 9, "zip": 9, "tar.gz": 9}
 _RECIPIENT = re.compile(r"age1[0-9a-z]{20,}|ssh-(ed25519|rsa) [A-Za-z0-9+/=]{20,}( .*)?")
 
 
@@ -121,9 +122,16 @@ def estimate(desired: Desired, compression: str, database_bytes: int) -> int:
     return int(database_bytes * share)
 
 
-def leftover_pattern(path: str, municipality_or_host: str, database: str) -> str:
-    """Return the beginning of the names that unfinished dumps of this database may have in the directory of C(path)."""
-    return _stem(municipality_or_host, database) if _is_directory(path) else os.path.basename(path)
+def name_stem(desired: Desired, hostname: str, database: str) -> str:
+    """Return what the names of all dumps of one purpose begin with: all of the name when the operator gave it, else all but the time."""
+    return _stem(desired.municipality or hostname, database) if _is_directory(desired.path) else os.path.basename(desired.path)
+
+
+def leftover_name(desired: Desired, hostname: str, database: str) -> re.Pattern[str]:
+    """Return what matches the names of unfinished dumps of the same stem and of no other, such as that of database esus-treino."""
+    stem = re.escape(name_stem(desired, hostname, database))
+    rest = r"\d{8}T\d{6}Z\.[a-z.]+" if _is_directory(desired.path) else ""
+    return re.compile(rf"{stem}{rest}\.partial(\.{re.escape(PLAIN_NAME)}|\.json)?")
 
 
 def recipient_problem(recipient: str) -> str | None:
@@ -144,6 +152,10 @@ def _refuse(desired: Desired) -> None:
         raise PecError("a dump in the directory format cannot be encrypted as one; set format: custom, or encrypt what leaves the host")
     if desired.compression == "tar.gz" and desired.recipients:
         raise PecError("a tar.gz wants to know the size of its content before, so a plain copy would lie on the disk; use zip or zstd")
+    highest = _HIGHEST_LEVEL.get("zstd" if desired.compression == "auto" else desired.compression, 0)
+    if desired.level is not None and not 1 <= desired.level <= highest:
+        allowed = f"from 1 to {highest}" if highest else "none"
+        raise PecError(f"level {desired.level} does not exist for compression {desired.compression}, which has levels {allowed}")
     problem = next((problem for problem in map(recipient_problem, desired.recipients) if problem), None)
     if problem:
         raise PecError(problem)
@@ -177,6 +189,8 @@ def _compress(desired: Desired, tools: Tools) -> tuple[str, tuple[str, ...], tup
 
 
 def _level(desired: Desired, compression: str) -> int:
+    if desired.compression == "auto" and compression != "zstd":
+        return 1  # the level was meant for zstd
     return 0 if compression == "none" else desired.level if desired.level is not None else 1
 
 

@@ -4,8 +4,8 @@
 from __future__ import annotations
 
 import contextlib
-import glob
 import grp
+import hashlib
 import os
 import pwd
 import socket
@@ -31,6 +31,7 @@ from ansible_collections.esus.pec.plugins.module_utils.manifest import Manifest
 from ansible_collections.esus.pec.plugins.module_utils.postgres import Connection, DatabaseFacts
 
 PARTIAL = ".partial"
+_REPLACED = ".replaced"  # an old dump in the directory format, for the moment in which the new one takes its name
 _SESSION = {"statement_timeout": "0", "idle_in_transaction_session_timeout": "0"}
 
 
@@ -62,9 +63,9 @@ def run(desired: Desired, *, check: bool = False) -> Outcome:
     job = _prepare(desired, connection)
     if check:
         return Outcome(True, job.plan.path, None, _describe(job), job.plan.notes)
-    with files.lock(pg_session.database_lock(connection)):
-        removed = _clear(job)
-        notes = (*job.plan.notes, *(f"removed {name}, left by a run that was killed" for name in removed))
+    with files.lock(pg_session.database_lock(connection)), files.lock(_place_lock(job)):
+        notes = (*job.plan.notes, *_clear(job))
+        _refuse_existing(job.plan.path, desired.overwrite)  # once more: another run may have ended since
         status = pg_session.StatusFile("dump", connection.database)
         partial = job.plan.path + PARTIAL
         try:
@@ -72,6 +73,7 @@ def run(desired: Desired, *, check: bool = False) -> Outcome:
             _publish(job, partial, made)
         except BaseException:
             dump_write.remove(partial)
+            dump_write.remove(manifest.path_for(partial))
             status.update(phase="failed")
             raise
         status.remove()
@@ -98,8 +100,9 @@ def _prepare(desired: Desired, connection: Connection) -> _Job:
     directory = os.path.dirname(plan.path)
     if not os.path.isdir(directory):
         raise PecError(f"the directory {directory} does not exist, so no dump can be written into it; make it first (mode 0700)")
-    if os.path.lexists(plan.path) and not desired.overwrite:
-        raise PecError(f"{plan.path} exists already; give another path, or a directory to have a name made, or overwrite: true")
+    if not os.access(directory, os.W_OK):
+        raise PecError(f"nothing can be written into {directory}; is it on a filesystem that is mounted read-only? Give another path")
+    _refuse_existing(plan.path, desired.overwrite)
     free = host.disk_usage(directory).free_bytes
     if desired.check_space and plan.estimate_bytes > free:
         raise PecError(
@@ -107,6 +110,11 @@ def _prepare(desired: Desired, connection: Connection) -> _Job:
             f"and only {_mb(free)} are free in {directory}; make room, or set check_space: false if you know better"
         )
     return _Job(desired, connection, facts, tools, plan, _uid(desired.owner), _gid(desired.group))
+
+
+def _refuse_existing(path: str, overwrite: bool) -> None:
+    if os.path.lexists(path) and not overwrite:
+        raise PecError(f"{path} exists already; give another path, or a directory to have a name made, or overwrite: true")
 
 
 def has_zstd(client: postgres.Client) -> bool:
@@ -177,31 +185,42 @@ def _make(job: _Job, partial: str, status: pg_session.StatusFile, notes: tuple[s
 def _publish(job: _Job, partial: str, made: Manifest) -> None:
     """Give the verified dump its name and its manifest. An old one under the same name goes only now."""
     path = job.plan.path
-    for place in (partial, *(os.path.join(partial, name) for name in made.files)):
-        os.chown(place, job.uid, job.gid)
-    aside = path + ".replaced"
+    aside = path + _REPLACED
+    manifest.write(partial, made, uid=job.uid, gid=job.gid)  # first, because on a full disk this fails
     try:
+        for place in (partial, *(os.path.join(partial, name) for name in made.files)):
+            os.chown(place, job.uid, job.gid)
         if os.path.isdir(path):
             dump_write.remove(aside)
             os.rename(path, aside)
         with contextlib.suppress(FileNotFoundError):
             os.unlink(manifest.path_for(path))
         os.rename(partial, path)
+        os.rename(manifest.path_for(partial), manifest.path_for(path))
+        files.sync_directory(os.path.dirname(path))
         dump_write.remove(aside)
     except OSError as error:
         raise PecError(f"cannot give the dump its name {path}: {error.strerror}") from None
-    manifest.write(path, made, uid=job.uid, gid=job.gid)
 
 
 def _clear(job: _Job) -> list[str]:
-    """Remove what a dead run has left: whoever writes a dump of this database holds the lock that is held now."""
-    directory = os.path.dirname(job.plan.path)
-    origin = job.desired.municipality or socket.gethostname()
-    prefix = dump_plan.leftover_pattern(job.desired.path, origin, job.connection.database)
-    found = sorted(glob.glob(os.path.join(glob.escape(directory), f"{glob.escape(prefix)}*{PARTIAL}*")))
-    for path in found:
-        dump_write.remove(path)
-    return [os.path.basename(path) for path in found]
+    """Remove what a dead run has left, and tell: whoever writes a dump of this name holds the lock that is held now."""
+    path, directory, back = job.plan.path, os.path.dirname(job.plan.path), []
+    if os.path.isdir(path + _REPLACED) and not os.path.lexists(path):
+        os.rename(path + _REPLACED, path)
+        back = [f"gave {path} its name again, which a run that was killed had taken from it"]
+    ours = dump_plan.leftover_name(job.desired, socket.gethostname(), job.connection.database)
+    found = sorted(name for name in os.listdir(directory) if ours.fullmatch(name))
+    for name in found:
+        dump_write.remove(os.path.join(directory, name))
+    return back + [f"removed {name}, left by a run that was killed" for name in found]
+
+
+def _place_lock(job: _Job) -> str:
+    """The lock of what the dump is named: databases of the same name on two servers are two databases and one name."""
+    stem = dump_plan.name_stem(job.desired, socket.gethostname(), job.connection.database)
+    place = os.path.join(os.path.realpath(os.path.dirname(job.plan.path)), stem)
+    return "dump-" + hashlib.sha256(place.encode("utf-8", "surrogateescape")).hexdigest()[:12]
 
 
 def _describe(job: _Job) -> dict[str, object]:

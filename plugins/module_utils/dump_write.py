@@ -145,6 +145,7 @@ def _stream(plan: Plan, programs: Programs, argv: list[str], stages: list[Stage]
             with zipfile.ZipFile(sink, "w", zipfile.ZIP_DEFLATED, compresslevel=plan.level) as archive:
                 entry = zipfile.ZipInfo(PLAIN_NAME, time.localtime()[:6])
                 entry.compress_type, entry.external_attr = zipfile.ZIP_DEFLATED, 0o600 << 16
+                entry._compresslevel = plan.level  # type: ignore[attr-defined]  # an own entry does not take the archive's
                 with archive.open(entry, "w", force_zip64=True) as member:
                     _carry(source.output, member, judge)
                 source.wait()
@@ -170,7 +171,10 @@ class _Judge:
     def __init__(self, plan: Plan, programs: Programs) -> None:
         self._tail = b""
         self._plain = plan.format == "plain"
-        self._lister = None if self._plain else Pipeline([Stage([programs.pg_restore, "--list"])], feed=True, collect=True)
+        # A file in memory, because a pipe that nobody reads until the end would stop the listing, and with it the dump.
+        self._listing = os.fdopen(os.memfd_create("listing"), "w+b", buffering=0)
+        listing = self._listing.fileno()
+        self._lister = None if self._plain else Pipeline([Stage([programs.pg_restore, "--list"])], feed=True, stdout=listing)
         self._reading = True
 
     def __enter__(self) -> _Judge:
@@ -181,6 +185,7 @@ class _Judge:
     def __exit__(self, *error: object) -> None:
         if self._lister:
             self._lister.kill()
+        self._listing.close()
 
     def see(self, data: bytes) -> None:
         """Look at the next bytes."""
@@ -200,11 +205,9 @@ class _Judge:
                     "pg_dump ended well, but its output does not end as a dump does; look at the host's memory and disk, then run again"
                 )
             return None
-        with contextlib.suppress(BrokenPipeError):
-            self._lister.input.close()  # type: ignore[union-attr]
-        listing = self._lister.output.read()  # type: ignore[union-attr]
         self._lister.wait()  # type: ignore[union-attr]
-        return _entries(listing)
+        self._listing.seek(0)
+        return _entries(self._listing.read())
 
 
 def _write_tar(plan: Plan, programs: Programs, argv: list[str], partial: str, progress: Progress) -> Written:

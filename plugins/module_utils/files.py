@@ -58,7 +58,7 @@ def write_atomic(path: str, data: bytes, *, mode: int | None = None, uid: int | 
             os.fchmod(handle, mode)
             os.fsync(handle)
         os.rename(partial, final)
-        _sync_directory(os.path.dirname(final))
+        sync_directory(os.path.dirname(final))
     except OSError as error:
         with contextlib.suppress(OSError):
             os.unlink(partial)
@@ -121,7 +121,8 @@ def _resolve_ownership(path: str, mode: int | None, uid: int | None, gid: int | 
     )
 
 
-def _sync_directory(directory: str) -> None:
+def sync_directory(directory: str) -> None:
+    """Wait until the names in a directory are on the disk."""
     handle = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(handle)
