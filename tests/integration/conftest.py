@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from postgres import PREPARED, Postgres
 
 ROOT = Path(__file__).resolve().parents[2]
 LAB = ROOT / "tests" / "lab" / "lab"
@@ -101,11 +102,16 @@ def jar() -> Any:
 
 
 @pytest.fixture(scope="session")
-def postgres(start_server: Any) -> Any:
-    """A server with PostgreSQL 10, 15 and 17, and what a test of dumps does with them. /full is a filesystem of 24 MB."""
-    from tests.integration import postgres
+def postgres(start_server: Any) -> Postgres:
+    """A server with PostgreSQL 10, 15 and 17, and what a test of dumps does with them. /small is a filesystem of 24 MB.
 
-    server = start_server(postgres.NAME, "debian12", "--tmpfs", "/small:size=160m", "--tmpfs", "/full:size=24m", "--tmpfs", "/var/lib/postgresql")
-    made = postgres.Postgres(server)
-    made.prepare()
-    return made
+    With LAB_POSTGRES=NAME the container has that name, stays when the tests are over, and is used again by the next run.
+    """
+    filesystems = ("--tmpfs=/small:size=24m", "--tmpfs=/small-cluster:size=160m", "--tmpfs=/var/lib/postgresql")
+    kept = os.environ.get("LAB_POSTGRES")
+    if not kept:
+        return Postgres(start_server("esus-pec-postgres", "debian12", *filesystems)).prepared()
+    server = Server(kept)
+    if server.run("test", "-e", PREPARED, check=False).returncode != 0:
+        subprocess.run([LAB, "up", kept, "debian12", *filesystems], check=True)
+    return Postgres(server).prepared()

@@ -1,0 +1,76 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a pass yielded, and the table of all."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+PROCEDURE, RAW = "procedure", "raw bound"
+TARGETS = """\
+At scale 1 on two quiet cores esus.pec is meant to reach: dump <= 0.15 of the procedure's and <= 1.3 of the raw bound; restore <= 0.65
+of psql alone; files <= 0.30 of the procedure's; memory < 100 MiB."""
+_COLUMNS = ("method", "dump s", "/ procedure", "/ raw", "restore s", "/ psql", "file MB", "files' peak MB", "/ procedure", "module MiB")
+
+
+@dataclass(frozen=True)
+class Result:
+    """Seconds of each step, bytes of what is carried to the other side, peak bytes of all files on both, peak memory of the module."""
+
+    dump: Mapping[str, float]
+    restore: Mapping[str, float]
+    size: int
+    disk: int
+    memory: int
+
+    @property
+    def dump_seconds(self) -> float:
+        return sum(self.dump.values())
+
+    @property
+    def restore_seconds(self) -> float:
+        return sum(self.restore.values())
+
+    @staticmethod
+    def combined(results: Sequence[Result], combine: Callable[[Sequence[float]], float]) -> Result:
+        first = results[0]
+        return Result(
+            {name: combine([result.dump[name] for result in results]) for name in first.dump},
+            {name: combine([result.restore[name] for result in results]) for name in first.restore},
+            int(combine([result.size for result in results])),
+            int(combine([result.disk for result in results])),
+            int(max(result.memory for result in results)),
+        )
+
+
+def table(results: Mapping[str, Result]) -> str:
+    """Markdown. A ratio is left out where what it refers to was not run."""
+    procedure, raw = results.get(PROCEDURE), results.get(RAW)
+    rows = [_COLUMNS, tuple("---" for _ in _COLUMNS)]
+    for name, result in results.items():
+        restored = bool(result.restore)
+        rows.append(
+            (
+                name,
+                _seconds(result.dump),
+                _ratio(result.dump_seconds, procedure and procedure.dump_seconds),
+                _ratio(result.dump_seconds, raw and raw.dump_seconds),
+                _seconds(result.restore) if restored else "",
+                _ratio(result.restore_seconds, procedure and procedure.restore["psql"]) if restored else "",
+                f"{result.size / 1e6:.0f}" if restored else "",
+                f"{result.disk / 1e6:.0f}" if restored else "",
+                _ratio(result.disk, procedure and procedure.disk) if restored else "",
+                f"{result.memory / 2**20:.0f}" if result.memory else "",
+            )
+        )
+    return "\n".join("| " + " | ".join(row) + " |" for row in rows) + f"\n\n{TARGETS}"
+
+
+def _seconds(steps: Mapping[str, float]) -> str:
+    """The sum and, of several steps, each."""
+    total = f"{sum(steps.values()):.1f}"
+    return total if len(steps) == 1 else f"{total} ({' + '.join(f'{name} {seconds:.1f}' for name, seconds in steps.items())})"
+
+
+def _ratio(value: float, reference: float | None) -> str:
+    return f"{value / reference:.2f}" if reference else ""

@@ -1,0 +1,71 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The table of contents of an archive, as C(pg_restore --list) prints it: what is in it, and which entries a restore takes."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from ansible_collections.esus.pec.plugins.module_utils import beliefs
+
+# What belongs to each of the kinds that a database is counted by.
+_KINDS = {
+    "tables": ("TABLE",),
+    "sequences": ("SEQUENCE",),
+    "views": ("VIEW", "MATERIALIZED VIEW"),
+    "triggers": ("TRIGGER",),
+    "functions": ("FUNCTION", "PROCEDURE", "AGGREGATE"),
+    "indexes": ("INDEX", "CONSTRAINT"),
+}
+# Longer ones first: they must not be taken for a shorter one in a schema of that name.
+_WORDS = ("MATERIALIZED VIEW DATA", "TABLE DATA", "TABLE ATTACH", "INDEX ATTACH", "SEQUENCE OWNED BY", "SEQUENCE SET", "EXTENSION")
+_ENTRY = re.compile(rf"\d+; \d+ \d+ ({'|'.join([*_WORDS, *(word for words in _KINDS.values() for word in words)])}) (\S+) (.*)")
+# They belong to the administrator of the server, and a new database has them already; rights are given anew.
+_LEFT_OUT = (
+    re.compile(r"COMMENT - EXTENSION "),
+    re.compile(r"(?:COMMENT - SCHEMA|SCHEMA -) public "),
+    re.compile(r"EXTENSION - plpgsql "),
+    re.compile(r"(?:DEFAULT )?ACL "),
+    re.compile(r"DATABASE(?: PROPERTIES)? "),
+    re.compile(r"SECURITY LABEL "),
+)
+
+
+@dataclass(frozen=True)
+class Toc:
+    """The entries of an archive; C(counts) has how many objects of each kind it will make."""
+
+    entries: Sequence[str]
+    counts: Mapping[str, int]
+    extensions: Sequence[str]
+    tables_with_data: int
+    has_settings: bool
+    has_settings_data: bool
+
+    @property
+    def selection(self) -> str:
+        """The list for C(pg_restore --use-list)."""
+        chosen = (entry for entry in self.entries if not any(pattern.match(_after_numbers(entry)) for pattern in _LEFT_OUT))
+        return "".join(f"{entry}\n" for entry in chosen)
+
+
+def parse(listing: str) -> Toc:
+    """Read what C(pg_restore --list) printed."""
+    entries = [line for line in listing.splitlines() if line and not line.startswith(";")]
+    found = [match.groups() for match in map(_ENTRY.match, entries) if match]
+    kinds = Counter(word for word, _namespace, _name in found)
+    settings = {word for word, namespace, name in found if namespace == "public" and name.split(" ")[0] == beliefs.SETTINGS_TABLE}
+    return Toc(
+        entries=entries,
+        counts={kind: sum(kinds[word] for word in words) for kind, words in _KINDS.items()},
+        extensions=[name.strip() for word, _namespace, name in found if word == "EXTENSION" and name.strip() != "plpgsql"],
+        tables_with_data=kinds["TABLE DATA"],
+        has_settings="TABLE" in settings,
+        has_settings_data="TABLE DATA" in settings,
+    )
+
+
+def _after_numbers(entry: str) -> str:
+    return entry.split(" ", 3)[-1]
