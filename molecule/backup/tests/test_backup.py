@@ -1,0 +1,106 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a server is after its database was lost and restored, and what its backups are, seen through SQL and the system's own tools."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+testinfra_hosts = ["podman://esus-pec-backup"]
+DIRECTORY = '/srv/cópias de "segurança" 100%'
+PASSWORD = "Senha do banco '\\\"#%1"
+DUMP = "PGPASSWORD=%s pg_dump -h 127.0.0.1 -U esus %s | grep -v -e '^.restrict' -e '^.unrestrict' | LC_ALL=C sort | sha256sum"
+
+
+def superuser(host: Any, statement: str) -> str:
+    return host.check_output("cd / && runuser -u postgres -- psql -XAtc %s", statement)
+
+
+def databases(host: Any) -> list[str]:
+    return superuser(host, "select datname from pg_database where not datistemplate order by 1").splitlines()
+
+
+@pytest.fixture(scope="module")
+def manifests(host: Any) -> list[dict[str, Any]]:
+    """Oldest first."""
+    paths = host.check_output("find %s -maxdepth 1 -name '*.json' | sort", DIRECTORY).splitlines()
+    return [{"path": path[: -len(".json")], **json.loads(host.file(path).content)} for path in paths]
+
+
+def test_nothing_is_missing(host: Any) -> None:
+    assert host.check_output(DUMP, PASSWORD, "esus") == host.file("/var/tmp/before").content_string.strip()
+
+
+def test_the_database_that_was_replaced_is_kept_and_whole(host: Any) -> None:
+    (kept,) = [name for name in databases(host) if name.startswith("esus_before_")]
+    assert host.check_output(DUMP, PASSWORD, kept) == host.file("/var/tmp/before").content_string.strip()
+
+
+def test_no_database_is_left_over(host: Any) -> None:
+    assert [name for name in databases(host) if "restoring" in name] == []
+
+
+def test_pec_owns_what_came_back(host: Any) -> None:
+    owners = "select string_agg(distinct pg_get_userbyid(relowner), ',') from pg_class where relnamespace = 'public'::regnamespace"
+    assert host.check_output("cd / && runuser -u postgres -- psql -XAt -d esus -c %s", owners) == "esus"
+
+
+def test_the_first_backup_was_made_by_the_timer(host: Any, manifests: list[dict[str, Any]]) -> None:
+    assert host.service("esus-pec-backup.timer").is_running
+    assert host.service("esus-pec-backup.timer").is_enabled
+    assert host.run("systemctl is-failed esus-pec-backup.service").stdout.strip() in ("inactive", "active")
+    trigger = host.check_output("systemctl show --value -p LastTriggerUSec esus-pec-backup.timer").strip()
+    assert trigger not in ("", "n/a", "0")
+    assert len(manifests) >= 2
+    assert {manifest["municipality"] for manifest in manifests} == {"Água d'Oeste"}
+
+
+def test_every_backup_is_what_its_manifest_says(host: Any, manifests: list[dict[str, Any]]) -> None:
+    for manifest in manifests:
+        assert host.check_output("sha256sum < %s", manifest["path"]).split()[0] == manifest["sha256"]
+        attachment = manifest["attachment"]
+        assert host.check_output("sha256sum < %s", f"{DIRECTORY}/{attachment['name']}").split()[0] == attachment["sha256"]
+        assert manifest["pec_version"] == "5.4.37"
+        assert manifest["contents"]["objects"]["tables"] > 900
+        assert manifest["fingerprint"]["rows"] > 5000
+
+
+def test_postgresql_reads_the_newest_dump(host: Any, manifests: list[dict[str, Any]]) -> None:
+    listing = host.check_output("zstd -dcq %s | pg_restore --list", manifests[-1]["path"])
+    assert "TABLE DATA public tb_cidadao" in listing
+
+
+def test_the_files_beside_the_dump_are_there(host: Any, manifests: list[dict[str, Any]]) -> None:
+    listing = host.check_output("tar --zstd -tf %s", f"{DIRECTORY}/{manifests[-1]['attachment']['name']}")
+    for name in (
+        "etc/pec.config",
+        "opt/e-SUS/webserver/chaves/municipio.pfx",
+        "opt/e-SUS/webserver/config/application.properties",
+        "srv/anexos/ofício 1.pdf",
+    ):
+        assert name in listing.splitlines()
+
+
+def test_backups_are_for_root_alone(host: Any) -> None:
+    assert host.check_output("stat -c '%%a %%U' %s", DIRECTORY) == "700 root"
+    assert host.check_output("find %s -type f -not -perm 600", DIRECTORY) == ""
+
+
+def test_monitoring_can_read_the_last_success(host: Any, manifests: list[dict[str, Any]]) -> None:
+    record = json.loads(host.check_output("runuser -u nobody -- cat /var/lib/esus-pec/backup/last-success.json"))
+    assert record["path"] == manifests[-1]["path"]
+    assert record["ended"] == manifests[-1]["ended"]
+
+
+def test_no_password_is_in_a_record(host: Any) -> None:
+    places = ["/var/lib/esus-pec", "/etc/esus-pec", "/etc/systemd"]
+    for secret in (PASSWORD, json.dumps(PASSWORD)[1:-1]):
+        assert host.run("grep -rlF -e %s %s %s %s", secret, *places).stdout == ""
+        assert host.run("grep -lF -e %s %s/*.json", secret, DIRECTORY).stdout == ""
+
+
+def test_the_rehearsal_was_recorded(host: Any) -> None:
+    record = json.loads(host.check_output("cat /var/lib/esus-pec/backup/last-rehearsal.json"))
+    assert record["pec_version"] == "5.4.37"

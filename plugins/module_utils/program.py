@@ -1,0 +1,79 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A program in one file, made from the very code that runs now, for when no Ansible is there to bring it."""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import io
+import sys
+import zipfile
+
+from ansible_collections.esus.pec.plugins.module_utils import process
+from ansible_collections.esus.pec.plugins.module_utils.errors import PecError
+
+_HERE = __name__.rpartition(".")[0]
+_OLDEST_PYTHON = (3, 8)
+_SYSTEM_PYTHON = "/usr/bin/python3"
+_EPOCH = (1980, 1, 1, 0, 0, 0)  # the earliest that a zip can tell
+
+
+def build(main: str, interpreter: str) -> bytes:
+    """Return a program that calls C(main.main(arguments)), a module beside this one, with all that it imports from here.
+
+    The same code always gives the same bytes: nothing is compressed, because what comes out of that depends on the host.
+    """
+    stub = f"import sys\nfrom {_HERE} import {main}\nsys.exit({main}.main(sys.argv[1:]))\n"
+    entries = {"__main__.py": stub}
+    package = ""
+    for part in _HERE.split("."):
+        package += part + "/"
+        entries[package + "__init__.py"] = ""
+    for name, source in _sources(main).items():
+        entries[f"{package}{name}.py"] = source
+    stream = io.BytesIO()
+    with zipfile.ZipFile(stream, "w") as archive:
+        for name, source in sorted(entries.items()):
+            archive.writestr(zipfile.ZipInfo(name, _EPOCH), source.encode())
+    return b"#!" + interpreter.encode() + b"\n" + stream.getvalue()
+
+
+def interpreter() -> str:
+    """Return the Python for a program that stays: the system's, which survives its upgrades, unless that is too old or missing."""
+    script = f"import sys; sys.exit(sys.version_info < {_OLDEST_PYTHON})"
+    try:
+        answer = process.run([_SYSTEM_PYTHON, "-c", script])
+    except PecError:
+        return sys.executable
+    return _SYSTEM_PYTHON if answer.returncode == 0 else sys.executable
+
+
+def _sources(main: str) -> dict[str, str]:
+    """The sources of a module and of all that it imports from this package; no matter what else happens to be loaded."""
+    found: dict[str, str] = {}
+    waiting = [main]
+    while waiting:
+        name = waiting.pop()
+        if name not in found:
+            found[name] = _source(name)
+            waiting += _imported(found[name])
+    return found
+
+
+def _source(name: str) -> str:
+    loader = getattr(importlib.import_module(f"{_HERE}.{name}").__spec__, "loader", None)
+    get_source = getattr(loader, "get_source", None)
+    source = get_source(f"{_HERE}.{name}") if get_source else None
+    if not isinstance(source, str):
+        raise PecError(f"the source of {name} is not to be had here, so the program cannot be made; report this as a bug")
+    return source
+
+
+def _imported(source: str) -> list[str]:
+    names: list[str] = []
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.ImportFrom) and node.module == _HERE:
+            names += [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom) and (node.module or "").startswith(_HERE + "."):
+            names.append(str(node.module)[len(_HERE) + 1 :])
+    return names

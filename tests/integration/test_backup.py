@@ -1,0 +1,202 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The daily backup on a real server: what the timer's service makes, seen through systemctl, tar, age, pg_restore and SQL."""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+from collections.abc import Iterator
+from typing import Any
+
+import backing
+import pytest
+from backing import ANEXOS, DIRECTORY, FILES, MUNICIPALITY, PROGRAM, SERVICE, STATE, WEBSERVER, Host
+from postgres import PASSWORD
+
+
+@pytest.fixture(scope="module")
+def host(postgres: Any) -> Iterator[Host]:
+    with backing.prepared(postgres) as host:
+        yield host
+
+
+@pytest.fixture(scope="module", autouse=True)
+def first(host: Host) -> tuple[str, dict[str, Any]]:
+    """The first run of the playbook, on a server that had no backups: its output, and what monitoring is told."""
+    output = host.backup("--diff")
+    return output, host.success()
+
+
+def test_the_dump_is_one(host: Host, first: tuple[str, dict[str, Any]]) -> None:
+    record = first[1]
+    assert record["path"].startswith(f"{DIRECTORY}/agua-d-oeste-50-touch-broken-esus-")
+    assert record["municipality"] == MUNICIPALITY
+    assert host.shell('sha256sum < "$1"', record["path"]).split()[0] == record["sha256"]
+    listing = host.shell('/usr/lib/postgresql/17/bin/pg_restore --list "$1"', record["path"])
+    assert "TABLE DATA public tb_config_sistema" in listing
+    sizes = host.shell('stat -c %s "$1" "$2"', record["path"], record["files"]).split()
+    assert sum(map(int, sizes)) == record["bytes"]
+    manifest = json.loads(host.shell('cat "$1"', record["manifest"]))
+    assert manifest["sha256"] == record["sha256"]
+    assert manifest["fingerprint"]["rows"] > 1000
+    assert manifest["attachment"]["sha256"] == host.shell('sha256sum < "$1"', record["files"]).split()[0]
+
+
+def test_the_files_are_those_of_pec(host: Host, first: tuple[str, dict[str, Any]]) -> None:
+    script = 'rm -rf /tmp/restored && mkdir /tmp/restored && tar -C /tmp/restored --zstd -xpf "$1" && cd /tmp/restored && find . -type f'
+    found = {path[1:] for path in host.shell(script, first[1]["files"]).splitlines()}
+    assert found == {path for path in FILES if not path.endswith((".jar", ".sh"))} | {f"{WEBSERVER}/config/application.properties"}
+    for path in found:
+        assert host.shell('cmp "/tmp/restored$1" "$1" && stat -c %a "/tmp/restored$1"', path) == "600"
+
+
+def test_nobody_else_reads_them(host: Host) -> None:
+    assert host.shell('stat -c %a "$1"', DIRECTORY) == "700"
+    assert set(host.shell('stat -c %a "$1"/*', DIRECTORY).split()) == {"600"}
+    assert host.shell("stat -c %a /etc/esus-pec/backup.json") == "600"
+
+
+def test_names_are_only_names(host: Host) -> None:
+    assert host.shell("find / -xdev -name broken") == ""
+    for name in ("ReadWritePaths", "RequiresMountsFor"):
+        shown = host.shell(f"systemctl show {SERVICE} --property={name} --value")
+        assert DIRECTORY in shlex.split(shown.replace("\\$", "$"))
+
+
+def test_no_secret_is_told(host: Host, first: tuple[str, dict[str, Any]]) -> None:
+    written = host.shell(f"journalctl --quiet --no-pager --output=cat; cat {STATE}/*.json; cat /etc/systemd/system/esus-pec-backup*")
+    for spelling in (PASSWORD, json.dumps(PASSWORD)[1:-1], repr(PASSWORD)[1:-1]):
+        assert spelling not in written + first[0]
+
+
+def test_setting_up_again_changes_nothing(host: Host) -> None:
+    before = host.sets()
+    assert "changed=0 " in host.backup("--tags", "setup")
+    assert host.sets() == before
+
+
+def test_check_mode_changes_nothing_and_foretells(host: Host) -> None:
+    before = host.names()
+    assert "changed=0 " in host.backup("--check", "--diff", "--tags", "setup")
+    host.backup("--check", "--diff")
+    foretold = host.server.module("esus.pec.backup", check=True)
+    assert foretold["changed"]
+    assert os.path.dirname(foretold["path"]) == DIRECTORY
+    assert foretold["plan"]["database"] == "esus"
+    assert ANEXOS in foretold["paths"]
+    assert host.names() == before
+
+
+def test_the_module_does_the_same(host: Host) -> None:
+    made = host.server.module("esus.pec.backup")
+    assert made["changed"], made
+    assert os.path.basename(made["path"]) in host.sets()
+    assert host.success()["sha256"] == made["sha256"]
+
+
+def test_by_hand(host: Host) -> None:
+    before = host.sets()
+    assert host.success()["path"] != (told := host.shell(PROGRAM))
+    assert f"backup of database 'esus': {host.success()['path']}, " in told
+    assert len(host.sets()) == len(before) + 1 or len(host.success()["pruned"]) == 1
+
+
+def test_the_timer_makes_one(host: Host) -> None:
+    host.server.run("mkdir", "-p", "/etc/systemd/system/esus-pec-backup.timer.d")
+    host.server.put("[Timer]\nOnActiveSec=0\nRandomizedDelaySec=0\n", "/etc/systemd/system/esus-pec-backup.timer.d/now.conf")
+    before = host.success()["path"]
+    host.shell("systemctl daemon-reload; systemctl restart esus-pec-backup.timer")
+    host.wait_until(f"! grep -qF {os.path.basename(before)} {STATE}/last-success.json")
+    host.shell("rm -r /etc/systemd/system/esus-pec-backup.timer.d; systemctl daemon-reload; systemctl restart esus-pec-backup.timer")
+    assert host.shell("systemctl is-enabled esus-pec-backup.timer") == "enabled"
+    assert "01:30:00" in host.shell("systemctl show --property=TimersCalendar --value esus-pec-backup.timer")
+
+
+def test_only_what_is_kept_stays(host: Host) -> None:
+    by_hand = host.server.module("esus.pec.dump", {"path": f"{DIRECTORY}/before update.dump", "schema_only": True})
+    assert by_hand["changed"]
+    host.server.put("mine", f"{DIRECTORY}/notes.txt")
+    keep = {"pec_backup_keep_last": 2, "pec_backup_keep_daily": 1, "pec_backup_keep_weekly": 0, "pec_backup_keep_monthly": 0}
+    host.backup("--tags", "setup", **keep)
+    for _night in range(3):
+        assert host.start() == 0
+    newest = os.path.basename(host.success()["path"])
+    sets = host.sets()
+    assert len(sets) == 3
+    assert {"before update.dump", newest} <= set(sets)
+    assert "notes.txt" in host.names()
+    assert len(host.names()) == 2 * 3 + 2 + 1, "a dump by hand has no archive of files"
+    host.shell('rm "$1/before update.dump"*', DIRECTORY)
+
+
+def test_a_broken_set_is_neither_counted_nor_removed(host: Host) -> None:
+    oldest, newest = host.sets()
+    host.shell('truncate -s -1 "$1/$2"', DIRECTORY, newest)
+    assert host.start() == 0
+    assert host.start() == 0
+    assert newest in host.sets()
+    assert oldest not in host.sets()
+    record = host.success()
+    assert len(record["incomplete"]) == 1
+    assert newest in record["incomplete"][0]
+    host.shell('rm "$1/$2"*', DIRECTORY, newest)
+
+
+def test_encrypted(host: Host) -> None:
+    host.backup("--tags", "setup")  # as it should be, after the mistakes before
+    recipient = host.shell("rm -f /root/key; age-keygen -o /root/key 2>/dev/null; age-keygen -y /root/key")
+    host.backup(pec_backup_recipients=[recipient])
+    record = host.success()
+    assert record["encrypted"]
+    assert record["path"].endswith(".age")
+    assert record["files"].endswith(".files.tar.zst.age")
+    for name in ("path", "files"):
+        assert host.shell('head -c 21 "$1"', record[name]) == "age-encryption.org/v1"
+    names = host.shell('age -d -i /root/key "$1" | zstd -dc | tar -t', record["files"])
+    assert f"{WEBSERVER}/chaves/rnds.p12"[1:] in names.splitlines()
+    restore = 'age -d -i /root/key "$1" | (zstd -dcf 2>/dev/null || cat) | /usr/lib/postgresql/17/bin/pg_restore --list'
+    assert "TABLE DATA public tb_config_sistema" in host.shell(restore, record["path"])
+    assert (
+        host.shell('cmp -s /root/key "$1"/* || grep -rlF "$(grep SECRET /root/key)" "$1" /etc /var/lib/esus-pec', DIRECTORY, check=False)
+        == ""
+    )
+    host.rehearse(pec_backup_verify_identity=host.shell("cat /root/key"))
+    host.backup("--tags", "setup")
+
+
+def test_the_restore_is_rehearsed(host: Host) -> None:
+    host.start()
+    before = host.postgres.databases(15)
+    host.rehearse()
+    record = host.record("rehearsal")
+    assert record is not None
+    assert record["sha256"] == host.success()["sha256"]
+    assert record["pec_version"] == "5.4.37"
+    assert record["seconds"]["total"] > 0
+    assert host.postgres.databases(15) == before
+
+
+def test_the_database_is_lost_and_comes_back(host: Host) -> None:
+    count = "select count(*), max(co_config_sistema) from tb_config_sistema"
+    tables = "select count(*) from information_schema.tables where table_schema = 'public'"
+    before = [host.postgres.sql(15, "esus", sql) for sql in (count, tables)]
+    assert host.start() == 0
+    host.postgres.drop(15, "esus")
+    run = host.playbook("restore", pec_restore_newest=DIRECTORY)
+    assert run.returncode == 0, run.stdout + run.stderr
+    assert [host.postgres.sql(15, "esus", sql) for sql in (count, tables)] == before
+    again = host.playbook("restore", pec_restore_newest=DIRECTORY)
+    assert "changed=0 " in again.stdout, again.stdout
+    assert host.start() == 0
+
+
+def test_check_mode_on_an_empty_server(start_server: Any) -> None:
+    """Neither PEC nor a client of PostgreSQL is there yet; nothing fails, and nothing is written."""
+    empty = Host(type("Empty", (), {"server": start_server("esus-pec-backup-empty")}))
+    empty.shell("touch /var/tmp/before")
+    output = empty.backup("--check", "--diff")
+    assert "failed=0" in output
+    assert "changed=0 " not in output
+    touched = empty.shell("find /etc /usr /srv /opt /var/lib /var/backups -newer /var/tmp/before").splitlines()
+    assert [path for path in touched if not path.startswith(("/var/lib/apt", "/var/lib/systemd"))] == []
