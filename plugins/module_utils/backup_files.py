@@ -48,7 +48,7 @@ def check_space(paths: Sequence[str], directory: str) -> None:
     free = host.disk_usage(directory).free_bytes
     if needed > free:
         raise PecError(
-            f"the files beside the database have {needed} bytes and only {free} are free in {directory}; "
+            f"the files beside the database have {needed / 1e6:,.1f} MB and only {free / 1e6:,.1f} MB are free in {directory}; "
             "make room there, or keep fewer backups or extra_paths"
         )
 

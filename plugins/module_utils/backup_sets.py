@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The directory of backups. What stands in it under its own name is whole; everything unfinished is in one directory inside it.
+"""The directory of backups. What stands in it under its own name is whole; what is unfinished is in a directory inside it.
 
 A set is the dump, its manifest and the archive of files. The manifest arrives last and leaves first, so that a set of which a run that
 was killed did one half is never taken for a backup, and the next run knows what to remove.
@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
+import socket
 import stat
 from collections.abc import Iterator
 
@@ -18,7 +19,8 @@ from ansible_collections.esus.pec.plugins.module_utils.errors import PecError
 from ansible_collections.esus.pec.plugins.module_utils.manifest import Backup, Manifest
 from ansible_collections.esus.pec.plugins.module_utils.retention import Dated, Policy, local_time, prune
 
-UNFINISHED = ".unfinished"
+# Of this server alone: others may be at work in the same directory.
+UNFINISHED = f".unfinished-{socket.gethostname()}"
 # Of a manifest: a dump that somebody made by hand is neither counted nor removed, wherever it lies.
 KEPT_BY = "esus.pec.backup"
 

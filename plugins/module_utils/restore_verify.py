@@ -18,8 +18,6 @@ from ansible_collections.esus.pec.plugins.module_utils.postgres import Connectio
 
 _HASH64_SINCE = 110000
 _GRANTS = """
-GRANT CONNECT ON DATABASE {database} TO {role};
-GRANT USAGE ON SCHEMA public TO {role};
 GRANT SELECT ON ALL TABLES IN SCHEMA public TO {role};
 ALTER DEFAULT PRIVILEGES FOR ROLE {owner} IN SCHEMA public GRANT SELECT ON TABLES TO {role};
 """
@@ -109,5 +107,12 @@ def grant_reading(login: Login, database: str, owner: str) -> bool:
     with login.session(database) as session:
         exists = session.query(f"select to_json(exists (select from pg_roles where rolname = {literal(role)}))")
         if exists:
-            session.execute(_GRANTS.format(database=identifier(database), role=identifier(role), owner=identifier(owner)))
+            # What everybody may do by default is granted only where somebody has taken it away.
+            for question, grant in (
+                ("has_database_privilege({}, current_database(), 'CONNECT')", f"GRANT CONNECT ON DATABASE {identifier(database)}"),
+                ("has_schema_privilege({}, 'public', 'USAGE')", "GRANT USAGE ON SCHEMA public"),
+            ):
+                if not session.query(f"select to_json({question.format(literal(role))})"):
+                    session.execute(f"{grant} TO {identifier(role)}")
+            session.execute(_GRANTS.format(role=identifier(role), owner=identifier(owner)))
     return bool(exists)

@@ -65,10 +65,10 @@ def test_killed_in_the_middle_and_run_again(host: Host) -> None:
         host.shell("pkill -KILL -f ^/usr/bin/python3.*backup.pyz")
         assert run.wait() == 128 + signal.SIGKILL
         host.wait_until("! " + DUMPS)
-    assert ".unfinished" in host.names()
+    assert f".unfinished-{host.server.name}" in host.names()
     assert host.start() == 0
     assert any("left" in note and "killed" in note for note in host.success()["notes"])
-    assert ".unfinished" not in host.names()
+    assert f".unfinished-{host.server.name}" not in host.names()
     assert before[-1] in host.sets()
     assert host.running() == ""
 
@@ -83,7 +83,7 @@ def test_the_disk_becomes_full(host: Host) -> None:
     assert host.shell("find /small/backups -type f") == ""
     host.shell("head -c 2000000 /dev/urandom >> /srv/anexos-large/a")
     run = host.playbook("backup", pec_backup_directory="/small/backups", pec_backup_extra_paths=["/srv/anexos-large"])
-    assert "have 26000000 bytes and only" in run.stdout, "foreseen, when it can be"
+    assert "have 26.0 MB and only" in run.stdout, "foreseen, when it can be"
     host.shell("rm -rf /small/backups /srv/anexos-large")
     host.backup("--tags", "setup")
 

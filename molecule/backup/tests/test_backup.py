@@ -11,7 +11,9 @@ import pytest
 testinfra_hosts = ["podman://esus-pec-backup"]
 DIRECTORY = '/srv/cópias de "segurança" 100%'
 PASSWORD = "Senha do banco '\\\"#%1"
-DUMP = "PGPASSWORD=%s pg_dump -h 127.0.0.1 -U esus %s | grep -v -e '^.restrict' -e '^.unrestrict' | LC_ALL=C sort | sha256sum"
+# Every row and every definition as text, as PostgreSQL's own pg_dump tells them, against the same of before.
+DIFFERENCE = """PGPASSWORD=%s pg_dump -h 127.0.0.1 -U esus %s | grep -v -e '^.restrict' -e '^.unrestrict' | LC_ALL=C sort |
+  diff /var/tmp/before.sql - | head -n 20"""
 
 
 def superuser(host: Any, statement: str) -> str:
@@ -30,12 +32,13 @@ def manifests(host: Any) -> list[dict[str, Any]]:
 
 
 def test_nothing_is_missing(host: Any) -> None:
-    assert host.check_output(DUMP, PASSWORD, "esus") == host.file("/var/tmp/before").content_string.strip()
+    assert host.file("/var/tmp/before.sql").size > 1_000_000
+    assert host.check_output(DIFFERENCE, PASSWORD, "esus") == ""
 
 
 def test_the_database_that_was_replaced_is_kept_and_whole(host: Any) -> None:
     (kept,) = [name for name in databases(host) if name.startswith("esus_before_")]
-    assert host.check_output(DUMP, PASSWORD, kept) == host.file("/var/tmp/before").content_string.strip()
+    assert host.check_output(DIFFERENCE, PASSWORD, kept) == ""
 
 
 def test_no_database_is_left_over(host: Any) -> None:
@@ -73,7 +76,7 @@ def test_postgresql_reads_the_newest_dump(host: Any, manifests: list[dict[str, A
 
 
 def test_the_files_beside_the_dump_are_there(host: Any, manifests: list[dict[str, Any]]) -> None:
-    listing = host.check_output("tar --zstd -tf %s", f"{DIRECTORY}/{manifests[-1]['attachment']['name']}")
+    listing = host.check_output("tar --zstd --quoting-style=literal -tf %s", f"{DIRECTORY}/{manifests[-1]['attachment']['name']}")
     for name in (
         "etc/pec.config",
         "opt/e-SUS/webserver/chaves/municipio.pfx",

@@ -162,6 +162,15 @@ def test_what_a_dead_run_left_behind_is_told(tmp_path: Path) -> None:
         assert names(Path(place)) == []
 
 
+def test_another_server_may_be_at_work_in_the_same_directory(tmp_path: Path) -> None:
+    other = tmp_path / ".unfinished-another-server"
+    other.mkdir()
+    make(other)
+    with backup_sets.workshop(str(tmp_path)) as (_place, removed):
+        assert removed == []
+    assert len(names(other)) == 3
+
+
 def test_a_workshop_that_is_somebody_elses(tmp_path: Path) -> None:
     (tmp_path / "elsewhere").mkdir()
     (tmp_path / "elsewhere/precious").touch()
