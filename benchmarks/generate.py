@@ -1,8 +1,7 @@
-#!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Prints a SQL script that fills an empty database with what PEC's looks like from outside.
 
-    benchmarks/generate.py --scale 0.1 | psql -qX -v ON_ERROR_STOP=1 DATABASE
+    python benchmarks/generate.py --scale 0.1 | psql -qX -v ON_ERROR_STOP=1 DATABASE
 
 A thousand tables of which 24 are large, three thousand indexes, two thousand foreign keys, twelve thousand entries in the table of
 contents of a dump; notes in Portuguese HTML, jsonb, bytea that nothing compresses, large objects. Scale 1 is a database of about
@@ -122,14 +121,14 @@ def small_table_keys(name: str, index: int, names: list[str]) -> Iterator[str]:
 
 def large_table(table: Large, scale: float, seed: int) -> Iterator[str]:
     rows = table.rows_at(scale)
-    columns = ", ".join(f"{name} {kind}" for name, kind, _ in table.columns)
-    values = ",\n  ".join(expand(value, scale, seed) for _, _, value in table.columns)
+    columns = ", ".join(f"{name} {kind}" for name, kind, _value in table.columns)
+    values = ",\n  ".join(expand(value, scale, seed) for _name, _kind, value in table.columns)
     yield f"create table {table.name} ({table.key} bigserial, {columns}, primary key ({table.key}));"
     # Random large columns would be compressed in vain.
-    for name, kind, _ in table.columns:
+    for name, kind, _value in table.columns:
         if kind == "bytea":
             yield f"alter table {table.name} alter column {name} set storage external;"
-    names = ", ".join(name for name, _, _ in table.columns)
+    names = ", ".join(name for name, _kind, _value in table.columns)
     yield f"insert into {table.name} ({names}) select {values}\n  from generate_series(1, {rows}) n, {constants()};"
     yield f"select setval('{table.name}_{table.key}_seq', {rows} + 1000);"
 

@@ -91,7 +91,7 @@ def _fact(name: str, rows: int, parent: str, **extra: tuple[str, str]) -> Large:
         ("tp_evento", "integer", "#4[12]"),
         *((own, kind, value) for own, (kind, value) in extra.items()),
     )
-    searched = tuple(own for own, (kind, _) in extra.items() if kind == "uuid" or own.startswith("no_social"))
+    searched = tuple(own for own, (kind, _value) in extra.items() if kind == "uuid" or own.startswith("no_social"))
     return Large(name, rows, columns, (column, "dt_evento", "co_unidade_saude, tp_evento", *searched), ((column, parent),))
 
 

@@ -46,7 +46,7 @@ class Result:
 def table(results: Mapping[str, Result]) -> str:
     """Markdown. A ratio is left out where what it refers to was not run."""
     procedure, raw = results.get(PROCEDURE), results.get(RAW)
-    rows = [_COLUMNS, tuple("---" for _ in _COLUMNS)]
+    rows = [_COLUMNS, tuple("---" for _column in _COLUMNS)]
     for name, result in results.items():
         restored = bool(result.restore)
         rows.append(

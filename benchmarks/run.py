@@ -1,8 +1,7 @@
-#!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Compares ways to dump and restore a PEC database, on two PostgreSQL 17 servers that it makes and removes.
 
-    benchmarks/run.py --scale 0.1 --passes 3
+    python benchmarks/run.py --scale 0.1 --passes 3
 
 In each pass every method dumps the source and restores into a new database of the target, one method after the other, so that what
 disturbs the machine disturbs all of them. The table has medians. It needs zip and unzip, and disk for all databases that it restores,

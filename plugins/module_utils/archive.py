@@ -38,7 +38,10 @@ _FOREIGN = (
     (re.compile(rb"SQLite format 3\x00"), "a database of SQLite"),
     (re.compile(rb"--\n-- PostgreSQL database cluster dump"), "made by pg_dumpall, with all databases of a server; make one with pg_dump"),
     (re.compile(rb"\xff\xfe|\xfe\xff"), "text in UTF-16, as PowerShell writes it with >; make it again with pg_dump's own --file"),
-    (re.compile(rb"7z\xbc\xaf\x27\x1c|Rar!|PK\x05\x06|BZh[1-9]|\xfd7zXZ\x00"), "an archive of a kind that is not read here, or empty; unpack it first"),
+    (
+        re.compile(rb"7z\xbc\xaf\x27\x1c|Rar!|PK\x05\x06|BZh[1-9]|\xfd7zXZ\x00"),
+        "an archive of a kind that is not read here, or empty; unpack it first",
+    ),
 )
 
 

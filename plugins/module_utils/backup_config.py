@@ -97,7 +97,7 @@ def _checked(value: object, keys: Mapping[str, type], where: str) -> dict[str, A
         problems = [f"does not know {name!r}" for name in unknown] + [f"lacks {name!r}" for name in missing]
         raise PecError(f"{where} {', '.join(problems)}")
     for name, kind in keys.items():
-        if type(value[name]) is not kind:
+        if not isinstance(value[name], kind) or isinstance(value[name], bool) != (kind is bool):  # a bool is an int, too
             raise PecError(f"{where}: {name!r} is not {_WORDS[kind]}")
     return value
 

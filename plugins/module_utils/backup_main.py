@@ -6,6 +6,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+from typing import TextIO
 
 from ansible_collections.esus.pec.plugins.module_utils import backup, backup_config
 from ansible_collections.esus.pec.plugins.module_utils.errors import PecError
@@ -17,19 +18,23 @@ FAILED, MISUSED = 1, 2
 def main(arguments: list[str]) -> int:
     """Make the backup, say on stdout what came of it or on stderr why nothing did, and return the exit status."""
     if len(arguments) > 1 or any(argument.startswith("-") for argument in arguments):
-        print(USAGE, file=sys.stderr)
+        _write(sys.stderr, USAGE)
         return MISUSED
     if os.geteuid() != 0:
-        print("only root can read PEC's files; run this as root", file=sys.stderr)
+        _write(sys.stderr, "only root can read PEC's files; run this as root")
         return MISUSED
     signal.signal(signal.SIGTERM, _stop)
     try:
         report = backup.run_recorded(arguments[0] if arguments else backup_config.DEFAULT_PATH)
     except PecError as error:
-        print(f"the backup failed: {error}", file=sys.stderr)
+        _write(sys.stderr, f"the backup failed: {error}")
         return FAILED
-    print("\n".join(backup.tell(report)))
+    _write(sys.stdout, "\n".join(backup.tell(report)))
     return 0
+
+
+def _write(stream: TextIO, text: str) -> None:
+    stream.write(f"{text}\n")
 
 
 def _stop(_number: int, _frame: object) -> None:

@@ -6,7 +6,7 @@ from __future__ import annotations
 import os
 import re
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from ansible_collections.esus.pec.plugins.module_utils.errors import PecError
@@ -20,6 +20,7 @@ _BUILTIN_ZSTD = 16  # the first pg_dump that can have it
 # Of the database's size on its server; measured on databases like PEC's (docs/performance.md): 0.73 without compression, 0.26 with.
 _SHARE_PLAIN, _SHARE_COMPRESSED = 0.80, 0.30
 _HIGHEST_LEVEL = {"zstd": 19, "gzip": 9, "zip": 9, "tar.gz": 9}
+_PATTERN = re.compile(r"[a-z0-9_.*?]+")  # of a table, in words that pg_dump and a fingerprint understand alike
 _RECIPIENT = re.compile(r"age1[0-9a-z]{20,}|ssh-(ed25519|rsa) [A-Za-z0-9+/=]{20,}( .*)?")
 
 
@@ -124,14 +125,16 @@ def estimate(desired: Desired, compression: str, database_bytes: int) -> int:
 
 def name_stem(desired: Desired, hostname: str, database: str) -> str:
     """Return what the names of all dumps of one purpose begin with: all of the name when the operator gave it, else all but the time."""
-    return _stem(desired.municipality or hostname, database) if _is_directory(desired.path) else os.path.basename(desired.path)
+    if _is_directory(desired.path):
+        return _stem(desired.municipality or hostname, database)
+    return os.path.basename(os.path.normpath(desired.path))
 
 
 def leftover_name(desired: Desired, hostname: str, database: str) -> re.Pattern[str]:
     """Return what matches the names of unfinished dumps of the same stem and of no other, such as that of database esus-treino."""
     stem = re.escape(name_stem(desired, hostname, database))
     rest = r"\d{8}T\d{6}Z\.[a-z.]+" if _is_directory(desired.path) else ""
-    return re.compile(rf"{stem}{rest}\.partial(\.{re.escape(PLAIN_NAME)}|\.json)?")
+    return re.compile(rf"{stem}{rest}\.partial(\.{re.escape(PLAIN_NAME)}|\.json(\.partial)?)?")
 
 
 def recipient_problem(recipient: str) -> str | None:
@@ -144,54 +147,66 @@ def recipient_problem(recipient: str) -> str | None:
 
 
 def _refuse(desired: Desired) -> None:
-    if desired.compression in ("zip", "tar.gz") and desired.format != "plain":
-        raise PecError(
-            f"{desired.compression} holds a plain dump only; set format: plain, or compression: auto for format {desired.format}"
-        )
-    if desired.format == "directory" and desired.recipients:
-        raise PecError("a dump in the directory format cannot be encrypted as one; set format: custom, or encrypt what leaves the host")
-    if desired.compression == "tar.gz" and desired.recipients:
-        raise PecError("a tar.gz wants to know the size of its content before, so a plain copy would lie on the disk; use zip or zstd")
-    highest = _HIGHEST_LEVEL.get("zstd" if desired.compression == "auto" else desired.compression, 0)
-    if desired.level is not None and not 1 <= desired.level <= highest:
-        allowed = f"from 1 to {highest}" if highest else "none"
-        raise PecError(f"level {desired.level} does not exist for compression {desired.compression}, which has levels {allowed}")
-    problem = next((problem for problem in map(recipient_problem, desired.recipients) if problem), None)
+    problem = next(_problems(desired), None) or next(filter(None, map(recipient_problem, desired.recipients)), None)
     if problem:
         raise PecError(problem)
+
+
+def _problems(desired: Desired) -> Iterator[str]:
+    form, compression, level = desired.format, desired.compression, desired.level
+    if not desired.path.startswith("/"):
+        yield f"the path {desired.path!r} does not begin with a slash, so it would depend on where this runs; give the whole path"
+    if compression in ("zip", "tar.gz") and form != "plain":
+        yield f"{compression} holds a plain dump only; set format: plain, or compression: auto for format {form}"
+    if form == "directory" and desired.recipients:
+        yield "a dump in the directory format cannot be encrypted as one; set format: custom, or encrypt what leaves the host"
+    if compression == "tar.gz" and desired.recipients:
+        yield "a tar.gz wants to know the size of its content before, so a plain copy would lie on the disk; use zip or zstd"
+    highest = _HIGHEST_LEVEL.get("zstd" if compression == "auto" else compression, 0)
+    if level is not None and not 1 <= level <= highest:
+        allowed = f"from 1 to {highest}" if highest else "none"
+        yield f"level {level} does not exist for compression {compression}, which has levels {allowed}"
+    if desired.jobs is not None and desired.jobs < 1:
+        yield f"jobs is {desired.jobs}, and it takes at least one; leave it out to use every processor"
+    if desired.lock_timeout < 0:
+        yield f"lock_timeout is {desired.lock_timeout}; give the seconds to wait, or 0 to wait for ever"
+    if desired.fingerprint and desired.schema_only:
+        yield "schema_only leaves all rows out, so a fingerprint has nothing to prove; leave one of the two out"
+    strange = [pattern for pattern in desired.exclude_table_data if not _PATTERN.fullmatch(pattern)]
+    if desired.fingerprint and strange:
+        yield (
+            f"the pattern {strange[0]!r} is more than a fingerprint can take, which knows small letters, digits, _, ., * and ?; "
+            "write it so, or leave fingerprint out"
+        )
 
 
 def _compress(desired: Desired, tools: Tools) -> tuple[str, tuple[str, ...], tuple[str, ...], tuple[str, ...]]:
     """What comes out, pg_dump's options for it, the program behind it, and what to tell."""
     wanted = "zstd" if desired.compression == "auto" else desired.compression
     notes: list[str] = []
-    level = str(_level(desired, wanted))
     version = ".".join(map(str, tools.client.version))
     inner = desired.format != "plain"
-    if wanted == "zstd" and not (inner and tools.builtin_zstd) and (desired.format == "directory" or "zstd" not in tools.programs):
+    builtin = inner and tools.builtin_zstd
+    if wanted == "zstd" and not builtin and (desired.format == "directory" or "zstd" not in tools.programs):
         have = "it has no zstd" if desired.format == "directory" else "neither it nor this host has zstd (package zstd)"
         notes.append(f"compressed with gzip level 1: pg_dump is {version} and {have}")
-        wanted, level = "gzip", "1"
-    if wanted in ("zip", "tar.gz") or (wanted == "none" and not inner):
-        gzip = ("pigz" if "pigz" in tools.programs else "gzip", f"-{level}")
-        return wanted, (), gzip if wanted == "tar.gz" else (), tuple(notes)
-    if wanted == "none":
-        return wanted, ("--compress=0",), (), tuple(notes)
-    if wanted == "gzip":
-        if inner:
-            return wanted, (f"--compress={level}",), (), tuple(notes)
-        return wanted, (), ("pigz" if "pigz" in tools.programs else "gzip", f"-{level}"), tuple(notes)
-    if inner and tools.builtin_zstd:
-        return wanted, (f"--compress=zstd:{level}",), (), tuple(notes)
-    if inner:
+        wanted = "gzip"
+    level = _level(desired, wanted)
+    zstd = ("zstd", "-q", "-T0", f"-{level}")
+    gzip = ("pigz" if "pigz" in tools.programs else "gzip", f"-{level}")
+    if not inner:
+        return wanted, (), {"zstd": zstd, "gzip": gzip, "tar.gz": gzip}.get(wanted, ()), tuple(notes)
+    if wanted == "zstd" and not builtin:
         notes.append(f"compressed by the program zstd: pg_dump is {version} and has none built in, so a restore cannot run in parallel")
-    return wanted, ("--compress=0",) if inner else (), ("zstd", "-q", "-T0", f"-{level}"), tuple(notes)
+        return wanted, ("--compress=0",), zstd, tuple(notes)
+    return wanted, (f"--compress={'zstd:' if wanted == 'zstd' else ''}{level}",), (), tuple(notes)
 
 
 def _level(desired: Desired, compression: str) -> int:
-    if desired.compression == "auto" and compression != "zstd":
-        return 1  # the level was meant for zstd
-    return 0 if compression == "none" else desired.level if desired.level is not None else 1
+    if compression == "none":
+        return 0
+    meant = compression == "zstd" or desired.compression == compression  # else gzip stands in for zstd, whose levels are others
+    return desired.level if meant and desired.level is not None else 1
 
 
 def _pg_dump_options(desired: Desired) -> list[str]:
@@ -214,11 +229,12 @@ def _extension(form: str, compression: str, external: bool, encrypted: bool) -> 
 
 
 def _final_path(path: str, stem: str, stamp: str, extension: str) -> str:
-    return os.path.join(path, f"{stem}{stamp}{extension}") if _is_directory(path) else os.path.abspath(path)
+    return os.path.join(path, f"{stem}{stamp}{extension}") if _is_directory(path) else os.path.normpath(path)
 
 
 def _is_directory(path: str) -> bool:
-    return path.endswith("/") or (os.path.isdir(path) and not os.path.exists(os.path.join(path, "toc.dat")))
+    """Whether dumps are to be made in it; one that has a toc.dat is a dump itself."""
+    return (path.endswith("/") or os.path.isdir(path)) and not os.path.exists(os.path.join(path, "toc.dat"))
 
 
 def _stem(origin: str, database: str) -> str:

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import grp
 import hashlib
 import os
@@ -31,8 +30,12 @@ from ansible_collections.esus.pec.plugins.module_utils.manifest import Manifest
 from ansible_collections.esus.pec.plugins.module_utils.postgres import Connection, DatabaseFacts
 
 PARTIAL = ".partial"
-_REPLACED = ".replaced"  # an old dump in the directory format, for the moment in which the new one takes its name
-_SESSION = {"statement_timeout": "0", "idle_in_transaction_session_timeout": "0"}
+_REPLACED = PARTIAL + ".replaced"  # an old dump that no rename can replace, for the moment in which the new one takes its name
+# The session that holds the snapshot is idle for as long as pg_dump works; which of these there are depends on the server's version.
+_PATIENT = """
+select set_config(name, '0', false) from pg_settings
+where name in ('statement_timeout', 'idle_in_transaction_session_timeout', 'transaction_timeout')
+"""
 
 
 @dataclass(frozen=True)
@@ -59,6 +62,13 @@ class _Job:
 
 def run(desired: Desired, *, check: bool = False) -> Outcome:
     """Make one dump, or say what it would be. Raises PecError; nothing of it is then left, and what was there before is as it was."""
+    try:
+        return _run(desired, check)
+    except OSError as error:
+        raise PecError(f"cannot dump into {error.filename or desired.path}: {error.strerror or error}") from None
+
+
+def _run(desired: Desired, check: bool) -> Outcome:
     connection = desired.connection or _discovered()
     job = _prepare(desired, connection)
     if check:
@@ -72,8 +82,8 @@ def run(desired: Desired, *, check: bool = False) -> Outcome:
             made = _make(job, partial, status, notes)
             _publish(job, partial, made)
         except BaseException:
+            dump_write.remove(manifest.path_for(partial))  # before its dump, as _clear has it
             dump_write.remove(partial)
-            dump_write.remove(manifest.path_for(partial))
             status.update(phase="failed")
             raise
         status.remove()
@@ -103,7 +113,7 @@ def _prepare(desired: Desired, connection: Connection) -> _Job:
     if not os.access(directory, os.W_OK):
         raise PecError(f"nothing can be written into {directory}; is it on a filesystem that is mounted read-only? Give another path")
     _refuse_existing(plan.path, desired.overwrite)
-    free = host.disk_usage(directory).free_bytes
+    free = host.disk_usage(directory).free_bytes + sum(map(dump_write.size, _leftovers(plan, desired, connection)))
     if desired.check_space and plan.estimate_bytes > free:
         raise PecError(
             f"the dump of database {connection.database!r} ({_mb(facts.size_bytes)}) may need {_mb(plan.estimate_bytes)} "
@@ -129,15 +139,19 @@ def _make(job: _Job, partial: str, status: pg_session.StatusFile, notes: tuple[s
     desired, plan, conn = job.desired, job.plan, job.connection
     psql, pg_restore = _sibling(job.tools.client, "psql"), _sibling(job.tools.client, "pg_restore")
     started, clock = pg_session.utc(), time.monotonic()
-    with pg_session.Session(conn, psql, options=_SESSION) as session:
+    with pg_session.Session(conn, psql) as session:
+        session.execute(_PATIENT)
         session.execute("begin isolation level repeatable read read only")
         if desired.snapshot:
             session.execute("set transaction snapshot '" + desired.snapshot.replace("'", "''") + "'")
         snapshot = desired.snapshot or str(session.query("select to_json(pg_export_snapshot())"))
         held = contents.read_contents(session)
-        progress = dump_write.Progress(status, held.tables)
+        progress = dump_write.Progress(status, held.tables, parallel=plan.jobs > 1)
         programs = dump_write.Programs(job.tools.client.path, pg_restore, postgres.environment(conn), (conn.password,))
-        written = dump_write.write(plan, programs, snapshot, desired.recipients, partial, progress)
+        try:
+            written = dump_write.write(plan, programs, snapshot, desired.recipients, partial, progress)
+        except PecError as error:
+            raise PecError(f"{postgres.describe(conn)} was not dumped into {plan.path}: {error}") from None
         fingerprint = None
         if desired.fingerprint and not desired.schema_only:
             progress.phase("fingerprint")
@@ -190,30 +204,47 @@ def _publish(job: _Job, partial: str, made: Manifest) -> None:
     try:
         for place in (partial, *(os.path.join(partial, name) for name in made.files)):
             os.chown(place, job.uid, job.gid)
-        if os.path.isdir(path):
-            dump_write.remove(aside)
+        if os.path.lexists(path) and (os.path.isdir(path) or os.path.isdir(partial)):  # a rename replaces a file by a file only
             os.rename(path, aside)
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(manifest.path_for(path))
         os.rename(partial, path)
         os.rename(manifest.path_for(partial), manifest.path_for(path))
         files.sync_directory(os.path.dirname(path))
         dump_write.remove(aside)
     except OSError as error:
+        if os.path.lexists(aside) and not os.path.lexists(path):
+            os.rename(aside, path)
         raise PecError(f"cannot give the dump its name {path}: {error.strerror}") from None
 
 
 def _clear(job: _Job) -> list[str]:
-    """Remove what a dead run has left, and tell: whoever writes a dump of this name holds the lock that is held now."""
-    path, directory, back = job.plan.path, os.path.dirname(job.plan.path), []
-    if os.path.isdir(path + _REPLACED) and not os.path.lexists(path):
-        os.rename(path + _REPLACED, path)
-        back = [f"gave {path} its name again, which a run that was killed had taken from it"]
-    ours = dump_plan.leftover_name(job.desired, socket.gethostname(), job.connection.database)
-    found = sorted(name for name in os.listdir(directory) if ours.fullmatch(name))
-    for name in found:
-        dump_write.remove(os.path.join(directory, name))
-    return back + [f"removed {name}, left by a run that was killed" for name in found]
+    """Finish or remove what a dead run has left, and tell: whoever writes a dump of this name holds the lock that is held now."""
+    path, notes = job.plan.path, []
+    if os.path.lexists(path + _REPLACED):
+        if os.path.lexists(path):
+            dump_write.remove(path + _REPLACED)
+            notes.append(f"removed {os.path.basename(path + _REPLACED)}, left by a run that was killed")
+        else:
+            os.rename(path + _REPLACED, path)
+            notes.append(f"gave {path} its name again, which a run that was killed had taken from it")
+    for left in reversed(_leftovers(job.plan, job.desired, job.connection)):  # a manifest before its dump
+        name = os.path.basename(left)
+        archive = left[: -len(manifest.path_for(PARTIAL))]
+        if left == manifest.path_for(archive + PARTIAL) and os.path.lexists(archive) and not os.path.lexists(archive + PARTIAL):
+            os.rename(left, manifest.path_for(archive))  # the dump had its name already
+            notes.append(f"gave {archive} its manifest, which a run that was killed had still to do")
+            continue
+        orphans = dump_write.end_orphans(left)
+        dump_write.remove(left)
+        notes.append(
+            f"removed {name}, left by a run that was killed" + (f", and ended {orphans} pg_dump that still wrote it" if orphans else "")
+        )
+    return notes
+
+
+def _leftovers(plan: Plan, desired: Desired, connection: Connection) -> list[str]:
+    directory = os.path.dirname(plan.path)
+    ours = dump_plan.leftover_name(desired, socket.gethostname(), connection.database)
+    return sorted(os.path.join(directory, name) for name in os.listdir(directory) if ours.fullmatch(name))
 
 
 def _place_lock(job: _Job) -> str:

@@ -4,13 +4,17 @@
 from __future__ import annotations
 
 import contextlib
+import glob
 import hashlib
 import os
+import re
 import shutil
+import signal
 import tarfile
 import threading
 import time
 import zipfile
+import zlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import BinaryIO
@@ -24,6 +28,14 @@ from ansible_collections.esus.pec.plugins.module_utils.pipeline import Pipeline,
 _TAIL = 4096  # what follows the end marker is a few lines
 _STATUS_SECONDS = 1.0
 _AGAIN = "look at the host's disk and memory (journalctl -k), then run again"
+# What pg_dump says after the line that tells of an error, and often is the half of it that helps.
+_DETAIL = re.compile(r"(Error message from server|Query was): .*", re.IGNORECASE)
+_REMEDIES = (
+    (r"No space left on device", "make room, or give another path"),
+    (r"Query was: LOCK TABLE", "another session keeps a table locked (pg_stat_activity tells which); end it, or raise lock_timeout"),
+    (r"server closed the connection|EOF detected|terminating connection", "the server went away; its own log says why"),
+    (r"permission denied|permissão negada", "give the role that owns the database, which may read all of it"),
+)
 
 
 @dataclass(frozen=True)
@@ -54,6 +66,10 @@ def write(plan: Plan, programs: Programs, snapshot: str, recipients: tuple[str, 
         if plan.compression == "tar.gz":
             return _write_tar(plan, programs, argv, partial, progress)
         if plan.direct:
+            if plan.format == "directory":
+                os.mkdir(partial, 0o700)
+            else:
+                os.close(_create(partial))
             with progress.watching(partial):
                 _dump(programs, [*argv, f"--file={partial}"], progress)
             progress.phase("verifying")
@@ -62,19 +78,25 @@ def write(plan: Plan, programs: Programs, snapshot: str, recipients: tuple[str, 
         with progress.watching(partial):
             entries = _stream(plan, programs, argv, stages, partial, progress)
         progress.phase("verifying")
-        if not recipients:
-            _test(plan, partial)
-        return Written(*pipeline.sha256_file(partial), entries)
+        return Written(*(pipeline.sha256_file(partial) if recipients else _read_back(plan, partial)), entries)
     except OSError as error:
-        raise PecError(f"cannot write {partial}: {error.strerror or error}") from None
+        raise PecError(_helpful(f"cannot write {partial}: {error.strerror or error}", progress)) from None
+    except PecError as error:
+        raise PecError(_helpful(str(error), progress)) from None
 
 
 class Progress:
-    """How far a dump is, for the status file: the tables that pg_dump has told of, and the bytes that lie on the disk."""
+    """How far a dump is, for the status file: the tables that pg_dump has told of, and the bytes that lie on the disk.
 
-    def __init__(self, status: StatusFile, tables_total: int) -> None:
+    C(detail) is what pg_dump said about an error besides that there was one.
+    """
+
+    def __init__(self, status: StatusFile, tables_total: int, parallel: bool = False) -> None:
+        self.detail = ""
         self._status = status
         self._tables = 0
+        # Several processes tell the beginning of a table, mixed into each other's lines; the one above them tells its end.
+        self._counted = re.compile("finished item .* TABLE DATA " if parallel else "dumping contents of table ")
         self._status.update(tables_total=tables_total)
 
     def phase(self, name: str) -> None:
@@ -82,9 +104,12 @@ class Progress:
         self._status.update(phase=name)
 
     def line(self, _program: str, line: str) -> None:
-        """Count what pg_dump says on stderr; in parallel it tells the end of each table, else the beginning."""
-        if "dumping contents of table" in line or ("finished item" in line and "TABLE DATA" in line):
+        """Look at what pg_dump says on stderr."""
+        if self._counted.search(line):
             self._tables += 1
+        detail = _DETAIL.search(line)
+        if detail and not self.detail:
+            self.detail = detail.group()[:200]
 
     @contextlib.contextmanager
     def watching(self, path: str) -> Iterator[None]:
@@ -126,6 +151,33 @@ def remove(path: str) -> None:
             os.unlink(path)
 
 
+def end_orphans(path: str) -> int:
+    """Kill what still writes the dump at C(path) for a run that is dead; return how many there were.
+
+    The kernel ends pg_dump with the one that started it, but not the processes that pg_dump made to work in parallel.
+    """
+    ended, word = 0, os.fsencode(f"--file={path}")
+    for place in glob.glob("/proc/[0-9]*/cmdline"):
+        with contextlib.suppress(OSError):
+            with open(place, "rb") as file:
+                ours = word in file.read().split(b"\0")
+            if ours:
+                os.kill(int(place.split("/")[2]), signal.SIGKILL)
+                ended += 1
+    return ended
+
+
+def _helpful(error: str, progress: Progress) -> str:
+    said = f"{error} ({progress.detail})" if progress.detail and progress.detail not in error else error
+    remedy = next((remedy for pattern, remedy in _REMEDIES if re.search(pattern, said, re.IGNORECASE)), None)
+    return f"{said}; {remedy}" if remedy else said
+
+
+def _create(path: str) -> int:
+    """Make the new file ourselves: private from its first moment, and no link that somebody has put in its place is followed."""
+    return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
+
+
 def _dump(programs: Programs, argv: list[str], progress: Progress) -> None:
     with Pipeline([Stage(argv, programs.environment)], on_line=progress.line, secrets=programs.secrets) as dump:
         dump.wait()
@@ -133,8 +185,7 @@ def _dump(programs: Programs, argv: list[str], progress: Progress) -> None:
 
 def _stream(plan: Plan, programs: Programs, argv: list[str], stages: list[Stage], partial: str, progress: Progress) -> int | None:
     """Carry pg_dump's output through the other programs into the file. The plain side is judged on its way: once encrypted it cannot be."""
-    handle = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
-    with open(handle, "wb") as file, contextlib.ExitStack() as stack:
+    with open(_create(partial), "wb") as file, contextlib.ExitStack() as stack:
         source = stack.enter_context(
             Pipeline([Stage(argv, programs.environment)], collect=True, on_line=progress.line, secrets=programs.secrets)
         )
@@ -213,6 +264,7 @@ class _Judge:
 def _write_tar(plan: Plan, programs: Programs, argv: list[str], partial: str, progress: Progress) -> Written:
     content = f"{partial}.{PLAIN_NAME}"
     try:
+        os.close(_create(content))
         with progress.watching(content):
             _dump(programs, [*argv, f"--file={content}"], progress)
         progress.phase("compressing")
@@ -222,34 +274,43 @@ def _write_tar(plan: Plan, programs: Programs, argv: list[str], partial: str, pr
                 raise PecError(
                     f"pg_dump ended well, but {content} does not end as a dump does; look at the host's memory and disk, then run again"
                 )
-        handle = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
-        with open(handle, "wb") as file:
+        with open(_create(partial), "wb") as file:
             with Pipeline([Stage(plan.compressor)], feed=True, stdout=file.fileno()) as compressor:
                 with tarfile.open(fileobj=compressor.input, mode="w|", bufsize=pipeline.CHUNK, format=tarfile.GNU_FORMAT) as archive:
                     archive.add(content, PLAIN_NAME)
                 compressor.wait()
             os.fsync(file.fileno())
         progress.phase("verifying")
-        _test(plan, partial)
-        return Written(*pipeline.sha256_file(partial), None)
+        return Written(*_read_back(plan, partial), None)
     finally:
         remove(content)
 
 
-def _test(plan: Plan, path: str) -> None:
-    """Read a compressed file to its end, where its checksum is."""
-    if plan.compression == "zip":
-        with zipfile.ZipFile(path) as archive:
-            if archive.testzip() is not None:
-                raise PecError(f"{path} was written and cannot be read again; {_AGAIN}")
-    elif plan.compressor:
-        with Pipeline([Stage([plan.compressor[0], "-q", "-t", path])]) as tester:
-            tester.wait()
+def _read_back(plan: Plan, path: str) -> tuple[int, str]:
+    """Return the size and SHA-256 of what was written, having read a compressed file to its end, where its checksum is."""
+    try:
+        if plan.compressor:
+            return _read_through([plan.compressor[0], "-q", "-t"], path)
+        if plan.compression == "zip":
+            with zipfile.ZipFile(path) as archive:
+                if archive.testzip() is not None:
+                    raise PecError(f"the checksum of {PLAIN_NAME} is wrong")
+        return pipeline.sha256_file(path)
+    except (PecError, zipfile.BadZipFile, zlib.error) as error:
+        raise PecError(f"{path} was written and cannot be read again: {error}; {_AGAIN}") from None
+
+
+def _read_through(argv: list[str], path: str) -> tuple[int, str]:
+    digest = hashlib.sha256()
+    with open(path, "rb") as file, Pipeline([Stage(argv)], feed=True) as tester:
+        for data in iter(lambda: file.read(pipeline.CHUNK), b""):
+            digest.update(data)
+            tester.input.write(data)
+        return file.tell(), digest.hexdigest()
 
 
 def _verify_archive(programs: Programs, path: str) -> Written:
     entries = _list(programs, path)
-    os.chmod(path, 0o600)
     return Written(*pipeline.sha256_file(path), entries)
 
 

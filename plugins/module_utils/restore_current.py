@@ -7,7 +7,7 @@ import hashlib
 import os
 import re
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import cast
 
@@ -197,7 +197,7 @@ def _ours(admin: Login, name: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
         candidates = [
             cast("tuple[str, str | None]", row)
             for prefix in (side, kept)
-            for row in cast("Sequence[object]", session.query(_DATABASES_SQL.format(prefix=_like(prefix))))
+            for row in cast("list[object]", session.query(_DATABASES_SQL.format(prefix=_like(prefix))))
         ]
     leftovers, previous = [], []
     for database, comment in candidates:

@@ -94,7 +94,8 @@ class _Restore:
         if self._plan.action == "rehearse" or not self._desired.stop_service or not service.uses:
             return self._restore_beside()
         if service.running:
-            restore_service.stop()
+            with self._phase("stop"):
+                restore_service.stop()
         try:
             outcome = self._restore_beside()
         except BaseException as error:

@@ -151,7 +151,7 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
-action: {description: "What was needed, in check mode too. V(none), V(restore) or V(rehearse).", returned: success, type: str, sample: restore}
+action: {description: "What was needed: V(none), V(restore) or V(rehearse).", returned: success, type: str, sample: restore}
 reason: {description: Why., returned: success, type: str, sample: it is to be replaced}
 dump: {description: The dump., returned: success, type: str, sample: /srv/backup.zip}
 kind:
@@ -159,7 +159,11 @@ kind:
   returned: success
   type: str
   sample: zip plain
-sha256: {description: SHA-256 of the dump. Of a directory, that of its files' checksums., returned: success, type: str, sample: 9f86d08188...}
+sha256:
+  description: SHA-256 of the dump. Of a directory, that of the lines that C(sha256sum) prints for its files.
+  returned: success
+  type: str
+  sample: 9f86d08188...
 manifest: {description: Whether the dump had a manifest that it was compared with., returned: success, type: bool, sample: true}
 dumped_from: {description: PostgreSQL that it was dumped from., returned: success, type: str, sample: "9.6.13"}
 database: {description: The database., returned: success, type: str, sample: esus}

@@ -16,12 +16,14 @@ DATABASE = "esus"
 # Every row of every table, and everything else that a database consists of, as text.
 _STATE = """
 SELECT c.oid::regclass, (xpath('/row/r/text()', query_to_xml(
-  format('SELECT count(*) || ''|'' || coalesce(md5(string_agg(t::text, '','' ORDER BY t::text COLLATE "C")), '''') AS r FROM %s t', c.oid::regclass),
+  format('SELECT count(*) || ''|'' || coalesce(md5(string_agg(t::text, '','' ORDER BY t::text COLLATE "C")), '''') AS r FROM %s t',
+    c.oid::regclass),
   false, true, '')))[1]
 FROM pg_class c WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'm', 'v')
 ORDER BY c.oid::regclass::text COLLATE "C";
 SELECT 'indexes', count(*), md5(string_agg(indexdef, ',' ORDER BY indexdef COLLATE "C")) FROM pg_indexes WHERE schemaname = 'public';
-SELECT 'constraints', count(*), md5(string_agg(conname::text || contype::text || convalidated::text, ',' ORDER BY (conrelid::regclass::text || conname::text) COLLATE "C"))
+SELECT 'constraints', count(*), md5(string_agg(conname::text || contype::text || convalidated::text, ','
+  ORDER BY (conrelid::regclass::text || conname::text) COLLATE "C"))
 FROM pg_constraint WHERE connamespace = 'public'::regnamespace AND contype IN ('p', 'u', 'f', 'c');
 SELECT 'functions', count(*), md5(string_agg(prosrc, ',' ORDER BY proname)) FROM pg_proc WHERE pronamespace = 'public'::regnamespace;
 SELECT 'triggers', count(*) FROM pg_trigger WHERE NOT tgisinternal;
@@ -41,7 +43,9 @@ class Restoring:
 
     def sh(self, script: str, *arguments: str, check: bool = True) -> str:
         """Run a script of the shell on the server, as root, in the directory of the dumps."""
-        return self.postgres.server.run("sh", "-ec", f"mkdir -p {DUMPS} && cd {DUMPS} && {script}", "sh", *arguments, check=check).stdout.strip()
+        return self.postgres.server.run(
+            "sh", "-ec", f"mkdir -p {DUMPS} && cd {DUMPS} && {script}", "sh", *arguments, check=check
+        ).stdout.strip()
 
     def dump(self, major: int | str, name: str, *options: str, client: int = 15, database: str = DATABASE) -> str:
         """Make a dump with pg_dump and return its path."""
@@ -49,16 +53,22 @@ class Restoring:
         port = str(self.postgres.major(major)["port"])
         self.sh("rm -rf -- $1; chmod 777 .", name)
         argv = ["/usr/lib/postgresql", str(client), "bin/pg_dump"]
-        self.postgres.server.run("runuser", "-u", "postgres", "--", "/".join(argv), "-h", SOCKETS, "-p", port, "-f", path, *options, "-d", database)
+        self.postgres.server.run(
+            "runuser", "-u", "postgres", "--", "/".join(argv), "-h", SOCKETS, "-p", port, "-f", path, *options, "-d", database
+        )
         self.sh("chown -R root: -- $1; chmod -R go= -- $1", name)
         return path
 
-    def restore(self, path: str | None, major: int | str = 15, *, check: bool = False, database: str = DATABASE, **options: Any) -> dict[str, Any]:
+    def restore(
+        self, path: str | None, major: int | str = 15, *, check: bool = False, database: str = DATABASE, **options: Any
+    ) -> dict[str, Any]:
         """Run the module; everything that it printed or logged is searched for the password."""
         arguments = {"database": self.postgres.connection(major, database), **({"path": path} if path else {}), **options}
         result = self.postgres.module("esus.pec.restore", arguments, check=check)
-        journal = self.postgres.server.run("sh", "-c", "journalctl --quiet --no-pager --output=cat; cat /run/esus-pec/* 2>/dev/null; true").stdout
-        for spelling in {PASSWORD, repr(PASSWORD)[1:-1], json.dumps(PASSWORD)[1:-1], json.dumps(PASSWORD, ensure_ascii=False)[1:-1]}:
+        journal = self.postgres.server.run(
+            "sh", "-c", "journalctl --quiet --no-pager --output=cat; cat /run/esus-pec/* 2>/dev/null; true"
+        ).stdout
+        for spelling in (PASSWORD, repr(PASSWORD)[1:-1], json.dumps(PASSWORD)[1:-1], json.dumps(PASSWORD, ensure_ascii=False)[1:-1]):
             assert spelling not in result["_output"]
             assert spelling not in journal
         return result
@@ -70,7 +80,9 @@ class Restoring:
 
     def identity(self, major: int | str, database: str = DATABASE) -> str:
         """What a database is to its server; it changes when another database takes its name."""
-        sql = "SELECT oid, pg_get_userbyid(datdba), datcollate, datacl, datallowconn, shobj_description(oid, 'pg_database') FROM pg_database"
+        sql = (
+            "SELECT oid, pg_get_userbyid(datdba), datcollate, datacl, datallowconn, shobj_description(oid, 'pg_database') FROM pg_database"
+        )
         return self.postgres.sql(major, "postgres", f"{sql} WHERE datname = '{database}'")
 
     def in_background(self, *arguments: Any, **options: Any) -> Background:

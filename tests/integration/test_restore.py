@@ -29,7 +29,8 @@ def source(postgres: Postgres) -> Iterator[Restoring]:
     restoring.dump(15, "zstd.dump", "-Fc", "--compress=zstd:1", database="source", client=17)
     restoring.dump(15, "inserts.sql", "--inserts", "--clean", "--if-exists", database="source", client=17)
     restoring.sh(
-        "age-keygen -o key 2>/dev/null; r=$(age-keygen -y key); gzip -k backup.sql; zip -q backup.zip backup.sql; tar -czf backup.tar.gz backup.sql;"
+        "age-keygen -o key 2>/dev/null; r=$(age-keygen -y key); gzip -k backup.sql; zip -q backup.zip backup.sql;"
+        " tar -czf backup.tar.gz backup.sql;"
         "zstd -q z0 -o stream.dump.zst; age -r $r -o stream.dump.zst.age stream.dump.zst; age -r $r -o backup.zip.age backup.zip;"
         "gzip -c tar.dump > tar.dump.gz; zip -qj custom.zip custom.backup"
     )
@@ -70,8 +71,10 @@ def test_every_kind_of_dump(source: Restoring, name: str, kind: str) -> None:
 
 def assert_belongs_to_pec(source: Restoring, major: int) -> None:
     sql = source.postgres.sql
-    owners = """SELECT DISTINCT pg_get_userbyid(o) FROM (SELECT relowner AS o FROM pg_class WHERE relnamespace = 'public'::regnamespace UNION ALL
-        SELECT proowner FROM pg_proc WHERE pronamespace = 'public'::regnamespace UNION ALL SELECT lomowner FROM pg_largeobject_metadata UNION ALL
+    owners = """SELECT DISTINCT pg_get_userbyid(o) FROM (
+        SELECT relowner AS o FROM pg_class WHERE relnamespace = 'public'::regnamespace UNION ALL
+        SELECT proowner FROM pg_proc WHERE pronamespace = 'public'::regnamespace UNION ALL
+        SELECT lomowner FROM pg_largeobject_metadata UNION ALL
         SELECT datdba FROM pg_database WHERE datname = current_database()) x"""
     assert sql(major, DATABASE, owners) == "esus"
     assert sql(major, DATABASE, "UPDATE tb_config_sistema SET ds_texto = ds_texto RETURNING 1", user="esus")
@@ -159,11 +162,15 @@ def test_the_old_database_is_kept_and_what_belongs_to_it_is_carried_over(source:
     assert source.postgres.databases(15) == [DATABASE, kept, "source"]
     assert sql(15, kept, "SELECT ds_texto FROM tb_config_sistema WHERE co_config_sistema = 'NOMEINSTALACAO'") == "the old one"
     assert source.state(15) == source.state(15, "source")
-    settings = "SELECT coalesce(setrole::regrole::text, '-'), unnest(setconfig) FROM pg_db_role_setting WHERE setdatabase = (SELECT oid FROM pg_database WHERE datname = '{}') ORDER BY 2"
+    settings = """SELECT coalesce(setrole::regrole::text, '-'), unnest(setconfig) FROM pg_db_role_setting
+        WHERE setdatabase = (SELECT oid FROM pg_database WHERE datname = '{}') ORDER BY 2"""
     assert sql(15, "postgres", settings.format(DATABASE)) == sql(15, "postgres", settings.format(kept)) != ""
-    rights = "SELECT datconnlimit, has_database_privilege('auditor', datname, 'CONNECT WITH GRANT OPTION'), has_database_privilege('public', datname, 'CONNECT') FROM pg_database WHERE datname = 'esus'"
+    rights = """SELECT datconnlimit, has_database_privilege('auditor', datname, 'CONNECT WITH GRANT OPTION'),
+        has_database_privilege('public', datname, 'CONNECT') FROM pg_database WHERE datname = 'esus'"""
     assert sql(15, "postgres", rights) == "77|t|f"
-    comment = json.loads(sql(15, "postgres", "SELECT shobj_description(oid, 'pg_database') FROM pg_database WHERE datname = 'esus'"))["esus.pec"]
+    comment = json.loads(sql(15, "postgres", "SELECT shobj_description(oid, 'pg_database') FROM pg_database WHERE datname = 'esus'"))[
+        "esus.pec"
+    ]
     assert (comment["state"], comment["comment"], comment["sha256"]) == ("restored", "of the município's \\ server", result["sha256"])
 
     assert source.sh("sha256sum custom.backup").split()[0] == result["sha256"]
@@ -260,7 +267,11 @@ def test_by_roles_that_may_create_databases(source: Restoring) -> None:
     assert refused["_failed"]
     assert "the role 'esus' may not create databases" in refused["msg"]
     assert "give admin with the username and password" in refused["msg"]
-    sql(17, "postgres", "DROP ROLE IF EXISTS chefe; CREATE ROLE chefe LOGIN SUPERUSER PASSWORD 'a''b\\c'; CREATE ROLE ninguem LOGIN PASSWORD 'x'")
+    sql(
+        17,
+        "postgres",
+        "DROP ROLE IF EXISTS chefe; CREATE ROLE chefe LOGIN SUPERUSER PASSWORD 'a''b\\c'; CREATE ROLE ninguem LOGIN PASSWORD 'x'",
+    )
     weak = source.restore(path, 17, replace=True, admin={"username": "ninguem", "password": "x"})
     assert "given as admin may not create databases" in weak["msg"]
     given = source.restore(path, 17, replace=True, admin={"username": "chefe", "password": "a'b\\c"})
@@ -276,10 +287,16 @@ def test_by_roles_that_may_create_databases(source: Restoring) -> None:
 
 
 def test_a_server_that_lets_pec_into_one_database_only(source: Restoring) -> None:
-    hba = source.sh("psql -XAtc 'show hba_file' -h $1 -p 5417 -U postgres postgres 2>/dev/null || runuser -u postgres -- psql -XAtc 'show hba_file' -h $1 -p 5417", SOCKETS)
+    hba = source.sh(
+        "runuser -u postgres -- psql -XAtc 'show hba_file' -h $1 -p 5417",
+        SOCKETS,
+    )
     source.postgres.create(17, DATABASE)
     source.postgres.sql(17, "postgres", "DROP ROLE IF EXISTS chefe; CREATE ROLE chefe LOGIN SUPERUSER PASSWORD 'x'")
-    source.sh('cp -a "$1" hba; sed -i "1i host all esus 127.0.0.1/32 reject" "$1"; sed -i "1i host esus esus 127.0.0.1/32 scram-sha-256" "$1"', hba)
+    source.sh(
+        'cp -a "$1" hba; sed -i "1i host all esus 127.0.0.1/32 reject" "$1"; sed -i "1i host esus esus 127.0.0.1/32 scram-sha-256" "$1"',
+        hba,
+    )
     source.sh("systemctl reload postgresql-17 || systemctl kill -s HUP --kill-whom=main postgresql-17")
     try:
         refused = source.restore(f"{DUMPS}/zstd.dump", 17, replace=True)
@@ -296,7 +313,9 @@ def test_a_server_that_lets_pec_into_one_database_only(source: Restoring) -> Non
 
 def test_extensions(source: Restoring) -> None:
     source.postgres.create(15, "with_extensions")
-    source.postgres.sql(15, "with_extensions", "CREATE EXTENSION unaccent; CREATE EXTENSION pageinspect; COMMENT ON EXTENSION unaccent IS 'x'")
+    source.postgres.sql(
+        15, "with_extensions", "CREATE EXTENSION unaccent; CREATE EXTENSION pageinspect; COMMENT ON EXTENSION unaccent IS 'x'"
+    )
     for form in ("-Fc", "-Fp"):
         path = source.dump(15, "extensions", form, database="with_extensions")
         source.postgres.drop(15, DATABASE)
@@ -312,7 +331,9 @@ def test_extensions(source: Restoring) -> None:
 
 
 def test_warnings_are_no_failure(source: Restoring) -> None:
-    source.sh(r"""sed '/^-- PostgreSQL database dump complete/i do $$ begin raise warning $x$tenha cuidado$x$; end $$;' backup.sql > warning.sql""")
+    source.sh(
+        r"sed '/^-- PostgreSQL database dump complete/i do $$ begin raise warning $x$tenha cuidado$x$; end $$;' backup.sql > warning.sql"
+    )
     source.postgres.drop(15, DATABASE)
     result = source.restore(f"{DUMPS}/warning.sql")
     assert not result["_failed"], result

@@ -94,7 +94,13 @@ def server(postgres: Postgres) -> Iterator[Restoring]:
     restoring.sh("rm -rf /srv/dumps")
     postgres.create(15, "source")
     postgres.sql(15, "source", "UPDATE tb_config_sistema SET ds_texto = 'from the dump' WHERE co_config_sistema = 'NOMEINSTALACAO'")
-    for name, options in (("backup.sql", "-Fp"), ("custom", "-Fc"), ("z0", "-Fc -Z0"), ("directory", "-Fd"), ("create.sql", "-Fp --create")):
+    for name, options in (
+        ("backup.sql", "-Fp"),
+        ("custom", "-Fc"),
+        ("z0", "-Fc -Z0"),
+        ("directory", "-Fd"),
+        ("create.sql", "-Fp --create"),
+    ):
         restoring.dump(15, name, *options.split(), database="source")
     restoring.dump(15, "schema.dump", "-Fc", "--schema-only", database="source")
     postgres.create(15, "shop", sample=False)
@@ -181,7 +187,9 @@ def test_a_manifest_that_the_dump_does_not_match(server: Restoring) -> None:
     options = {"path": f"{DUMPS}/proved.dump", "database": server.postgres.connection(15, "source"), "fingerprint": True, "overwrite": True}
     made = server.postgres.module("esus.pec.dump", options)
     assert not made["_failed"], made
-    server.sh("cp proved.dump flipped.dump; cp proved.dump.json flipped.dump.json; cp proved.dump short.dump; cp proved.dump.json short.dump.json")
+    server.sh(
+        "cp proved.dump flipped.dump; cp proved.dump.json flipped.dump.json; cp proved.dump short.dump; cp proved.dump.json short.dump.json"
+    )
     server.sh("printf x | dd of=flipped.dump bs=1 seek=700001 conv=notrunc status=none; truncate -s -1 short.dump")
     server.sh("cp proved.dump torn.dump; head -c 200 proved.dump.json > torn.dump.json")
     for name, says in (("flipped", "its SHA-256 is"), ("short", "bytes, and its manifest says"), ("torn", "is not a whole manifest")):
@@ -207,7 +215,10 @@ def test_a_database_that_is_not_what_the_manifest_says(server: Restoring, change
     options = {"path": f"{DUMPS}/lying.dump", "database": server.postgres.connection(15, "source"), "fingerprint": True, "overwrite": True}
     made = server.postgres.module("esus.pec.dump", options)
     assert not made["_failed"], made
-    server.sh('python3 -c "import json; m = json.load(open(\'lying.dump.json\')); exec(\\"$1\\"); json.dump(m, open(\'lying.dump.json\', \'w\'))"', change)
+    server.sh(
+        "python3 -c \"import json; m = json.load(open('lying.dump.json')); exec(\\\"$1\\\"); json.dump(m, open('lying.dump.json', 'w'))\"",
+        change,
+    )
     result = server.restore(f"{DUMPS}/lying.dump", replace=True)
     assert result["_failed"]
     assert re.search(f"the restored database is not what was dumped: {says}", result["msg"]), result["msg"]
@@ -233,7 +244,10 @@ def test_errors_are_counted_and_name_no_patient(server: Restoring) -> None:
     result = server.restore(path, 10, database="unused", allow_older_server=True)
     server.postgres.drop(10, "unused")
     assert result["_failed"]
-    assert re.search(r"could not be loaded, \d+ errors: pg_restore: error: could not execute query: ERRO?R?:  .*\(TRIGGER .*and \d+ more\)", result["msg"])
+    assert re.search(
+        r"could not be loaded, \d+ errors: pg_restore: error: could not execute query: ERRO?R?:  .*\(TRIGGER .*and \d+ more\)",
+        result["msg"],
+    )
     broken = server.restore(f"{DUMPS}/broken_row.sql", replace=True)
     assert "this is no row" not in broken["msg"]
 

@@ -9,12 +9,12 @@ PG_DUMP = r"""#!/usr/bin/python3
 import os, pathlib, sys, time
 here = pathlib.Path(__file__).parent
 mode = (here / "mode").read_text()
-(here / "argv").write_text("\n".join(sys.argv[1:]))
 if "--version" in sys.argv:
     print("pg_dump (PostgreSQL) 17.11")
     sys.exit()
 if "--dbname=probe" in sys.argv:
-    sys.exit("pg_dump: error: this build does not support compression with zstd" if mode == "no zstd" else "pg_dump: error: connection failed")
+    sys.exit("pg_dump: error: " + ("this build does not support compression with zstd" if mode == "no zstd" else "connection failed"))
+(here / "argv").write_text("\n".join(sys.argv[1:]))
 options = dict(word.split("=", 1) for word in sys.argv[1:] if "=" in word)
 path, form = options.get("--file"), options["--format"]
 secret = os.environ["PGPASSWORD"]

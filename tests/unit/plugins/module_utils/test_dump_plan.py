@@ -224,6 +224,7 @@ def test_what_is_a_directory_to_write_into(tmp_path: Path) -> None:
         ("/b/", "servidor-local-esus-20251122T030000Z.sql.zst.age.partial", True),
         ("/b/", "servidor-local-esus-20251122T030000Z.tar.gz.partial.backup.sql", True),
         ("/b/", "servidor-local-esus-20251122T030000Z.dump.partial.json", True),
+        ("/b/", "servidor-local-esus-20251122T030000Z.dump.partial.json.partial", True),
         ("/b/", "servidor-local-esus-20251122T030000Z.dump", False),
         ("/b/", "servidor-local-esus-20251122T030000Z.dump.json", False),
         ("/b/", "servidor-local-esus-treino-20251122T030000Z.dump.partial", False),

@@ -134,7 +134,7 @@ def test_encryption(world: World, form: str, compression: str, entries: int | No
     data = subprocess.run(["age", "-d", "-i", key, world.partial], capture_output=True, check=True).stdout
     assert (unzip(data) if compression == "zip" else data) == (ARCHIVE if form == "custom" else PLAIN)
     assert written.sha256 == hashlib.sha256(world.partial.read_bytes()).hexdigest()
-    with pytest.raises(PecError, match="age failed: .*recipient"):
+    with pytest.raises(PecError, match=r"age failed: .*recipient"):
         world.partial.unlink()
         world.write(form, compression, recipients=(public[:-1] + ("q" if public[-1] != "q" else "p"),))
 
@@ -143,12 +143,21 @@ def test_encryption(world: World, form: str, compression: str, entries: int | No
 def test_the_level_is_what_was_asked_for(world: World, compression: str) -> None:
     sizes = []
     for level in (1, 9):
-        sizes.append(world.write("plain", compression, level=level, compressor=("gzip", f"-{level}") if compression == "gzip" else ()).bytes)
+        sizes.append(
+            world.write("plain", compression, level=level, compressor=("gzip", f"-{level}") if compression == "gzip" else ()).bytes
+        )
         world.partial.unlink()
     assert sizes[0] > sizes[1]
 
 
-ENDS = [("custom", "zstd", ()), ("custom", "zstd", GZIP), ("plain", "none", ()), ("plain", "gzip", GZIP), ("plain", "zip", ()), ("plain", "tar.gz", GZIP)]
+ENDS = [
+    ("custom", "zstd", ()),
+    ("custom", "zstd", GZIP),
+    ("plain", "none", ()),
+    ("plain", "gzip", GZIP),
+    ("plain", "zip", ()),
+    ("plain", "tar.gz", GZIP),
+]
 
 
 @pytest.mark.parametrize(("form", "compression", "compressor"), [*ENDS, ("directory", "none", ())])
@@ -157,8 +166,7 @@ ENDS = [("custom", "zstd", ()), ("custom", "zstd", GZIP), ("plain", "none", ()),
     [
         (
             "fail",
-            'pg_dump failed: .*"a" failed: PQgetCopyData\\(\\) failed. \\(Error message from server: server closed the connection unexpectedly,'
-            " .*\\); the server went away; its own log says why",
+            r"PQgetCopyData\(\) failed. \(Error message from server: server closed the connection .*\); the server went away; its own log",
         ),
         ("locked", r"\(Query was: LOCK TABLE public.a IN ACCESS SHARE MODE\); another session keeps a table locked .*lock_timeout"),
         ("full", "could not write to output file: No space left on device; make room"),
@@ -175,7 +183,11 @@ def test_a_pg_dump_that_fails(world: World, form: str, compression: str, compres
 @pytest.mark.parametrize(
     ("form", "compression", "compressor", "mode", "says"),
     [
-        *((form, compression, compressor, "short", "does not end as a dump does") for form, compression, compressor in ENDS if form == "plain"),
+        *(
+            (form, compression, compressor, "short", "does not end as a dump does")
+            for form, compression, compressor in ENDS
+            if form == "plain"
+        ),
         ("custom", "zstd", (), "garbage", "x.partial was written and pg_restore cannot read it: .*valid archive"),
         ("custom", "zstd", GZIP, "garbage", "pg_restore failed: .*valid archive"),
         ("directory", "none", (), "garbage", "pg_restore cannot read it"),
@@ -199,7 +211,7 @@ def test_a_full_disk(world: World, form: str, compression: str, compressor: tupl
     monkeypatch.setattr(dump_write, "_create", lambda _path: os.open("/dev/full", os.O_WRONLY))
     world.partial.symlink_to("/dev/full")
     (world.partial.parent / "x.partial.backup.sql").symlink_to("/dev/full")
-    with pytest.raises(PecError, match="No space left on device.*; make room, or give another path"):
+    with pytest.raises(PecError, match=r"No space left on device.*; make room, or give another path"):
         world.write(form, compression, compressor=compressor)
 
 
@@ -224,10 +236,12 @@ def test_a_compressor_that_writes_nonsense(world: World) -> None:
         world.write("plain", "gzip", compressor=(str(world.clients / "quits"),))
 
 
-def test_a_zip_that_cannot_be_read_again(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(("after", "offset"), [(b"backup.sql", 30), (b"PK\x01\x02", 16), (b"PK\x01\x02", 0)])
+def test_a_zip_that_cannot_be_read_again(world: World, after: bytes, offset: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was compressed, its checksum, and the directory of the archive."""
     world.write("plain", "zip")
     data = bytearray(world.partial.read_bytes())
-    data[len(data) // 2] ^= 4
+    data[data.index(after) + offset] ^= 255
     world.partial.unlink()
     monkeypatch.setattr(Progress, "phase", lambda _progress, _name: world.partial.write_bytes(data))
     with pytest.raises(PecError, match=r"x\.partial was written and cannot be read again: .*; look at the host's disk"):
@@ -262,15 +276,16 @@ def test_remove_takes_a_link_and_not_what_it_points_to(tmp_path: Path) -> None:
 
 def test_an_orphan_is_known_by_the_file_that_it_writes() -> None:
     wait = [sys.executable, "-c", "import time; print(flush=True); time.sleep(60)"]
-    with subprocess.Popen([*wait, "--file=/b/x.partial"], stdout=subprocess.PIPE) as orphan:
-        with subprocess.Popen([*wait, "--file=/b/x.partial.2"], stdout=subprocess.PIPE) as other:
-            for child in (orphan, other):
-                assert child.stdout
-                child.stdout.readline()
-            assert dump_write.end_orphans("/b/x.partial") == 1
-            assert orphan.wait() == -9
-            assert other.poll() is None
-            other.kill()
+    children = [subprocess.Popen([*wait, f"--file=/b/x.partial{end}"], stdout=subprocess.PIPE) for end in ("", ".2")]
+    for child in children:
+        assert child.stdout
+        child.stdout.readline()
+    assert dump_write.end_orphans("/b/x.partial") == 1
+    assert children[0].wait() == -9
+    assert children[1].poll() is None
+    children[1].kill()
+    for child in children:
+        child.communicate()
     assert dump_write.end_orphans("/b/x.partial") == 0
 
 

@@ -100,8 +100,14 @@ def test_the_object_is_named_and_rows_are_not_quoted() -> None:
 @pytest.mark.parametrize(
     ("line", "shown"),
     [
-        ('psql:<stdin>:9: ERROR:  invalid input syntax for type bigint: "Maria: da "Silva""', 'invalid input syntax for type bigint: "..."'),
-        ('psql:<stdin>:9: ERRO:  sintaxe de entrada é inválida para tipo date: "Maria"', 'sintaxe de entrada é inválida para tipo date: "..."'),
+        (
+            'psql:<stdin>:9: ERROR:  invalid input syntax for type bigint: "Maria: da "Silva""',
+            'invalid input syntax for type bigint: "..."',
+        ),
+        (
+            'psql:<stdin>:9: ERRO:  sintaxe de entrada é inválida para tipo date: "Maria"',
+            'sintaxe de entrada é inválida para tipo date: "..."',
+        ),
         ('psql:<stdin>:9: ERROR:  could not extend file "base/1/2": No space', 'could not extend file "base/1/2": No space'),
     ],
 )

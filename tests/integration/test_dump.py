@@ -1,0 +1,262 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Dumps that go well: every format opened by other programs, every version of server and client, and what the manifest says."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from dumping import Dumping
+from postgres import SOCKETS, Postgres
+from restoring import DATABASE, DUMPS
+
+# What is SQL in a script, without the remarks and the random word that pg_dump puts around it.
+STATEMENTS = r"LC_ALL=C grep -av -e '^--' -e '^$' -e '^.restrict' -e '^.unrestrict' | sha256sum"
+RESTORE = "/usr/lib/postgresql/17/bin/pg_restore"
+# In turn: a name that a shell would take apart, one that libpq could take for a connection string, and one of 63 bytes.
+NAMES = ["we ird \"q\" 'a' $(touch /srv/pwned) \\ ção", "host=nowhere dbname=x", "é" * 31 + "a"]
+
+
+@pytest.fixture(scope="module")
+def source(postgres: Postgres) -> Iterator[Dumping]:
+    """A server with a database to be dumped, and two pairs of keys."""
+    dumping = Dumping(postgres)
+    dumping.sh("rm -rf /srv/dumps/* /small/*; for k in a b; do age-keygen -o /srv/$k.key 2>/dev/null; done")
+    postgres.create(15, DATABASE)
+    yield dumping
+    dumping.sh("rm -rf /srv/dumps /srv/*.key /small/*")
+    for major in (10, 15, 17):
+        for name in postgres.databases(major):
+            postgres.drop(major, name)
+
+
+@pytest.fixture(scope="module")
+def recipients(source: Dumping) -> list[str]:
+    return source.sh("age-keygen -y /srv/a.key; age-keygen -y /srv/b.key").split()
+
+
+@pytest.fixture(scope="module")
+def statements(source: Dumping) -> str:
+    """What the script of PostgreSQL's own pg_dump consists of."""
+    argv = f"runuser -u postgres -- /usr/lib/postgresql/17/bin/pg_dump -h {SOCKETS} -p 5432 -d {DATABASE}"
+    return source.sh(f"{argv} | {STATEMENTS}")
+
+
+@pytest.mark.parametrize(
+    ("form", "compression", "extension", "test", "read"),
+    [
+        ("custom", "auto", "dump", f"{RESTORE} --list $f", f"{RESTORE} -f - $f"),
+        ("custom", "gzip", "dump", f"{RESTORE} --list $f", f"{RESTORE} -f - $f"),
+        ("custom", "none", "dump", f"{RESTORE} --list $f", f"{RESTORE} -f - $f"),
+        ("directory", "auto", "dir", "zstd -qt $f/*.zst", f"{RESTORE} -f - $f"),
+        ("directory", "gzip", "dir", "gzip -t $f/*.gz", f"{RESTORE} -f - $f"),
+        ("plain", "none", "sql", "tail -n 12 $f | grep -q 'database dump complete'", "cat $f"),
+        ("plain", "auto", "sql.zst", "zstd -qt $f", "zstd -dcq $f"),
+        ("plain", "gzip", "sql.gz", "gzip -t $f", "gzip -dc $f"),
+        ("plain", "zip", "zip", "unzip -tq $f", "unzip -p $f backup.sql"),
+        ("plain", "tar.gz", "tar.gz", "gzip -t $f", "tar -xzOf $f backup.sql"),
+    ],
+)
+def test_every_pair_through_another_door(
+    source: Dumping, statements: str, form: str, compression: str, extension: str, test: str, read: str
+) -> None:
+    made = source.made("", format=form, compression=compression, jobs=2, municipality="Água Clara")
+    assert re.fullmatch(rf"{DUMPS}/agua-clara-esus-\d{{8}}T\d{{6}}Z\.{re.escape(extension)}", made["path"])
+    source.sh(f"f=$1; {test} >/dev/null", made["path"])
+    assert source.sh(f"f=$1; {read} | {STATEMENTS}", made["path"]) == statements
+    if form == "directory":
+        sums = source.sh('cd "$1" && sha256sum * | tee /dev/stderr | sha256sum', made["path"])
+        found = source.sh("cd \"$1\" && for n in *; do echo $n $(stat -c %s $n) $(sha256sum < $n | cut -d' ' -f1); done", made["path"])
+        assert {name: [int(size), digest] for name, size, digest in map(str.split, found.splitlines())} == made["manifest"]["files"]
+        assert source.sh('stat -c %a "$1" "$1"/* | sort -u', made["path"]).split() == ["600", "700"]
+    else:
+        sums = source.sh('sha256sum < "$1"', made["path"])
+        assert source.sh('stat -c "%s %a" "$1"', made["path"]) == f"{made['bytes']} 600"
+    assert sums.split()[0] == made["sha256"] == made["manifest"]["sha256"]
+
+
+@pytest.mark.parametrize(
+    ("form", "compression", "read"),
+    [("custom", "auto", f"{RESTORE} -f -"), ("plain", "zip", "cat > x.zip; unzip -p x.zip"), ("plain", "auto", "zstd -dcq")],
+)
+def test_each_of_two_recipients_can_read_it(
+    source: Dumping, recipients: list[str], statements: str, form: str, compression: str, read: str
+) -> None:
+    made = source.made("", format=form, compression=compression, recipients=recipients)
+    assert made["path"].endswith(".age")
+    assert (made["manifest"]["encrypted"], made["manifest"]["recipients"]) == (True, recipients)
+    for key in ("a", "b"):
+        assert source.sh(f"age -d -i /srv/{key}.key $1 | {{ {read}; }} | {STATEMENTS}", made["path"]) == statements
+    assert source.sh("sha256sum < $1", made["path"]).split()[0] == made["sha256"]
+
+
+@pytest.mark.parametrize(
+    ("form", "compression", "restore"),
+    [
+        ("custom", "auto", f"{RESTORE} -j 2 -d scratch $f"),
+        ("directory", "auto", f"{RESTORE} -j 2 -d scratch $f"),
+        ("plain", "zip", "unzip -p $f | psql -XqAt -v ON_ERROR_STOP=1 -d scratch >/dev/null"),
+        ("plain", "tar.gz", "tar -xzOf $f | psql -XqAt -v ON_ERROR_STOP=1 -d scratch >/dev/null"),
+    ],
+)
+def test_it_can_be_restored_by_hand(source: Dumping, form: str, compression: str, restore: str) -> None:
+    source.postgres.create(15, "scratch", sample=False)
+    made = source.made("", format=form, compression=compression, owner="postgres", group="postgres")
+    source.sh("chmod 755 /srv/dumps")
+    argv = f"runuser -u postgres -- env f=$1 PGHOST={SOCKETS} PGPORT=5432 sh -ec"
+    source.sh(f"{argv} '{restore}'", made["path"])
+    assert source.restoring.state(15, "scratch") == source.restoring.state(15)
+    assert source.sh("find $1 $1.json ! -user postgres -o ! -group postgres", made["path"]) == ""
+
+
+def test_the_manifest_is_true(source: Dumping) -> None:
+    made = source.made("full.dump", municipality="Água Clara", fingerprint=True)
+    told, sql = made["manifest"], source.postgres.sql
+    counts = """SELECT (SELECT count(*) FROM pg_class WHERE relkind IN ('r', 'p') AND relnamespace = 'public'::regnamespace),
+        (SELECT count(*) FROM pg_class WHERE relkind = 'S'), (SELECT count(*) FROM pg_largeobject_metadata),
+        (SELECT count(*) FROM pg_indexes WHERE schemaname = 'public'), (SELECT count(*) FROM pg_trigger WHERE NOT tgisinternal),
+        (SELECT count(*) FROM pg_constraint WHERE connamespace = 'public'::regnamespace AND contype IN ('p', 'u', 'f', 'c'))"""
+    objects = told["contents"]["objects"]
+    found = [
+        objects["tables"],
+        objects["sequences"],
+        told["contents"]["large_objects"],
+        *map(objects.get, ("indexes", "triggers", "constraints")),
+    ]
+    assert "|".join(map(str, found)) == sql(15, DATABASE, counts)
+    assert (
+        sorted(told["contents"]["sequences"])
+        == sql(15, DATABASE, "SELECT 'public.' || relname FROM pg_class WHERE relkind = 'S' ORDER BY 1 COLLATE \"C\"").splitlines()
+    )
+    facts = """SELECT pg_encoding_to_char(encoding), datcollate, datctype, current_setting('server_version'),
+        current_setting('server_version_num') FROM pg_database WHERE datname = current_database()"""
+    assert "|".join(str(told[name]) for name in ("encoding", "collation", "ctype", "server_version", "server_version_num")) == sql(
+        15, DATABASE, facts
+    )
+    assert abs(told["database_bytes"] - int(sql(15, DATABASE, "SELECT pg_database_size(current_database())"))) < 1 << 20
+    assert (told["pec_version"], told["database"], told["municipality"], told["client_version"]) == (
+        "5.4.37",
+        DATABASE,
+        "Água Clara",
+        "17.11",
+    )
+    assert told["toc_entries"] == int(source.sh(f"{RESTORE} --list full.dump | grep -vc '^;'"))
+    assert source.sh("date -u +%Y-%m-%dT%H:%M:%SZ; cat /proc/sys/kernel/hostname").split() >= [told["ended"], told["host"]]
+    tables = told["fingerprint"]["tables"]
+    one = "SELECT count(*), sum(hashtextextended(t::text, 0)) FROM tb_cidadao t"
+    pinned = "SET timezone = 'UTC'; SET datestyle = 'ISO, YMD'; SET search_path = ''; "
+    assert "|".join(map(str, tables["public.tb_cidadao"])) == sql(15, DATABASE, pinned + one.replace("tb_cidadao t", "public.tb_cidadao t"))
+    assert (len(tables), made["fingerprint"]) == (objects["tables"], told["fingerprint"]["digest"])
+
+
+@pytest.mark.parametrize("options", [{}, {"format": "plain", "compression": "zip"}, {"format": "directory", "jobs": 2}])
+def test_check_mode_says_what_will_be(source: Dumping, options: dict[str, Any]) -> None:
+    before = source.listing()
+    foretold = source.dump("", check=True, **options)
+    assert (source.listing(), foretold["_failed"], foretold["changed"]) == (before, False, True)
+    made = source.made("", **options)
+    stamp = re.compile(r"\d{8}T\d{6}Z")
+    for result in (foretold, made):
+        result["planned"]["path"] = stamp.sub("", result["planned"]["path"])
+    assert stamp.sub("", foretold["path"]) == stamp.sub("", made["path"])
+    assert (foretold["planned"], foretold["notes"]) == (made["planned"], made["notes"])
+    assert made["bytes"] < foretold["planned"]["estimate_bytes"] < foretold["planned"]["database_bytes"]
+    assert "sha256" not in foretold
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_strange_names(source: Dumping, name: str) -> None:
+    source.postgres.create(15, name, sample=False)
+    source.postgres.sql(15, name, 'CREATE TABLE "ta b$(x)\'é" AS SELECT 1 AS "c\'"; CREATE SEQUENCE "s q\'"', user="esus")
+    directory = f"a {name[:8]}'\"$(touch pwned)"
+    source.sh('mkdir -p -- "$1"', directory)
+    for options in ({"format": "directory", "jobs": 2, "fingerprint": True}, {"format": "plain", "compression": "tar.gz"}):
+        made = source.made(f"{directory}/", database=name, **options)
+        assert (made["manifest"]["database"], made["tables"]) == (name, 1)
+    assert source.sh('tar -xzOf "$1" | grep -c "ta b"', made["path"]) != "0"
+    assert source.sh("find / -xdev -name pwned") == ""
+    source.postgres.drop(15, name)
+
+
+def test_a_server_of_every_version_with_every_client(source: Dumping) -> None:
+    prints = []
+    for major in (10, 15, 17):
+        source.postgres.create(major, "moved")
+        prints.append(source.made("", major, database="moved", fingerprint=True))
+    with source.without_17():
+        for major in (10, 15):
+            old = source.made("", major, database="moved", fingerprint=True)
+            assert old["planned"]["client"] == "/usr/lib/postgresql/15/bin/pg_dump"
+            assert old["path"].endswith(".dump.zst")
+            assert any("compressed by the program zstd: pg_dump is 15." in note for note in old["notes"])
+            entries = source.sh("zstd -qt $1; zstd -dcq $1 | /usr/lib/postgresql/15/bin/pg_restore --list | grep -vc '^;'", old["path"])
+            assert int(entries) == old["manifest"]["toc_entries"]
+            assert old["fingerprint"] == prints[0 if major == 10 else 1]["fingerprint"]
+        for check in (True, False):
+            source.refused("the server is PostgreSQL 17, which no pg_dump of this host can read", "", 17, database="moved", check=check)
+    assert all(made["planned"]["client"] == "/usr/lib/postgresql/17/bin/pg_dump" and not made["notes"] for made in prints)
+    assert prints[1]["fingerprint"] == prints[2]["fingerprint"]
+
+
+def test_options_of_pg_dump(source: Dumping) -> None:
+    source.postgres.create(15, "options", sample=False)
+    sql = """CREATE TABLE tb_nome AS SELECT 'João'::text AS no; GRANT SELECT ON tb_nome TO esus_leitura;
+        CREATE TABLE tb_log_a AS SELECT 'x' || g AS x FROM generate_series(1, 9) g"""
+    source.postgres.sql(15, "options", sql, user="esus")
+    common = {"database": "options", "format": "plain", "compression": "none", "overwrite": True}
+    source.made("options.sql", **common)
+    assert source.sh("grep -Ec '^(ALTER TABLE .* OWNER TO|GRANT SELECT)|^x9$' options.sql") == "4"
+    made = source.made(
+        "options.sql", no_owner=True, no_privileges=True, exclude_table_data=["tb_log*"], encoding="LATIN1", fingerprint=True, **common
+    )
+    assert source.sh("grep -Ec 'OWNER TO|GRANT|^x9$' options.sql || true") == "0"
+    assert source.sh("iconv -f LATIN1 -t UTF-8 options.sql | grep -E '^João|client_encoding'").splitlines() == [
+        "SET client_encoding = 'LATIN1';",
+        "João",
+    ]
+    assert list(made["manifest"]["fingerprint"]["tables"]) == ["public.tb_nome"]
+    assert made["manifest"]["excluded_table_data"] == ["tb_log*"]
+    made = source.made("options.sql", schema_only=True, **common)
+    assert source.sh("grep -c '^COPY' options.sql || true") == "0"
+    assert made["manifest"]["schema_only"]
+
+
+def test_through_the_socket(source: Dumping) -> None:
+    hba = "/etc/postgresql/15/main/pg_hba.conf"
+    source.sh(f"cp -p {hba} /root/hba; sed -i '1i local all esus scram-sha-256' {hba}")
+    try:
+        source.postgres.sql(15, "postgres", "SELECT pg_reload_conf()")
+        made = source.made(
+            "",
+            format="directory",
+            jobs=2,
+            database_host=None,
+            database={**source.postgres.connection(15, DATABASE), "host": SOCKETS},
+        )
+        assert made["planned"]["server"] == f"{SOCKETS}:5432"
+    finally:
+        source.sh(f"cp -p /root/hba {hba}")
+        source.postgres.sql(15, "postgres", "SELECT pg_reload_conf()")
+
+
+def test_a_snapshot_of_the_operator(source: Dumping) -> None:
+    count = "SELECT count(*) FROM tb_cidadao"
+    before = source.postgres.sql(15, DATABASE, count)
+    with source.holding("BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT pg_export_snapshot();") as snapshot:
+        source.postgres.sql(15, DATABASE, "CREATE TABLE tb_nova AS SELECT 1 AS a")
+        made = source.made("", snapshot=snapshot, fingerprint=True)
+    assert str(made["manifest"]["fingerprint"]["tables"]["public.tb_cidadao"][0]) == before
+    assert "public.tb_nova" not in made["manifest"]["fingerprint"]["tables"]
+    assert source.sh(f"{RESTORE} --list $1 | grep -c tb_nova || true", made["path"]) == "0"
+    source.postgres.sql(15, DATABASE, "DROP TABLE tb_nova")
+    assert "invalid snapshot identifier" in source.refused("snapshot", "", snapshot="x'; --")
+
+
+def test_there_and_back(source: Dumping, recipients: list[str]) -> None:
+    """What dump writes, restore takes, proof of every row included."""
+    made = source.made("", recipients=recipients, fingerprint=True)
+    result = source.restoring.restore(made["path"], database="volta", identity_file="/srv/b.key")
+    assert not result["_failed"], result
+    assert source.restoring.state(15, "volta") == source.restoring.state(15)

@@ -1,0 +1,86 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A host whose database nobody asks and whose clients are scripts, for the tests of dumps."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import fake_clients
+import pytest
+
+from ansible_collections.esus.pec.plugins.module_utils import (
+    contents,
+    dump_run,
+    files,
+    host,
+    pg_session,
+    postgres,
+    process,
+)
+from ansible_collections.esus.pec.plugins.module_utils.dump_plan import Desired
+from ansible_collections.esus.pec.plugins.module_utils.postgres import Client, Connection
+
+CONNECTION = Connection("127.0.0.1", 5432, "esus", "esus", "segredo")
+FACTS = postgres.DatabaseFacts(
+    "15.18", 150018, 10_000_000, "UTF8", "pt_BR.UTF-8", "pt_BR.UTF-8", 7, True, "5.4.37", False, "Água Clara", None, "PRONTUARIO"
+)
+HELD = contents.Contents({"tables": 7, "indexes": 3}, {"public.seq": 5}, 2, "5.4.37")
+FINGERPRINT = contents.Fingerprint(contents.HASH64, 5, "0" * 64, {"public.t": [5, "77"]})
+STAMP = "20261122T030000Z"
+
+
+class World:
+    """A host with a database that nobody asks, and clients that are scripts."""
+
+    def __init__(self, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.directory = path / "b"
+        self.directory.mkdir()
+        self.clients = fake_clients.install(path / "bin")
+        self.run_directory = path / "run"
+        self.asked: dict[str, Any] = {}
+        self.free = 10**12
+        self.programs = {"zstd", "pigz", "age"}
+        lock, status, which = files.lock, pg_session.StatusFile, process.which
+        monkeypatch.setattr(files, "lock", lambda name: lock(name, directory=str(path / "lock")))
+        monkeypatch.setattr(pg_session, "StatusFile", lambda kind, database: status(kind, database, str(self.run_directory)))
+        monkeypatch.setattr(postgres, "find_clients", lambda _name: [Client(str(self.clients / "pg_dump"), (17, 11))])
+        monkeypatch.setattr(postgres, "read_facts", lambda _connection: FACTS)
+        monkeypatch.setattr(contents, "read_contents", lambda _session: HELD)
+        monkeypatch.setattr(contents, "read_fingerprint", self.fingerprint)
+        monkeypatch.setattr(host, "disk_usage", lambda path: host.Disk(path, 10**12, self.free))
+        monkeypatch.setattr(host, "processors", lambda: 3)
+        monkeypatch.setattr(process, "which", lambda name: None if name in {"zstd", "pigz", "age"} - self.programs else which(name))
+        monkeypatch.setattr(dump_run.socket, "gethostname", lambda: "servidor")
+        monkeypatch.setattr(
+            dump_run, "time", SimpleNamespace(strftime=lambda *_arguments: STAMP, gmtime=time.gmtime, monotonic=time.monotonic)
+        )
+
+    def fingerprint(self, _connection: Any, _psql: str, method: str, **asked: Any) -> contents.Fingerprint:
+        self.asked = {"method": method, **asked}
+        return FINGERPRINT
+
+    def mode(self, mode: str) -> None:
+        (self.clients / "mode").write_text(mode)
+
+    def desired(self, name: str = "", **wanted: Any) -> Desired:
+        return Desired(**{"path": f"{self.directory}/{name}", "connection": CONNECTION, **wanted})
+
+    def dump(self, name: str = "", *, check: bool = False, **wanted: Any) -> dump_run.Outcome:
+        return dump_run.run(self.desired(name, **wanted), check=check)
+
+    def statements(self) -> str:
+        return (self.clients / "statements").read_text()
+
+    @property
+    def names(self) -> list[str]:
+        return sorted(os.listdir(self.directory))
+
+    @property
+    def status(self) -> dict[str, Any] | None:
+        path = self.run_directory / "dump-esus.json"
+        return json.loads(path.read_text()) if path.exists() else None
