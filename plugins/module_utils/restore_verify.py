@@ -3,20 +3,22 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
-from ansible_collections.esus.pec.plugins.module_utils import beliefs, contents, postgres
+from ansible_collections.esus.pec.plugins.module_utils import beliefs, contents, postgres, process
 from ansible_collections.esus.pec.plugins.module_utils.contents import Contents, Fingerprint
 from ansible_collections.esus.pec.plugins.module_utils.errors import PecError
 from ansible_collections.esus.pec.plugins.module_utils.manifest import Manifest
-from ansible_collections.esus.pec.plugins.module_utils.pg_admin import Login, identifier, literal
+from ansible_collections.esus.pec.plugins.module_utils.pg_admin import Login, identifier, is_local, literal
 from ansible_collections.esus.pec.plugins.module_utils.pg_session import Session
 from ansible_collections.esus.pec.plugins.module_utils.pipeline import Pipeline, Stage
 from ansible_collections.esus.pec.plugins.module_utils.postgres import Connection
 
 _HASH64_SINCE = 110000
+_SYNC_SECONDS = 3600
 _GRANTS = """
 GRANT SELECT ON ALL TABLES IN SCHEMA public TO {role};
 ALTER DEFAULT PRIVILEGES FOR ROLE {owner} IN SCHEMA public GRANT SELECT ON TABLES TO {role};
@@ -49,7 +51,11 @@ class Checkpoint:
         self._thread.join()
 
     def _run(self) -> None:
+        place = self._admin.data_directory
         try:
+            # It syncs thousands of files one after the other, which takes several times as long as to write all of them at once before.
+            if place and is_local(self._admin.conn) and os.path.isdir(place):
+                process.run(["sync", "--file-system", place], timeout=_SYNC_SECONDS)
             self._admin.execute("CHECKPOINT")
         except PecError as error:
             self.problem = str(error)
