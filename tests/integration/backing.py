@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from conftest import BUILD, LAB
+from places import BUILD, LAB
 from postgres import PASSWORD
 
 DIRECTORY = '/srv/back ups/it\'s "50%" \\x $(touch broken) ç'

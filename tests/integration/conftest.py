@@ -13,11 +13,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from places import BUILD, LAB, ROOT
 from postgres import PREPARED, Postgres
-
-ROOT = Path(__file__).resolve().parents[2]
-LAB = ROOT / "tests" / "lab" / "lab"
-BUILD = Path(os.environ.get("LAB_BUILD_DIR", ROOT / ".build"))
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-ROOT = Path(__file__).resolve().parents[2]
+from places import ROOT
+
 ROLE = "esus"
 # What each layer (connection strings, .pgpass, SQL, Java, format strings) writes with an escape, and a character of two bytes.
 PASSWORD = """se:nha\\com'%d"ão$x"""

@@ -11,7 +11,7 @@ from typing import Any
 import backing
 import pytest
 from backing import ANEXOS, DIRECTORY, DUMPS, PROGRAM, SERVICE, Host
-from conftest import LAB
+from places import LAB
 
 
 @pytest.fixture(scope="module")
