@@ -77,13 +77,14 @@ select json_build_object(
 
 @dataclass(frozen=True)
 class Found:
-    """What was read, and what it takes to work with it."""
+    """What was read, and what it takes to work with it. C(place) is where the server keeps it, None when that is not seen here."""
 
     current: Current
     pec: Login
     admin: Login
     clients: Clients
     listing: Listing | None
+    place: str | None
 
 
 def locate(desired: Desired) -> tuple[str, manifest.Manifest | None]:
@@ -114,6 +115,7 @@ def read(desired: Desired, connection: Connection, identity: archive.Identity, o
     target = _target(facts, admin, connection, clients) if facts else None
     leftovers, previous = _ours(admin, connection.database)
     local = pg_admin.is_local(connection)
+    place = _place(admin, facts) if local else None
     current = Current(
         name=connection.database,
         owner=pec.role,
@@ -129,11 +131,11 @@ def read(desired: Desired, connection: Connection, identity: archive.Identity, o
         service=restore_service.look(connection),
         leftovers=leftovers,
         previous=previous,
-        free_bytes=_free(admin, facts) if local else None,
+        free_bytes=host.disk_usage(place).free_bytes if place else None,
         locales=restore_plan.spellings([*cast("list[str]", server["locales"]), *host.locales()]) if local else None,
         extensions=tuple(cast("list[str]", server["extensions"] or [])),
     )
-    return Found(current, pec, admin, clients, listing)
+    return Found(current, pec, admin, clients, listing, place)
 
 
 def _verified(path: str, described: manifest.Manifest | None, on_bytes: Callable[[int], None]) -> str:
@@ -220,10 +222,10 @@ def _is_empty(admin: Login, database: str) -> bool:
     return not inside.large_objects and not any(inside.objects.values())
 
 
-def _free(admin: Login, facts: Mapping[str, object] | None) -> int | None:
-    """What is free where the database will lie; None when that cannot be seen."""
+def _place(admin: Login, facts: Mapping[str, object] | None) -> str | None:
+    """The directory where the database will lie; None when that cannot be seen."""
     place = str((facts or {}).get("location") or "") or admin.data_directory
-    return host.disk_usage(place).free_bytes if place and os.path.isdir(place) else None
+    return place if place and os.path.isdir(place) else None
 
 
 def _like(prefix: str) -> str:

@@ -59,6 +59,7 @@ class Loader:
         self._on_table = on_table
         self._tables = 0
         self._pipeline: Pipeline | None = None
+        self._stopped_for = ""
         self._output = LoadOutput(self._stop)
 
     def load(self, toc: archive_toc.Toc | None, listing: Listing | None) -> Loaded:
@@ -73,6 +74,11 @@ class Loader:
             else:
                 self._restore(["--jobs", str(self._jobs), self._archive.path], selection)
         return Loaded(self._output, None)
+
+    def stop(self, reason: str) -> None:
+        """Let the load fail, for a reason that was seen outside of it."""
+        self._stopped_for = self._stopped_for or reason
+        self._stop()
 
     def _load_plain(self) -> int:
         sql = SqlFilter(self._server_version_num, self._make_extension)
@@ -106,6 +112,8 @@ class Loader:
         self._run(Stage(argv, self._environment, pass_fds=descriptors), source)
 
     def _run(self, stage: Stage, source: Iterator[bytes] | None) -> None:
+        if self._stopped_for:
+            raise PecError(self._stopped_for)
         failure: PecError | None = None
         self._pipeline = Pipeline([stage], feed=source is not None, on_line=self._read_line, secrets=[self._conn.password])
         with self._pipeline as running:
@@ -116,6 +124,8 @@ class Loader:
             except PecError as error:
                 failure = error
             codes = running.returncodes
+        if self._stopped_for:
+            raise PecError(self._stopped_for)
         complaint = self._output.complaint()
         if complaint:
             raise PecError(f"{self._archive.path} could not be loaded, {complaint}")

@@ -28,8 +28,11 @@ _NEWER_SETTING = re.compile(
 )
 # "invalid input syntax for type bigint: "..."": what stands there is out of a row.
 _VALUE = re.compile(r': ".*"$')
+_DISK_FULL = re.compile(
+    r"No space left on device|espaço disponível no dispositivo|Disk quota exceeded|Cota de disco excedida", re.IGNORECASE
+)
 _HOPELESS = (
-    re.compile(r"No space left on device|espaço disponível no dispositivo|Disk quota exceeded|Cota de disco excedida", re.IGNORECASE),
+    _DISK_FULL,
     re.compile(r"(?:^|: )(?:FATAL|PANIC|P[ÂA]NICO):\s"),
     re.compile(r"server closed the connection|servidor fechou a conexão|terminating connection|terminando conexão", re.IGNORECASE),
     re.compile(r"connection to server|conexão com o servidor|no connection to the server|could not connect|não pôde conectar"),
@@ -90,6 +93,11 @@ class LoadOutput:
         more = f" (and {self.errors - len(self.first_errors)} more)" if self.errors > len(self.first_errors) else ""
         end = ", after which it was stopped" if self.stopped else ""
         return f"{counted}{end}: {'; '.join(self.first_errors)}{more}"
+
+
+def is_disk_full(text: str) -> bool:
+    """Whether this is what the server says when its disk is full."""
+    return _DISK_FULL.search(text) is not None
 
 
 def _keep(lines: list[str], line: str) -> None:

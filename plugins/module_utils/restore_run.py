@@ -17,6 +17,7 @@ from ansible_collections.esus.pec.plugins.module_utils import (
     pg_admin,
     restore_current,
     restore_load,
+    restore_output,
     restore_plan,
     restore_service,
     restore_verify,
@@ -27,6 +28,7 @@ from ansible_collections.esus.pec.plugins.module_utils.errors import PecError
 from ansible_collections.esus.pec.plugins.module_utils.pg_session import Session, StatusFile, database_lock, utc
 from ansible_collections.esus.pec.plugins.module_utils.postgres import Connection
 from ansible_collections.esus.pec.plugins.module_utils.restore_current import Found
+from ansible_collections.esus.pec.plugins.module_utils.restore_guard import DiskGuard
 from ansible_collections.esus.pec.plugins.module_utils.restore_load import Loaded, Loader
 from ansible_collections.esus.pec.plugins.module_utils.restore_plan import Desired, Plan
 
@@ -123,7 +125,7 @@ class _Restore:
                 with self._phase("switch"):
                     self._switch()
         except BaseException as error:
-            _also(error, self._clean_up())
+            _also(error, self._clean_up(restore_output.is_disk_full(str(error))))
             raise
         if self._plan.action == "rehearse":
             self._drop(self._plan.side)
@@ -174,7 +176,8 @@ class _Restore:
         )
         toc = self._current.toc
         self._status.update(tables_total=toc.tables_with_data if toc else None)
-        return loader.load(toc, self._found.listing)
+        with DiskGuard(self._found.place if self._desired.check_space else None, loader.stop):
+            return loader.load(toc, self._found.listing)
 
     def _make_extension(self, name: str, schema: str | None) -> None:
         """As PEC's role where it may, which then owns it; else as the administrator. What neither may, the load will name."""
@@ -238,7 +241,7 @@ class _Restore:
             except PecError as error:
                 self._notes.append(f"not carried over from the old database: {statement} ({error})")
 
-    def _clean_up(self) -> str:
+    def _clean_up(self, disk_full: bool) -> str:
         """After a failure: drop the database that was being filled, or keep it; say which."""
         side = self._plan.side
         state = (
@@ -251,7 +254,7 @@ class _Restore:
                 mark = restore_plan.record(restore_plan.FAILED, target=self._current.name, name=self._current.archive.name, failed=utc())
                 self._admin.execute(pg_admin.comment_statement(side, mark))
                 return f"{state}. What was restored until then is kept in {side!r}; drop it when it is of no more use"
-            pg_admin.drop(self._admin, side)
+            pg_admin.drop(self._admin, side, disk_full=disk_full)
             return f"{state}, and what was restored beside it is dropped"
         except PecError as error:
             return f"{state}. The database {side!r} beside it could not be dropped ({error}); the next run does that"

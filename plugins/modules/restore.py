@@ -98,7 +98,9 @@ options:
     type: bool
     default: false
   check_space:
-    description: Whether to refuse when the disk of the server seems too small. A server on another host is not checked.
+    description:
+      - Whether to refuse when the disk of the server seems too small, and to stop before it is full. PostgreSQL may not survive that.
+      - A server on another host is not checked.
     type: bool
     default: true
   jobs:

@@ -35,9 +35,12 @@ class Dumping:
         self.restoring = Restoring(self.postgres)
         self.sh, self.wait, self.wait_for_sql = self.restoring.sh, self.restoring.wait, self.restoring.wait_for_sql
 
-    def dump(self, name: str = "", major: int = 15, *, check: bool = False, database: str = DATABASE, **options: Any) -> dict[str, Any]:
+    def dump(
+        self, name: str = "", major: int = 15, *, check: bool = False, database: str = DATABASE, host: str = "127.0.0.1", **options: Any
+    ) -> dict[str, Any]:
         """Run the module; everything that it printed, wrote or logged is searched for the password."""
-        arguments = {"path": f"{DUMPS}/{name}", "database": self.postgres.connection(major, database), **options}
+        connection = {**self.postgres.connection(major, database), "host": host}
+        arguments = {"path": f"{DUMPS}/{name}", "database": connection, **options}
         result = self.postgres.module("esus.pec.dump", arguments, check=check)
         traces = self.postgres.server.run("sh", "-c", TRACES).stdout
         for spelling in SPELLINGS:
@@ -83,13 +86,13 @@ class Dumping:
             session.wait()
 
     @contextlib.contextmanager
-    def stopped(self, *arguments: Any, **options: Any) -> Iterator[Background]:
+    def stopped(self, name: str = "", major: int = 15, **options: Any) -> Iterator[Background]:
         """A dump that goes on in a thread and has stopped before the large objects; it goes on after the block."""
-        background = Background(self, arguments, options)
+        background = Background(self, (name, major), options)
         try:
-            with self.holding(LARGE_OBJECTS):
+            with self.holding(LARGE_OBJECTS, major):
                 background.start()
-                self.wait_for_sql(15, STOPPED, "t")
+                self.wait_for_sql(major, STOPPED, "t")
                 yield background
         finally:
             background.join()

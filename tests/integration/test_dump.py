@@ -79,7 +79,7 @@ def test_every_pair_through_another_door(
 
 @pytest.mark.parametrize(
     ("form", "compression", "read"),
-    [("custom", "auto", f"{RESTORE} -f -"), ("plain", "zip", "cat > x.zip; unzip -p x.zip"), ("plain", "auto", "zstd -dcq")],
+    [("custom", "auto", f"{RESTORE} -f -"), ("plain", "zip", "cat > /srv/x.zip; unzip -p /srv/x.zip")],
 )
 def test_each_of_two_recipients_can_read_it(
     source: Dumping, recipients: list[str], statements: str, form: str, compression: str, read: str
@@ -98,44 +98,38 @@ def test_each_of_two_recipients_can_read_it(
         ("custom", "auto", f"{RESTORE} -j 2 -d scratch $f"),
         ("directory", "auto", f"{RESTORE} -j 2 -d scratch $f"),
         ("plain", "zip", "unzip -p $f | psql -XqAt -v ON_ERROR_STOP=1 -d scratch >/dev/null"),
-        ("plain", "tar.gz", "tar -xzOf $f | psql -XqAt -v ON_ERROR_STOP=1 -d scratch >/dev/null"),
     ],
 )
 def test_it_can_be_restored_by_hand(source: Dumping, form: str, compression: str, restore: str) -> None:
-    source.postgres.create(15, "scratch", sample=False)
+    """Into a 17, because the SQL of its pg_dump has a setting that older servers do not know."""
+    source.postgres.create(17, "scratch", sample=False)
     made = source.made("", format=form, compression=compression, owner="postgres", group="postgres")
-    source.sh("chmod 755 /srv/dumps")
-    argv = f"runuser -u postgres -- env f=$1 PGHOST={SOCKETS} PGPORT=5432 sh -ec"
-    source.sh(f"{argv} '{restore}'", made["path"])
-    assert source.restoring.state(15, "scratch") == source.restoring.state(15)
+    port = source.postgres.major(17)["port"]
+    source.sh(f"runuser -u postgres -- env f=$1 PGHOST={SOCKETS} PGPORT={port} sh -ec '{restore}'", made["path"])
+    assert source.restoring.state(17, "scratch") == source.restoring.state(15)
     assert source.sh("find $1 $1.json ! -user postgres -o ! -group postgres", made["path"]) == ""
 
 
 def test_the_manifest_is_true(source: Dumping) -> None:
     made = source.made("full.dump", municipality="Água Clara", fingerprint=True)
-    told, sql = made["manifest"], source.postgres.sql
-    counts = """SELECT (SELECT count(*) FROM pg_class WHERE relkind IN ('r', 'p') AND relnamespace = 'public'::regnamespace),
-        (SELECT count(*) FROM pg_class WHERE relkind = 'S'), (SELECT count(*) FROM pg_largeobject_metadata),
-        (SELECT count(*) FROM pg_indexes WHERE schemaname = 'public'), (SELECT count(*) FROM pg_trigger WHERE NOT tgisinternal),
-        (SELECT count(*) FROM pg_constraint WHERE connamespace = 'public'::regnamespace AND contype IN ('p', 'u', 'f', 'c'))"""
+    told = made["manifest"]
+
+    def sql(text: str) -> str:
+        return source.postgres.sql(15, DATABASE, text)
+
     objects = told["contents"]["objects"]
-    found = [
-        objects["tables"],
-        objects["sequences"],
-        told["contents"]["large_objects"],
-        *map(objects.get, ("indexes", "triggers", "constraints")),
-    ]
-    assert "|".join(map(str, found)) == sql(15, DATABASE, counts)
-    assert (
-        sorted(told["contents"]["sequences"])
-        == sql(15, DATABASE, "SELECT 'public.' || relname FROM pg_class WHERE relkind = 'S' ORDER BY 1 COLLATE \"C\"").splitlines()
-    )
+    counts = """SELECT (SELECT count(*) FROM pg_class WHERE relkind IN ('r', 'p') AND relnamespace = 'public'::regnamespace),
+        (SELECT count(*) FROM pg_class WHERE relkind = 'S'), (SELECT count(*) FROM pg_indexes WHERE schemaname = 'public'),
+        (SELECT count(*) FROM pg_trigger WHERE NOT tgisinternal), (SELECT count(*) FROM pg_largeobject_metadata)"""
+    found = [*map(objects.get, ("tables", "sequences", "indexes", "triggers")), told["contents"]["large_objects"]]
+    assert "|".join(map(str, found)) == sql(counts)
+    sequence = "tb_cidadao_co_seq_cidadao_seq"
+    assert str(told["contents"]["sequences"][f"public.{sequence}"]) == sql(f"SELECT last_value FROM {sequence} WHERE is_called")
+    names = ("encoding", "collation", "ctype", "server_version", "server_version_num")
     facts = """SELECT pg_encoding_to_char(encoding), datcollate, datctype, current_setting('server_version'),
         current_setting('server_version_num') FROM pg_database WHERE datname = current_database()"""
-    assert "|".join(str(told[name]) for name in ("encoding", "collation", "ctype", "server_version", "server_version_num")) == sql(
-        15, DATABASE, facts
-    )
-    assert abs(told["database_bytes"] - int(sql(15, DATABASE, "SELECT pg_database_size(current_database())"))) < 1 << 20
+    assert "|".join(str(told[name]) for name in names) == sql(facts)
+    assert abs(told["database_bytes"] - int(sql("SELECT pg_database_size(current_database())"))) < 1 << 20
     assert (told["pec_version"], told["database"], told["municipality"], told["client_version"]) == (
         "5.4.37",
         DATABASE,
@@ -143,15 +137,16 @@ def test_the_manifest_is_true(source: Dumping) -> None:
         "17.11",
     )
     assert told["toc_entries"] == int(source.sh(f"{RESTORE} --list full.dump | grep -vc '^;'"))
-    assert source.sh("date -u +%Y-%m-%dT%H:%M:%SZ; cat /proc/sys/kernel/hostname").split() >= [told["ended"], told["host"]]
+    assert told["host"] == source.sh("cat /proc/sys/kernel/hostname")
+    assert told["started"] <= told["ended"] <= source.sh("date -u +%Y-%m-%dT%H:%M:%SZ")
     tables = told["fingerprint"]["tables"]
-    one = "SELECT count(*), sum(hashtextextended(t::text, 0)) FROM tb_cidadao t"
-    pinned = "SET timezone = 'UTC'; SET datestyle = 'ISO, YMD'; SET search_path = ''; "
-    assert "|".join(map(str, tables["public.tb_cidadao"])) == sql(15, DATABASE, pinned + one.replace("tb_cidadao t", "public.tb_cidadao t"))
+    pinned = "SET timezone = 'UTC'; SET datestyle = 'ISO, YMD'; SET search_path = ''; SET bytea_output = 'hex';"
+    sums = "SELECT count(*), sum(hashtextextended(t::text, 0)) FROM public.tb_cidadao t"
+    assert "|".join(map(str, tables["public.tb_cidadao"])) == sql(pinned + sums)
     assert (len(tables), made["fingerprint"]) == (objects["tables"], told["fingerprint"]["digest"])
 
 
-@pytest.mark.parametrize("options", [{}, {"format": "plain", "compression": "zip"}, {"format": "directory", "jobs": 2}])
+@pytest.mark.parametrize("options", [{}, {"format": "plain", "compression": "zip"}])
 def test_check_mode_says_what_will_be(source: Dumping, options: dict[str, Any]) -> None:
     before = source.listing()
     foretold = source.dump("", check=True, **options)
@@ -166,38 +161,38 @@ def test_check_mode_says_what_will_be(source: Dumping, options: dict[str, Any]) 
     assert "sha256" not in foretold
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_strange_names(source: Dumping, name: str) -> None:
+@pytest.mark.parametrize(("name", "form"), list(zip(NAMES, ("directory", "plain", "directory"))))
+def test_strange_names(source: Dumping, name: str, form: str) -> None:
     source.postgres.create(15, name, sample=False)
     source.postgres.sql(15, name, 'CREATE TABLE "ta b$(x)\'é" AS SELECT 1 AS "c\'"; CREATE SEQUENCE "s q\'"', user="esus")
     directory = f"a {name[:8]}'\"$(touch pwned)"
     source.sh('mkdir -p -- "$1"', directory)
-    for options in ({"format": "directory", "jobs": 2, "fingerprint": True}, {"format": "plain", "compression": "tar.gz"}):
-        made = source.made(f"{directory}/", database=name, **options)
-        assert (made["manifest"]["database"], made["tables"]) == (name, 1)
-    assert source.sh('tar -xzOf "$1" | grep -c "ta b"', made["path"]) != "0"
+    made = source.made(f"{directory}/", database=name, format=form, jobs=2, fingerprint=True)
+    assert (made["manifest"]["database"], made["tables"]) == (name, 1)
+    assert list(made["manifest"]["fingerprint"]["tables"]) == ['public."ta b$(x)\'é"']
+    read = f'{RESTORE} -f - "$1"' if form == "directory" else 'zstd -dcq "$1"'
+    assert source.sh(f'{read} | grep -c "CREATE TABLE.*ta b"', made["path"]) == "1"
     assert source.sh("find / -xdev -name pwned") == ""
     source.postgres.drop(15, name)
 
 
-def test_a_server_of_every_version_with_every_client(source: Dumping) -> None:
-    prints = []
-    for major in (10, 15, 17):
+def test_servers_and_clients_of_other_versions(source: Dumping) -> None:
+    new = {}
+    for major in (10, 15):
         source.postgres.create(major, "moved")
-        prints.append(source.made("", major, database="moved", fingerprint=True))
+        new[major] = source.made("", major, database="moved", fingerprint=True)
+        assert (new[major]["planned"]["client"], new[major]["notes"]) == ("/usr/lib/postgresql/17/bin/pg_dump", [])
     with source.without_17():
         for major in (10, 15):
             old = source.made("", major, database="moved", fingerprint=True)
             assert old["planned"]["client"] == "/usr/lib/postgresql/15/bin/pg_dump"
             assert old["path"].endswith(".dump.zst")
-            assert any("compressed by the program zstd: pg_dump is 15." in note for note in old["notes"])
+            assert "compressed by the program zstd: pg_dump is 15." in old["notes"][0]
             entries = source.sh("zstd -qt $1; zstd -dcq $1 | /usr/lib/postgresql/15/bin/pg_restore --list | grep -vc '^;'", old["path"])
             assert int(entries) == old["manifest"]["toc_entries"]
-            assert old["fingerprint"] == prints[0 if major == 10 else 1]["fingerprint"]
-        for check in (True, False):
-            source.refused("the server is PostgreSQL 17, which no pg_dump of this host can read", "", 17, database="moved", check=check)
-    assert all(made["planned"]["client"] == "/usr/lib/postgresql/17/bin/pg_dump" and not made["notes"] for made in prints)
-    assert prints[1]["fingerprint"] == prints[2]["fingerprint"]
+            assert old["fingerprint"] == new[major]["fingerprint"]
+        says = source.refused("the server is PostgreSQL 17, which no pg_dump of this host can read", "", 17, database="postgres")
+        assert "install postgresql-client-17" in says
 
 
 def test_options_of_pg_dump(source: Dumping) -> None:
@@ -228,13 +223,7 @@ def test_through_the_socket(source: Dumping) -> None:
     source.sh(f"cp -p {hba} /root/hba; sed -i '1i local all esus scram-sha-256' {hba}")
     try:
         source.postgres.sql(15, "postgres", "SELECT pg_reload_conf()")
-        made = source.made(
-            "",
-            format="directory",
-            jobs=2,
-            database_host=None,
-            database={**source.postgres.connection(15, DATABASE), "host": SOCKETS},
-        )
+        made = source.made("", host=SOCKETS, format="directory", jobs=2)
         assert made["planned"]["server"] == f"{SOCKETS}:5432"
     finally:
         source.sh(f"cp -p /root/hba {hba}")

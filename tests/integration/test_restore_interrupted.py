@@ -212,32 +212,53 @@ def test_the_server_dies(server: Restoring) -> None:
 
 @pytest.fixture
 def small(server: Restoring) -> Iterator[Restoring]:
-    """A server whose disk is nearly full. Its log lies elsewhere, because a server without room for that stops altogether."""
-    unit = server.postgres.unit("small")
-    move = "mv /small-cluster/data/pg_wal /var/lib/postgresql/small_wal && ln -s /var/lib/postgresql/small_wal /small-cluster/data/pg_wal"
-    server.sh(f"[ -L /small-cluster/data/pg_wal ] || {{ systemctl stop {unit}; {move}; systemctl start {unit}; }}")
-    server.postgres.create("small", DATABASE)
-    server.sh("free=$(df --output=avail -B1 /small-cluster | tail -n 1); head -c $((free - 14000000)) /dev/zero > /small-cluster/ballast")
+    """An empty database in a tablespace on a filesystem of 24 MB."""
+    sql = server.postgres.sql
+    server.sh("chown postgres /small")
+    server.postgres.create(15, DATABASE, sample=False)
+    sql(15, DATABASE, "CREATE TABLE tb_config_sistema (co_config_sistema text, ds_texto text, ds_inteiro int)", user="esus")
+    sql(15, DATABASE, "INSERT INTO tb_config_sistema VALUES ('VERSAOBANCODADOS', '5.4.37')", user="esus")
+    sql(15, "postgres", "CREATE TABLESPACE small LOCATION '/small'")
+    sql(15, "postgres", "ALTER DATABASE esus SET TABLESPACE small")
     yield server
-    server.sh("rm -f /small-cluster/ballast")
-    for name in [*server.postgres.databases("small"), "sample"]:
-        server.postgres.drop("small", name)
-    server.postgres.samples.discard("small")
+    server.sh("rm -f /small/ballast")
+    server.postgres.drop(15, DATABASE)
+    sql(15, "postgres", "DROP TABLESPACE small")
 
 
 def test_a_disk_that_is_too_small(small: Restoring) -> None:
-    before = small.identity("small"), small.state("small"), small.postgres.databases("small")
+    before = small.identity(15), small.state(15), small.postgres.databases(15)
+    small.sh("free=$(df --output=avail -B1 /small | tail -n 1); head -c $((free - 5000000)) /dev/zero > /small/ballast")
     for check in (True, False):
-        refused = small.restore(f"{DUMPS}/custom", "small", replace=True, check=check)
+        refused = small.restore(f"{DUMPS}/custom", replace=True, check=check)
         assert refused["_failed"]
-        assert re.search(r"needs about \d+ MB .as large as the one that it replaces., and 1\d MB are free", refused["msg"]), refused["msg"]
+        assert re.search(r"needs about \d+ MB .as large as the one that it replaces., and 5 MB are free", refused["msg"]), refused["msg"]
+    small.sh("rm /small/ballast")
     for dump in ("custom", "backup.sql"):
-        full = small.restore(f"{DUMPS}/{dump}", "small", replace=True, check_space=False)
+        full = small.restore(f"{DUMPS}/{dump}", replace=True, check_space=False)
         assert full["_failed"]
-        assert "No space left on device" in full["msg"], full["msg"]
-        assert "after which it was stopped" in full["msg"] or dump == "backup.sql"
+        assert re.search("No space left on device|espaço disponível", full["msg"]), full["msg"]
         assert "what was restored beside it is dropped" in full["msg"]
-        assert (small.identity("small"), small.state("small"), small.postgres.databases("small")) == before
+        assert (small.identity(15), small.state(15), small.postgres.databases(15)) == before
+
+
+def test_a_disk_that_somebody_else_fills(server: Restoring) -> None:
+    server.postgres.create("small", DATABASE, sample=False)
+    before = server.identity("small"), server.postgres.databases("small")
+    restore = server.in_background(f"{DUMPS}/never.sql", "small")
+    server.wait_for_sql("small", ASLEEP, "t")
+    server.sh("free=$(df --output=avail -B1 /small-cluster | tail -n 1); head -c $((free - 7000000)) /dev/zero > /small-cluster/ballast")
+    try:
+        result = restore.result
+        assert result["_failed"]
+        assert re.search(r"was stopped before the disk of the server was full: \d MB are free at /small-cluster/data", result["msg"]), (
+            result["msg"]
+        )
+        assert "what was restored beside it is dropped" in result["msg"]
+        assert (server.identity("small"), server.postgres.databases("small")) == before
+    finally:
+        server.sh("rm /small-cluster/ballast")
+        server.postgres.drop("small", DATABASE)
 
 
 def test_a_status_that_others_can_read(server: Restoring) -> None:
