@@ -93,6 +93,8 @@ def _parse(head: bytes) -> Header:
         else:
             length = int.from_bytes(head[at + 1 : at + 1 + integer_size], "little")
             at += 1 + integer_size
+            if at + length > len(head):
+                raise ValueError("it is cut off")
             texts.append(head[at : at + length].decode("utf-8", "replace"))
         at += length
     database, server, dump = texts

@@ -26,7 +26,7 @@ _ENTRY = re.compile(rf"\d+; \d+ \d+ ({'|'.join([*_WORDS, *(word for words in _KI
 _LEFT_OUT = (
     re.compile(r"COMMENT - EXTENSION "),
     re.compile(r"(?:COMMENT - SCHEMA|SCHEMA -) public "),
-    re.compile(r"EXTENSION - plpgsql "),
+    re.compile(r"EXTENSION - plpgsql\b"),
     re.compile(r"(?:DEFAULT )?ACL "),
     re.compile(r"DATABASE(?: PROPERTIES)? "),
     re.compile(r"SECURITY LABEL "),

@@ -32,7 +32,10 @@ _AGAIN = "look at the host's disk and memory (journalctl -k), then run again"
 _DETAIL = re.compile(r"(Error message from server|Query was): .*", re.IGNORECASE)
 _REMEDIES = (
     (r"No space left on device", "make room, or give another path"),
-    (r"Query was: LOCK TABLE", "another session keeps a table locked (pg_stat_activity tells which); end it, or raise lock_timeout"),
+    (
+        r"timeout.*Query was: LOCK TABLE",
+        "another session keeps a table locked (pg_stat_activity tells which); end it, or raise lock_timeout",
+    ),
     (r"server closed the connection|EOF detected|terminating connection", "the server went away; its own log says why"),
     (r"permission denied|permissão negada", "give the role that owns the database, which may read all of it"),
 )

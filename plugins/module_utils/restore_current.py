@@ -56,7 +56,8 @@ _SESSIONS_SQL = """
 select coalesce(json_agg(case when application_name <> '' then application_name else 'a program' end || ' as ' || coalesce(usename, '?')
   || coalesce(' from ' || host(client_addr), '')), '[]'::json)
 from pg_stat_activity a
-where datname = {name} and pid <> pg_backend_pid() and coalesce(row_to_json(a)->>'backend_type', 'client backend') = 'client backend'
+where datname = {name} and usesysid is not null and pid <> pg_backend_pid()
+  and coalesce(row_to_json(a)->>'backend_type', 'client backend') = 'client backend'
 """
 _DATABASES_SQL = """
 select coalesce(json_agg(json_build_array(datname, shobj_description(oid, 'pg_database')) order by datname), '[]'::json) from pg_database

@@ -121,6 +121,7 @@ class _Restore:
                     restore_verify.analyze(self._found.clients.vacuumdb, conn, self._jobs)
                 with self._phase("verify"):
                     contents = self._verify(conn, loaded)
+            self._give_rights()
             if self._plan.action == "restore":
                 with self._phase("switch"):
                     self._switch()
@@ -209,20 +210,16 @@ class _Restore:
             counts, current.manifest, require_pec=self._desired.require_pec, server_version_num=current.server_version_num
         )
         self._notes.extend(notes)
-        found = restore_verify.verify(
+        return restore_verify.verify(
             conn,
             self._found.clients.psql,
             wanted,
             self._jobs,
             lambda done, total: self._status.update(tables_done=done, tables_total=total),
         )
-        reader = self._admin if self._admin.superuser else self._found.pec
-        restore_verify.grant_reading(reader, self._plan.side, current.owner)
-        return found
 
     def _switch(self) -> None:
         current, plan = self._current, self._plan
-        self._carry_over()
         fingerprint = current.manifest.fingerprint.digest if current.manifest and current.manifest.fingerprint else None
         old = current.target.comment if current.target else None
         facts = {"name": current.archive.name, "sha256": current.sha256, "fingerprint": fingerprint, "restored": utc()}
@@ -232,14 +229,16 @@ class _Restore:
             comments[plan.previous] = restore_plan.record(restore_plan.PREVIOUS, target=current.name, replaced=utc(), comment=old)
         pg_admin.switch(self._admin, current.name if current.target else None, plan.previous or "", plan.side, current.name, comments)
 
-    def _carry_over(self) -> None:
-        """The settings and rights of the old database itself, which no dump holds."""
+    def _give_rights(self) -> None:
+        """The settings and rights of the old database itself, which no dump holds; then what the role that reads still lacks."""
         facts = self._current.target.facts if self._current.target else {}
         for statement in pg_admin.property_statements(self._plan.side, facts):
             try:
                 self._admin.execute(statement)
             except PecError as error:
                 self._notes.append(f"not carried over from the old database: {statement} ({error})")
+        reader = self._admin if self._admin.superuser else self._found.pec
+        restore_verify.grant_reading(reader, self._plan.side, self._current.owner)
 
     def _clean_up(self, disk_full: bool) -> str:
         """After a failure: drop the database that was being filled, or keep it; say which."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import subprocess
 import threading
 from collections.abc import Iterator
@@ -36,10 +35,10 @@ class Dumping:
         self.sh, self.wait, self.wait_for_sql = self.restoring.sh, self.restoring.wait, self.restoring.wait_for_sql
 
     def dump(
-        self, name: str = "", major: int = 15, *, check: bool = False, database: str = DATABASE, host: str = "127.0.0.1", **options: Any
+        self, name: str = "", major: int = 15, *, check: bool = False, database: str = DATABASE, connect: Any = (), **options: Any
     ) -> dict[str, Any]:
-        """Run the module; everything that it printed, wrote or logged is searched for the password."""
-        connection = {**self.postgres.connection(major, database), "host": host}
+        """Run the module; everything that it printed, wrote or logged is searched for the password. connect: changes of the connection."""
+        connection = {**self.postgres.connection(major, database), **dict(connect)}
         arguments = {"path": f"{DUMPS}/{name}", "database": connection, **options}
         result = self.postgres.module("esus.pec.dump", arguments, check=check)
         traces = self.postgres.server.run("sh", "-c", TRACES).stdout
@@ -131,8 +130,3 @@ class Background(threading.Thread):
         self.join()
         assert not self._error, self._error
         return self._result
-
-
-def path_of(result: dict[str, Any]) -> str:
-    """The name of a dump in the directory of dumps."""
-    return os.path.basename(result["path"])

@@ -130,12 +130,8 @@ def test_the_manifest_is_true(source: Dumping) -> None:
         current_setting('server_version_num') FROM pg_database WHERE datname = current_database()"""
     assert "|".join(str(told[name]) for name in names) == sql(facts)
     assert abs(told["database_bytes"] - int(sql("SELECT pg_database_size(current_database())"))) < 1 << 20
-    assert (told["pec_version"], told["database"], told["municipality"], told["client_version"]) == (
-        "5.4.37",
-        DATABASE,
-        "Água Clara",
-        "17.11",
-    )
+    said = [told[name] for name in ("pec_version", "database", "municipality", "client_version")]
+    assert said == ["5.4.37", DATABASE, "Água Clara", "17.11"]
     assert told["toc_entries"] == int(source.sh(f"{RESTORE} --list full.dump | grep -vc '^;'"))
     assert told["host"] == source.sh("cat /proc/sys/kernel/hostname")
     assert told["started"] <= told["ended"] <= source.sh("date -u +%Y-%m-%dT%H:%M:%SZ")
@@ -223,7 +219,7 @@ def test_through_the_socket(source: Dumping) -> None:
     source.sh(f"cp -p {hba} /root/hba; sed -i '1i local all esus scram-sha-256' {hba}")
     try:
         source.postgres.sql(15, "postgres", "SELECT pg_reload_conf()")
-        made = source.made("", host=SOCKETS, format="directory", jobs=2)
+        made = source.made("", connect={"host": SOCKETS}, format="directory", jobs=2)
         assert made["planned"]["server"] == f"{SOCKETS}:5432"
     finally:
         source.sh(f"cp -p /root/hba {hba}")

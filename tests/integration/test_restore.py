@@ -168,6 +168,7 @@ def test_the_old_database_is_kept_and_what_belongs_to_it_is_carried_over(source:
     rights = """SELECT datconnlimit, has_database_privilege('auditor', datname, 'CONNECT WITH GRANT OPTION'),
         has_database_privilege('public', datname, 'CONNECT') FROM pg_database WHERE datname = 'esus'"""
     assert sql(15, "postgres", rights) == "77|t|f"
+    assert sql(15, "postgres", "SELECT has_database_privilege('esus_leitura', 'esus', 'CONNECT')") == "t"
     comment = json.loads(sql(15, "postgres", "SELECT shobj_description(oid, 'pg_database') FROM pg_database WHERE datname = 'esus'"))[
         "esus.pec"
     ]

@@ -19,6 +19,7 @@ Environment=PGPASSFILE=/root/.pgpass-of-pec
 ExecStart=/bin/sh -c 'while :; do psql -XAtq -h 127.0.0.1 -U esus -d esus -c "set application_name to pec" -c "select pg_sleep(1000)"; done'
 KillSignal=SIGKILL
 SuccessExitStatus=SIGKILL
+TimeoutStopSec=3
 [Install]
 WantedBy=multi-user.target
 """

@@ -42,7 +42,10 @@ if mode == "fail":
     print('pg_dump: error: Dumping the contents of table "a" failed: PQgetCopyData() failed.', file=sys.stderr)
     sys.exit("pg_dump: detail: Error message from server: server closed the connection unexpectedly, %s" % secret)
 if mode == "locked":
-    print("pg_dump: error: query failed: ERRO:  cancelando comando", file=sys.stderr)
+    print("pg_dump: error: query failed: ERRO:  cancelando comando por causa do tempo de espera (timeout) do comando", file=sys.stderr)
+    sys.exit("pg_dump: detail: Query was: LOCK TABLE public.a IN ACCESS SHARE MODE")
+if mode == "denied":
+    print("pg_dump: error: query failed: ERRO:  permissão negada para tabela a", file=sys.stderr)
     sys.exit("pg_dump: detail: Query was: LOCK TABLE public.a IN ACCESS SHARE MODE")
 if mode == "full":
     sys.exit("pg_dump: error: could not write to output file: No space left on device")

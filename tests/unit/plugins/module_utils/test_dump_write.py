@@ -169,6 +169,7 @@ ENDS = [
             r"PQgetCopyData\(\) failed. \(Error message from server: server closed the connection .*\); the server went away; its own log",
         ),
         ("locked", r"\(Query was: LOCK TABLE public.a IN ACCESS SHARE MODE\); another session keeps a table locked .*lock_timeout"),
+        ("denied", r"permissão negada para tabela a \(Query was: LOCK TABLE .*\); give the role that owns the database"),
         ("full", "could not write to output file: No space left on device; make room"),
         ("killed", "pg_dump failed: it was killed by SIGKILL"),
     ],
