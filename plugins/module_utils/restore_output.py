@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 _SHOWN = 5
 # A load that fails this often will not be used, and the rest of it would only cost time.
@@ -19,7 +19,7 @@ _ERROR = re.compile(
 )
 _OLD_ERROR = re.compile(r"^pg_restore: \[[^\]]+\] (?!Error (?:while|from) )")  # before PostgreSQL 12 there was no word for it
 _WARNING = re.compile(r"(?:^|: )(?:WARNING|AVISO):\s|^(?:psql|pg_restore): (?:warning|aviso):", re.ASCII)
-_SUMMARY = re.compile(r"errors ignored on restore|erros ignorados durante restauração")
+_SUMMARY = re.compile(r"(?:errors ignored on restore|erros ignorados durante restauração): (\d+)")
 _ENTRY = re.compile(r"^pg_restore: (?:\[[^\]]+\] Error )?(?:from TOC entry|da entrada TOC|na entrada do TOC) (.+)")
 # A newer pg_dump sets what an older server does not know, to the value that the older one has anyway.
 _NEWER_SETTING = re.compile(
@@ -40,14 +40,18 @@ _HOPELESS = (
 
 
 class LoadOutput:
-    """Counts what the programs that load a dump say. on_hopeless is called once when nothing good can come any more."""
+    """Counts what a program that loads a dump says. on_hopeless is called once when nothing good can come any more.
 
-    def __init__(self, on_hopeless: Callable[[], None] | None = None) -> None:
+    first_warnings are those of the programs before, which the new ones follow.
+    """
+
+    def __init__(self, on_hopeless: Callable[[], None] | None = None, first_warnings: Sequence[str] = ()) -> None:
         self.errors = 0
         self.warnings = 0
         self.harmless = 0
+        self.ignored: int | None = None  # what pg_restore counted itself, in the end
         self.first_errors: list[str] = []
-        self.first_warnings: list[str] = []
+        self.first_warnings = list(first_warnings)
         self.stopped = False
         self._on_hopeless = on_hopeless
         self._entry = ""
@@ -61,11 +65,11 @@ class LoadOutput:
             self._on_hopeless()
 
     def _read(self, line: str) -> bool:
-        entry = _ENTRY.match(line)
+        entry, summary = _ENTRY.match(line), _SUMMARY.search(line)
         if entry:
             self._entry = _entry_name(entry.group(1))
-        elif _SUMMARY.search(line):
-            return False
+        elif summary:
+            self.ignored = int(summary.group(1))
         elif _WARNING.search(line):
             self.warnings += 1
             _keep(self.first_warnings, line)

@@ -19,8 +19,8 @@ version_added: 0.1.0
 options:
   path:
     description:
-      - The dump. An existing directory, or a path that ends in C(/), gets a name made of O(municipality) or the host's name, the database
-        and the time in UTC, such as V(agua-clara-esus-20261122T030000Z.dump).
+      - The dump, by its whole path. An existing directory, or a path that ends in C(/), gets a name made of O(municipality) or the
+        host's name, the database and the time in UTC, such as V(agua-clara-esus-20261122T030000Z.dump).
       - An existing dump is not replaced unless O(overwrite) says so.
     type: path
     required: true
@@ -63,7 +63,9 @@ options:
     type: bool
     default: false
   exclude_table_data:
-    description: Tables to dump without their rows, by patterns of C(pg_dump) such as V(tb_log*).
+    description:
+      - Tables to dump without their rows, by patterns of C(pg_dump) such as V(tb_log*).
+      - With O(fingerprint) a pattern has small letters, digits and C(_ . * ?) only.
     type: list
     elements: str
     default: []
@@ -80,7 +82,7 @@ options:
   fingerprint:
     description:
       - Whether to read every row once more, in the same snapshot, for sums that prove after a restore that each table is the same.
-      - It takes about a quarter to half of the time of the dump.
+      - It takes about a quarter to half of the time of the dump. Not with O(schema_only).
     type: bool
     default: false
   recipients:
@@ -105,7 +107,7 @@ options:
     type: bool
     default: false
   lock_timeout:
-    description: Seconds to wait for a table that another session has locked.
+    description: Seconds to wait for a table that another session has locked; V(0) waits for ever.
     type: int
     default: 300
   check_space:

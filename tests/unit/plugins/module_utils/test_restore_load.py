@@ -2,16 +2,20 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from ansible_collections.esus.pec.plugins.module_utils import host, restore_guard, restore_load, restore_verify
+from ansible_collections.esus.pec.plugins.module_utils.archive import Archive, Identity
 from ansible_collections.esus.pec.plugins.module_utils.archive_header import Header
+from ansible_collections.esus.pec.plugins.module_utils.archive_toc import Toc
 from ansible_collections.esus.pec.plugins.module_utils.contents import Contents, Fingerprint
 from ansible_collections.esus.pec.plugins.module_utils.errors import PecError
-from ansible_collections.esus.pec.plugins.module_utils.restore_clients import Clients, choose
+from ansible_collections.esus.pec.plugins.module_utils.postgres import Connection
+from ansible_collections.esus.pec.plugins.module_utils.restore_clients import Clients, Listing, choose
 
 SETS = [Clients("psql", "pg_restore", "vacuumdb", version) for version in ((17, 11), (16, 9), (15, 18), (9, 6, 13))]
 MB = 1 << 20
@@ -89,3 +93,47 @@ def test_a_dump_without_rows_is_compared_by_its_objects() -> None:
     described: Any = SimpleNamespace(contents=CONTENTS, schema_only=True, fingerprint=None)
     wanted, _notes = restore_verify.expected({}, described, require_pec=False, server_version_num=150018)
     assert wanted.contents == Contents({"tables": 2}, {}, 0, None)
+
+
+MIXED_UP = "pg_restore: error: pg_restore: from TOC entry 3538; 2604 16905 DEFAULT tb_x co_x esus"
+REFUSED = 'pg_restore: error: could not execute query: ERROR:  unrecognized configuration parameter "transaction_timeout"'
+
+
+@pytest.mark.parametrize(
+    ("client", "server", "jobs", "ignored", "lines", "fails"),
+    [
+        pytest.param(17, 150018, 1, 1, [REFUSED], False, id="one session"),
+        pytest.param(17, 150018, 2, 2, [REFUSED] * 4, False, id="workers"),
+        pytest.param(17, 150018, 2, 2, [MIXED_UP, REFUSED], False, id="workers break into each other's lines"),
+        pytest.param(17, 150018, 2, 3, [MIXED_UP, REFUSED], True, id="one more than there must be"),
+        pytest.param(17, 150018, 2, 3, ["pg_restore: error: could not execute query: ERROR:  no"], True, id="an error"),
+        pytest.param(17, 170011, 2, 2, [MIXED_UP], True, id="a server that knows it"),
+        pytest.param(15, 150018, 2, 2, [MIXED_UP], True, id="a client that does not set it"),
+        pytest.param(17, 150018, 2, 2, ["pg_restore: error: could not execute query: ERROR:  No space left on device"], True, id="stopped"),
+    ],
+)
+def test_errors_that_an_older_server_cannot_but_make(
+    tmp_path: Path, client: int, server: int, jobs: int, ignored: int, lines: list[str], fails: bool
+) -> None:
+    program = tmp_path / "pg_restore"
+    said = "\n".join([*lines, f"pg_restore: warning: errors ignored on restore: {ignored}"])
+    program.write_text(f"#!/bin/sh\ncat >&2 <<'END'\n{said}\nEND\nsleep 0.2\nexit 1\n")
+    program.chmod(0o755)
+    archive = Archive("/srv/x.dump", "custom", (), Header(), 1)
+    loader = restore_load.Loader(
+        archive,
+        Clients("psql", str(program), "vacuumdb", (client, 1)),
+        Connection("127.0.0.1", 5432, "side", "esus", "secret"),
+        {},
+        Identity(),
+        jobs=jobs,
+        server_version_num=server,
+        make_extension=lambda _name, _schema: None,
+        on_table=lambda _done: None,
+    )
+    toc = Toc([], {}, [], 0, True, True)
+    if fails:
+        with pytest.raises(PecError):
+            loader.load(toc, Listing(""))
+    else:
+        loader.load(toc, Listing(""))

@@ -81,6 +81,14 @@ def test_settings_that_an_older_server_does_not_know_do_no_harm(line: str) -> No
     assert (result.errors, result.harmless, result.complaint()) == (0, 1, "")
 
 
+@pytest.mark.parametrize(
+    "line", ["pg_restore: warning: errors ignored on restore: 12", "pg_restore: aviso: erros ignorados durante restauração: 12"]
+)
+def test_what_pg_restore_counted_itself(line: str) -> None:
+    assert output("pg_restore: error: pg_restore: from TOC entry 3538; 2604 16905 DEFAULT tb_x co_x esus", line).ignored == 12
+    assert output().ignored is None
+
+
 def test_an_unknown_setting_of_the_dump_itself_is_an_error() -> None:
     assert output('psql:<stdin>:3: ERROR:  unrecognized configuration parameter "my.setting"').errors == 1
 
