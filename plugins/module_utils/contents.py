@@ -30,6 +30,7 @@ _PINNED = {
     "lc_monetary": "C",
     "extra_float_digits": "3",
     "search_path": '""',
+    "statement_timeout": "0",
 }
 _OWN = """n.nspname !~ '^pg_' and n.nspname <> 'information_schema'
   and not exists (select from pg_depend d where d.classid = '{catalog}'::regclass and d.objid = {oid} and d.deptype = 'e')"""
