@@ -65,7 +65,8 @@ class Loader:
     def load(self, toc: archive_toc.Toc | None, listing: Listing | None) -> Loaded:
         """Raises PecError with the errors that were met, or with what is wrong with the dump."""
         if toc is None or listing is None:
-            return Loaded(self._output, self._load_plain())
+            tables = self._load_plain()
+            return Loaded(self._output, tables)
         for extension in toc.extensions:
             self._make_extension(extension, None)
         with _in_memory(toc.selection) as selection:
