@@ -119,11 +119,7 @@ def _prepare(config: Config) -> tuple[Connection, tuple[str, ...]]:
     """Find the database and the files; what can be refused is refused here, before anything is written."""
     backup_sets.require(config.directory)
     here = installation.discover()
-    connection = config.connection or here.connection
-    if connection is None:
-        raise PecError(
-            "PEC on this host does not say where its database is; install it first, or give the connection (pec_backup_database)"
-        )
+    connection = config.connection or installation.connection(here)
     paths = backup_files.choose(here, config.extra_paths, config.directory)
     backup_files.check_space(paths, config.directory)
     return connection, paths

@@ -11,7 +11,7 @@ from typing import Any
 
 from ansible_collections.esus.pec.plugins.module_utils import files
 from ansible_collections.esus.pec.plugins.module_utils.errors import PecError
-from ansible_collections.esus.pec.plugins.module_utils.postgres import Connection
+from ansible_collections.esus.pec.plugins.module_utils.postgres import Connection, connection_from
 from ansible_collections.esus.pec.plugins.module_utils.retention import Policy
 
 DEFAULT_PATH = "/etc/esus-pec/backup.json"
@@ -83,9 +83,8 @@ def parse(content: object) -> Config:
     )
 
 
-def _connection(value: object) -> Connection:
-    given = _checked(value, _DATABASE_KEYS, "database")
-    return Connection(given["host"], given["port"], given["name"], given["username"], given["password"])
+def _connection(value: object) -> Connection | None:
+    return connection_from(_checked(value, _DATABASE_KEYS, "database"))
 
 
 def _checked(value: object, keys: Mapping[str, type], where: str) -> dict[str, Any]:

@@ -48,7 +48,7 @@ def check_space(paths: Sequence[str], directory: str) -> None:
     free = host.disk_usage(directory).free_bytes
     if needed > free:
         raise PecError(
-            f"the files beside the database have {needed / 1e6:,.1f} MB and only {free / 1e6:,.1f} MB are free in {directory}; "
+            f"the files beside the database have {host.describe_size(needed)} and only {host.describe_size(free)} are free in {directory}; "
             "make room there, or keep fewer backups or extra_paths"
         )
 
@@ -62,8 +62,7 @@ def write(paths: Sequence[str], beside: str, recipients: Sequence[str] = (), *, 
     compressed = "zst" if process.which("zstd") else "gz"
     target = f"{beside}.files.tar.{compressed}{'.age' if recipients else ''}"
     stages = [Stage(["zstd", "-q", "-T0", "-3"] if compressed == "zst" else ["gzip", "-1"])]
-    if recipients:
-        stages.append(Stage(["age", *(word for recipient in recipients for word in ("-r", recipient))]))
+    stages += pipeline.encryption(recipients)
     try:
         with open(os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600), "wb") as sink:
             with Pipeline(stages, feed=True, stdout=sink.fileno()) as programs:

@@ -14,7 +14,7 @@ import socket
 import stat
 from collections.abc import Iterator
 
-from ansible_collections.esus.pec.plugins.module_utils import manifest
+from ansible_collections.esus.pec.plugins.module_utils import files, manifest
 from ansible_collections.esus.pec.plugins.module_utils.errors import PecError
 from ansible_collections.esus.pec.plugins.module_utils.manifest import Backup, Manifest
 from ansible_collections.esus.pec.plugins.module_utils.retention import Dated, Policy, local_time, prune
@@ -108,7 +108,7 @@ def _move(source: str, target: str, names: Iterator[str] | list[str]) -> None:
     try:
         for name in names:
             os.rename(os.path.join(source, name), os.path.join(target, name))
-            _sync(target)
+            files.sync_directory(target)
     except OSError as error:
         raise PecError(f"cannot move a backup from {source} to {target}: {error.strerror}") from None
 
@@ -136,11 +136,3 @@ def _parts(path: str) -> list[str]:
     except PecError:
         return []
     return names if names[0] == os.path.basename(path) else []
-
-
-def _sync(directory: str) -> None:
-    handle = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

@@ -17,7 +17,7 @@ from typing import cast
 from ansible_collections.esus.pec.plugins.module_utils import beliefs
 from ansible_collections.esus.pec.plugins.module_utils.errors import PecError
 from ansible_collections.esus.pec.plugins.module_utils.pg_session import Session
-from ansible_collections.esus.pec.plugins.module_utils.postgres import Connection
+from ansible_collections.esus.pec.plugins.module_utils.postgres import Connection, literal
 
 HASH64, MD5 = "rows-hash64", "rows-md5"
 _NAMED = 10
@@ -114,7 +114,7 @@ def read_contents(session: Session) -> Contents:
     found = _mapping(session.query(_CONTENTS_SQL))
     names = cast("list[str]", found["sequences"])
     values = "\nunion all ".join(
-        f"select {_literal(name)}, last_value - case when is_called then 0 else 1 end from {name}" for name in names
+        f"select {literal(name)}, last_value - case when is_called then 0 else 1 end from {name}" for name in names
     )
     version = session.query(_VERSION_SQL) if found["has_settings"] else None
     return Contents(
@@ -217,7 +217,7 @@ def compare_fingerprints(expected: Fingerprint, found: Fingerprint) -> list[str]
 def _begin(session: Session, snapshot: str | None) -> None:
     session.execute("begin isolation level repeatable read read only")
     if snapshot:
-        session.execute(f"set transaction snapshot {_literal(snapshot)}")
+        session.execute(f"set transaction snapshot {literal(snapshot)}")
 
 
 def _sum_sql(method: str, table: str, columns: Sequence[Sequence[str]]) -> str:
@@ -239,10 +239,6 @@ def _matches(table: str, patterns: Sequence[str]) -> bool:
 def _first(names: Sequence[str]) -> str:
     more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
     return ", ".join(names[:_NAMED]) + more
-
-
-def _literal(text: str) -> str:
-    return "'" + text.replace("'", "''") + "'"
 
 
 def _mapping(value: object) -> Mapping[str, object]:

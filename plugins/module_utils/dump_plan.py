@@ -14,7 +14,6 @@ from ansible_collections.esus.pec.plugins.module_utils.postgres import Client, C
 
 FORMATS = ("custom", "directory", "plain")
 COMPRESSIONS = ("auto", "zstd", "gzip", "none", "zip", "tar.gz")
-END_MARKER = b"PostgreSQL database dump complete"
 PLAIN_NAME = "backup.sql"  # in a .zip and a .tar.gz, as the operating procedure writes it
 _BUILTIN_ZSTD = 16  # the first pg_dump that can have it
 # Of the database's size on its server; measured on databases like PEC's (docs/performance.md): 0.73 without compression, 0.26 with.
@@ -197,7 +196,9 @@ def _compress(desired: Desired, tools: Tools) -> tuple[str, tuple[str, ...], tup
     if not inner:
         return wanted, (), {"zstd": zstd, "gzip": gzip, "tar.gz": gzip}.get(wanted, ()), tuple(notes)
     if wanted == "zstd" and not builtin:
-        notes.append(f"compressed by the program zstd: pg_dump is {version} and has none built in, so a restore cannot run in parallel")
+        notes.append(
+            f"compressed by the program zstd: pg_dump is {version} and has none built in, so a restore loads one table after the other"
+        )
         return wanted, ("--compress=0",), zstd, tuple(notes)
     return wanted, (f"--compress={'zstd:' if wanted == 'zstd' else ''}{level}",), (), tuple(notes)
 

@@ -69,7 +69,7 @@ def run(desired: Desired, *, check: bool = False) -> Outcome:
 
 
 def _run(desired: Desired, check: bool) -> Outcome:
-    connection = desired.connection or _discovered()
+    connection = desired.connection or installation.connection()
     job = _prepare(desired, connection)
     if check:
         return Outcome(True, job.plan.path, None, _describe(job), job.plan.notes)
@@ -90,13 +90,6 @@ def _run(desired: Desired, check: bool) -> Outcome:
     return Outcome(True, job.plan.path, made, _describe(job), notes)
 
 
-def _discovered() -> Connection:
-    here = installation.discover()
-    if here.connection is None:
-        raise PecError("no PEC on this host says where its database is; install PEC first, or give the connection in database")
-    return here.connection
-
-
 def _prepare(desired: Desired, connection: Connection) -> _Job:
     """Everything that can be refused is refused here, before anything is written."""
     facts = postgres.read_facts(connection)
@@ -115,9 +108,10 @@ def _prepare(desired: Desired, connection: Connection) -> _Job:
     _refuse_existing(plan.path, desired.overwrite)
     free = host.disk_usage(directory).free_bytes + sum(map(dump_write.size, _leftovers(plan, desired, connection)))
     if desired.check_space and plan.estimate_bytes > free:
+        size, needed, left = map(host.describe_size, (facts.size_bytes, plan.estimate_bytes, free))
         raise PecError(
-            f"the dump of database {connection.database!r} ({_mb(facts.size_bytes)}) may need {_mb(plan.estimate_bytes)} "
-            f"and only {_mb(free)} are free in {directory}; make room, or set check_space: false if you know better"
+            f"the dump of database {connection.database!r} ({size}) may need {needed} and only {left} are free in {directory}; "
+            "make room, or set check_space: false if you know better"
         )
     return _Job(desired, connection, facts, tools, plan, _uid(desired.owner), _gid(desired.group))
 
@@ -143,7 +137,7 @@ def _make(job: _Job, partial: str, status: pg_session.StatusFile, notes: tuple[s
         session.execute(_PATIENT)
         session.execute("begin isolation level repeatable read read only")
         if desired.snapshot:
-            session.execute("set transaction snapshot '" + desired.snapshot.replace("'", "''") + "'")
+            session.execute(f"set transaction snapshot {postgres.literal(desired.snapshot)}")
         snapshot = desired.snapshot or str(session.query("select to_json(pg_export_snapshot())"))
         held = contents.read_contents(session)
         progress = dump_write.Progress(status, held.tables, parallel=plan.jobs > 1)
@@ -291,7 +285,3 @@ def _gid(group: str | None) -> int:
         return grp.getgrnam(group).gr_gid if group else -1
     except KeyError:
         raise PecError(f"there is no group {group} on this host to own the dump; create it, or leave group out") from None
-
-
-def _mb(size: int) -> str:
-    return f"{size / 1e6:,.0f} MB"

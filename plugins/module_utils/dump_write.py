@@ -19,8 +19,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import BinaryIO
 
-from ansible_collections.esus.pec.plugins.module_utils import pipeline, process
-from ansible_collections.esus.pec.plugins.module_utils.dump_plan import END_MARKER, PLAIN_NAME, Plan
+from ansible_collections.esus.pec.plugins.module_utils import manifest, pipeline, process, sql_stream
+from ansible_collections.esus.pec.plugins.module_utils.dump_plan import PLAIN_NAME, Plan
 from ansible_collections.esus.pec.plugins.module_utils.errors import PecError
 from ansible_collections.esus.pec.plugins.module_utils.pg_session import StatusFile
 from ansible_collections.esus.pec.plugins.module_utils.pipeline import Pipeline, Stage
@@ -64,7 +64,6 @@ class Programs:
 def write(plan: Plan, programs: Programs, snapshot: str, recipients: tuple[str, ...], partial: str, progress: Progress) -> Written:
     """Make the dump at C(partial), which must not exist, and verify it. Raises PecError; what was written is then still there."""
     argv = [programs.pg_dump, *plan.options, f"--snapshot={snapshot}"]
-    encrypt = [Stage(["age", *(word for recipient in recipients for word in ("--recipient", recipient))])] if recipients else []
     try:
         if plan.compression == "tar.gz":
             return _write_tar(plan, programs, argv, partial, progress)
@@ -77,7 +76,7 @@ def write(plan: Plan, programs: Programs, snapshot: str, recipients: tuple[str, 
                 _dump(programs, [*argv, f"--file={partial}"], progress)
             progress.phase("verifying")
             return _verify_directory(programs, partial) if plan.format == "directory" else _verify_archive(programs, partial)
-        stages = [*([Stage(plan.compressor)] if plan.compressor else []), *encrypt]
+        stages = [*([Stage(plan.compressor)] if plan.compressor else []), *pipeline.encryption(recipients)]
         with progress.watching(partial):
             entries = _stream(plan, programs, argv, stages, partial, progress)
         progress.phase("verifying")
@@ -254,10 +253,8 @@ class _Judge:
     def verdict(self) -> int | None:
         """Return the number of entries of an archive. Raises PecError when this was no whole dump."""
         if self._plain:
-            if END_MARKER not in self._tail:
-                raise PecError(
-                    "pg_dump ended well, but its output does not end as a dump does; look at the host's memory and disk, then run again"
-                )
+            if sql_stream.END not in self._tail:
+                raise PecError(f"pg_dump ended well, but its output does not end as a dump does; {_AGAIN}")
             return None
         self._lister.wait()  # type: ignore[union-attr]
         self._listing.seek(0)
@@ -273,10 +270,8 @@ def _write_tar(plan: Plan, programs: Programs, argv: list[str], partial: str, pr
         progress.phase("compressing")
         with open(content, "rb") as source:
             source.seek(max(0, os.path.getsize(content) - _TAIL))
-            if END_MARKER not in source.read():
-                raise PecError(
-                    f"pg_dump ended well, but {content} does not end as a dump does; look at the host's memory and disk, then run again"
-                )
+            if sql_stream.END not in source.read():
+                raise PecError(f"pg_dump ended well, but {content} does not end as a dump does; {_AGAIN}")
         with open(_create(partial), "wb") as file:
             with Pipeline([Stage(plan.compressor)], feed=True, stdout=file.fileno()) as compressor:
                 with tarfile.open(fileobj=compressor.input, mode="w|", bufsize=pipeline.CHUNK, format=tarfile.GNU_FORMAT) as archive:
@@ -319,17 +314,14 @@ def _verify_archive(programs: Programs, path: str) -> Written:
 
 def _verify_directory(programs: Programs, path: str) -> Written:
     entries = _list(programs, path)
-    files = {name: pipeline.sha256_file(os.path.join(path, name)) for name in sorted(os.listdir(path))}
-    lines = "".join(f"{sha256}  {name}\n" for name, (_bytes, sha256) in files.items())
-    return Written(sum(count for count, _sha256 in files.values()), hashlib.sha256(lines.encode()).hexdigest(), entries, files)
+    files, sha256 = manifest.digest_directory(path)
+    return Written(sum(count for count, _sha256 in files.values()), sha256, entries, files)
 
 
 def _list(programs: Programs, path: str) -> int:
     answer = process.run([programs.pg_restore, "--list", path], timeout=600)
     if answer.returncode != 0:
-        raise PecError(
-            f"{path} was written and pg_restore cannot read it: {answer.stderr.strip()[:300]}; look at the host's disk, then run again"
-        )
+        raise PecError(f"{path} was written and pg_restore cannot read it: {answer.stderr.strip()[:300]}; {_AGAIN}")
     return _entries(answer.stdout.encode())
 
 

@@ -77,6 +77,13 @@ def disk_usage(path: str) -> Disk:
     return Disk(path, status.f_blocks * status.f_frsize, status.f_bavail * status.f_frsize)
 
 
+def describe_size(count: int) -> str:
+    """Return a number of bytes as people read it."""
+    if count >= 1e9:
+        return f"{count / 1e9:.1f} GB"
+    return f"{count / 1e6:.0f} MB" if count >= 1e6 else f"{count / 1e6:.1f} MB"
+
+
 def listeners(root: str = "/") -> dict[int, str]:
     """Return the TCP ports somebody listens on, with the process's name ("" when it cannot be seen, as without root)."""
     sockets: dict[str, int] = {}

@@ -119,6 +119,15 @@ def discover(root: str = "/") -> Installation:
     return replace(found, state="broken" if broken else "installed", reasons=(*broken, *_remarks(found), *notes))
 
 
+def connection(here: Installation | None = None) -> Connection:
+    """Return the way to the database of the PEC on this host (or of one already read). Raises PecError when there is none."""
+    found = here or discover()
+    if found.connection is None:
+        what = "PEC is not installed here" if found.state == "absent" else "the files of PEC do not say which database it uses"
+        raise PecError(f"{what}; install it first, or give database with its host, port, name, username and password")
+    return found.connection
+
+
 def _with_application(root: str, home: str, found: Installation, config: Mapping[str, object], notes: list[str]) -> Installation:
     """Add what the application's own files say."""
     spring = _read_properties(os.path.join(home, beliefs.APPLICATION_PROPERTIES), notes)

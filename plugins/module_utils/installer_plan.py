@@ -9,8 +9,6 @@ from ansible_collections.esus.pec.plugins.module_utils.errors import PecError
 from ansible_collections.esus.pec.plugins.module_utils.installation import parse_version
 from ansible_collections.esus.pec.plugins.module_utils.postgres import Connection
 
-_LOCAL = ("127.0.0.1", "localhost", "::1", "")
-
 
 @dataclass(frozen=True)
 class Desired:
@@ -121,12 +119,7 @@ def _other_database(here: Connection, wanted: str) -> str:
 
 def same_place(one: Connection, other: Connection) -> bool:
     """Whether both mean the same database, however this host is spelled."""
-    return _place(one) == _place(other)
-
-
-def _place(connection: Connection) -> tuple[str, int, str]:
-    host = "local" if connection.host in _LOCAL else connection.host.lower()
-    return host, connection.port, connection.database
+    return one.place == other.place
 
 
 def _say(connection: Connection) -> str:

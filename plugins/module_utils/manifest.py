@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import glob
+import hashlib
 import json
 import os
 from collections.abc import Callable, Mapping
@@ -133,6 +134,14 @@ def verify(archive: str, manifest: Manifest, on_bytes: Callable[[int], None] | N
         _bytes, found = pipeline.sha256_file(name, on_bytes)
         if found != expected:
             raise PecError(f"{name} is not what was written: its SHA-256 is {found}, its manifest says {expected}; {_AGAIN}")
+
+
+def digest_directory(path: str, on_bytes: Callable[[int], None] | None = None) -> tuple[dict[str, tuple[int, str]], str]:
+    """Return the size and SHA-256 of each file of a dump in the directory format, and the SHA-256 of the lines of C(sha256sum) for them."""
+    names = sorted(name for name in os.listdir(path) if os.path.isfile(os.path.join(path, name)))
+    parts = {name: pipeline.sha256_file(os.path.join(path, name), on_bytes) for name in names}
+    lines = "".join(f"{sha256}  {name}\n" for name, (_bytes, sha256) in parts.items())
+    return parts, hashlib.sha256(lines.encode()).hexdigest()
 
 
 def list_backups(directory: str) -> list[Backup]:

@@ -12,9 +12,8 @@ from typing import cast
 from ansible_collections.esus.pec.plugins.module_utils import beliefs
 from ansible_collections.esus.pec.plugins.module_utils.errors import PecError
 from ansible_collections.esus.pec.plugins.module_utils.pg_session import Session, describe
-from ansible_collections.esus.pec.plugins.module_utils.postgres import Connection
+from ansible_collections.esus.pec.plugins.module_utils.postgres import Connection, identifier, literal
 
-LOCAL_HOSTS = ("", "localhost", "127.0.0.1", "::1")
 MAINTENANCE = ("postgres", "template1")
 SOCKET_DIRECTORIES = ("/var/run/postgresql", "/tmp")  # noqa: S108  # where PostgreSQL makes it when nobody says otherwise
 _LONGEST_NAME = 63
@@ -65,26 +64,10 @@ class Login:
                 session.execute(statement)
 
 
-def identifier(name: str) -> str:
-    """Return a name as SQL has it."""
-    return '"' + name.replace('"', '""') + '"'
-
-
-def literal(text: str) -> str:
-    """Return a text as SQL has it."""
-    prefix = "E" if "\\" in text else ""
-    return prefix + "'" + text.replace("\\", "\\\\").replace("'", "''") + "'"
-
-
 def with_suffix(name: str, suffix: str) -> str:
     """Return the name with a suffix; the name is cut so that both fit into the 63 bytes of PostgreSQL, and no character is cut in two."""
     room = _LONGEST_NAME - len(suffix.encode())
     return name.encode()[:room].decode("utf-8", "ignore") + suffix
-
-
-def is_local(conn: Connection) -> bool:
-    """Whether the server is on this host."""
-    return conn.host in LOCAL_HOSTS or conn.host.startswith(("/", "127."))
 
 
 def log_in(conn: Connection, client: str, user: str | None = None, *, also: Sequence[str] = MAINTENANCE) -> Login:
@@ -238,7 +221,7 @@ def _same_server(pec: Login, admin: Login) -> Login:
 
 
 def _socket_directories(conn: Connection) -> list[str]:
-    if not is_local(conn):
+    if not conn.is_local:
         return []
     known = [conn.host] if conn.host.startswith("/") else []
     socket = f".s.PGSQL.{conn.port}"

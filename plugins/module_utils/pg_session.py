@@ -17,7 +17,6 @@ from ansible_collections.esus.pec.plugins.module_utils.errors import PecError
 from ansible_collections.esus.pec.plugins.module_utils.pipeline import Pipeline, Stage
 
 RUNTIME_DIRECTORY = "/run/esus-pec"
-_LOCAL = ("", "localhost", "127.0.0.1", "::1")
 _FIELD = "\x1f"
 _STATUS_SECONDS = 1.0
 
@@ -94,8 +93,8 @@ def options_environment(options: Mapping[str, str]) -> dict[str, str]:
 
 def database_lock(conn: postgres.Connection) -> str:
     """Return the name of the lock of one database; this host's addresses and sockets are one place."""
-    host = "local" if conn.host in _LOCAL or conn.host.startswith("/") else conn.host
-    return "database-" + hashlib.sha256(f"{host}:{conn.port}:{conn.database}".encode()).hexdigest()[:12]
+    host, port, database = conn.place
+    return "database-" + hashlib.sha256(f"{host}:{port}:{database}".encode()).hexdigest()[:12]
 
 
 class StatusFile:

@@ -242,6 +242,11 @@ class HashingFile(io.RawIOBase):
             os.unlink(self._path)
 
 
+def encryption(recipients: Sequence[str]) -> list[Stage]:
+    """Return the program that encrypts what passes through it to each of these public keys of age; none when there are none."""
+    return [Stage(["age", *(word for recipient in recipients for word in ("--recipient", recipient))])] if recipients else []
+
+
 def copy(source: BinaryIO, sink: io.RawIOBase | BinaryIO, *, on_bytes: Callable[[int], None] | None = None, chunk: int = CHUNK) -> int:
     """Copy to the end of C(source); return the number of bytes. on_bytes(total) is told after every chunk."""
     total = 0

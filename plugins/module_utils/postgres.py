@@ -11,6 +11,7 @@ import socket
 import struct
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from ansible_collections.esus.pec.plugins.module_utils import beliefs, process
 from ansible_collections.esus.pec.plugins.module_utils.errors import PecError
@@ -19,6 +20,7 @@ _PROTOCOL_3 = 196608
 _AUTHENTICATION = {0: "trust", 3: "password", 5: "md5"}
 _SASL = 10
 _CONNECT_SECONDS = 10
+_LOOPBACK = ("", "localhost", "::1")
 
 _SERVER_SQL = """
 select json_build_object(
@@ -40,13 +42,23 @@ from public.{table} where co_config_sistema in ({keys})
 
 @dataclass(frozen=True)
 class Connection:
-    """How to reach one database with one role. C(host) has no brackets when it is an IPv6 address."""
+    """How to reach one database with one role. C(host) has no brackets when it is an IPv6 address, and may be a socket's directory."""
 
     host: str
     port: int
     database: str
     username: str
     password: str = field(repr=False)
+
+    @property
+    def is_local(self) -> bool:
+        """Whether the server is on this host, as far as its address tells."""
+        return self.host in _LOOPBACK or self.host.startswith(("/", "127."))
+
+    @property
+    def place(self) -> tuple[str, int, str]:
+        """The same for two connections to the same database, however this host is spelled."""
+        return "local" if self.is_local else self.host.lower(), self.port, self.database
 
 
 @dataclass(frozen=True)
@@ -74,6 +86,24 @@ class DatabaseFacts:
     installation_name: str | None
     installation_link: str | None
     installation_type: str | None
+
+
+def connection_from(options: Mapping[str, Any] | None) -> Connection | None:
+    """Return the connection that a module's option C(database) tells; None when it is left out."""
+    if options is None:
+        return None
+    return Connection(options["host"], options["port"], options["name"], options["username"], options["password"])
+
+
+def identifier(name: str) -> str:
+    """Return a name as SQL has it."""
+    return '"' + name.replace('"', '""') + '"'
+
+
+def literal(text: str) -> str:
+    """Return a text as SQL has it."""
+    prefix = "E" if "\\" in text else ""
+    return prefix + "'" + text.replace("\\", "\\\\").replace("'", "''") + "'"
 
 
 def find_clients(program: str = "psql", root: str = "/") -> list[Client]:

@@ -5,6 +5,15 @@ from __future__ import annotations
 
 from ansible.module_utils.basic import AnsibleModule
 
+# The option database of modules that work on one.
+DATABASE_OPTIONS = {
+    "host": {"type": "str", "default": "127.0.0.1"},
+    "port": {"type": "int", "default": 5432},
+    "name": {"type": "str", "default": "esus"},
+    "username": {"type": "str", "default": "esus"},
+    "password": {"type": "str", "default": "", "no_log": True},
+}
+
 
 class QuietModule(AnsibleModule):  # type: ignore[misc]  # Ansible has no types
     """A module that keeps its arguments out of the host's journal.

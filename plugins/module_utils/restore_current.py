@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import re
 import time
@@ -24,9 +23,9 @@ from ansible_collections.esus.pec.plugins.module_utils import (
     restore_service,
 )
 from ansible_collections.esus.pec.plugins.module_utils.errors import PecError
-from ansible_collections.esus.pec.plugins.module_utils.pg_admin import Login, literal
+from ansible_collections.esus.pec.plugins.module_utils.pg_admin import Login
 from ansible_collections.esus.pec.plugins.module_utils.pg_session import Session
-from ansible_collections.esus.pec.plugins.module_utils.postgres import Connection
+from ansible_collections.esus.pec.plugins.module_utils.postgres import Connection, literal
 from ansible_collections.esus.pec.plugins.module_utils.restore_clients import Clients, Listing
 from ansible_collections.esus.pec.plugins.module_utils.restore_plan import Current, Desired, Target
 
@@ -115,7 +114,7 @@ def read(desired: Desired, connection: Connection, identity: archive.Identity, o
         server = cast("Mapping[str, object]", session.query(_SERVER_SQL))
     target = _target(facts, admin, connection, clients) if facts else None
     leftovers, previous = _ours(admin, connection.database)
-    local = pg_admin.is_local(connection)
+    local = connection.is_local
     place = _place(admin, facts) if local else None
     current = Current(
         name=connection.database,
@@ -146,9 +145,7 @@ def _verified(path: str, described: manifest.Manifest | None, on_bytes: Callable
         return described.sha256
     if not os.path.isdir(path):
         return pipeline.sha256_file(path, on_bytes)[1]
-    names = sorted(name for name in os.listdir(path) if os.path.isfile(os.path.join(path, name)))
-    lines = (f"{pipeline.sha256_file(os.path.join(path, name), on_bytes)[1]}  {name}\n" for name in names)
-    return hashlib.sha256("".join(lines).encode()).hexdigest()
+    return manifest.digest_directory(path, on_bytes)[1]
 
 
 def _facts(admin: Login, name: str) -> Mapping[str, object] | None:

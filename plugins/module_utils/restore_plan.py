@@ -11,6 +11,7 @@ from ansible_collections.esus.pec.plugins.module_utils import archive_header, be
 from ansible_collections.esus.pec.plugins.module_utils.archive import PLAIN, Archive
 from ansible_collections.esus.pec.plugins.module_utils.archive_toc import Toc
 from ansible_collections.esus.pec.plugins.module_utils.errors import PecError
+from ansible_collections.esus.pec.plugins.module_utils.host import describe_size
 from ansible_collections.esus.pec.plugins.module_utils.manifest import Manifest
 from ansible_collections.esus.pec.plugins.module_utils.postgres import Connection
 from ansible_collections.esus.pec.plugins.module_utils.restore_service import Service
@@ -196,7 +197,9 @@ def describe_target(target: Target | None) -> str:
     origin = read_record(target.comment)
     if origin.get("state") == RESTORED:
         return f"restored from {origin.get('name')} (SHA-256 {origin.get('sha256')})"
-    return f"PEC {target.pec_version}, {_mb(target.size_bytes)}" if target.pec_version else f"{target.objects} objects, none of PEC"
+    return (
+        f"PEC {target.pec_version}, {describe_size(target.size_bytes)}" if target.pec_version else f"{target.objects} objects, none of PEC"
+    )
 
 
 def _origin(current: Current) -> str | None:
@@ -296,8 +299,9 @@ def _against_space(current: Current, desired: Desired) -> list[str]:
     needed, how = space_needed(current)
     if not desired.check_space or current.free_bytes is None or needed <= current.free_bytes:
         return []
+    size, left = describe_size(needed), describe_size(current.free_bytes)
     return [
-        f"the restored database needs about {_mb(needed)} ({how}), and {_mb(current.free_bytes)} are free in the server's data directory; "
+        f"the restored database needs about {size} ({how}), and {left} are free in the server's data directory; "
         "make room (databases of earlier restores are kept as NAME_before_TIME), or set check_space to false"
     ]
 
@@ -336,10 +340,6 @@ def _spelling(locale: str) -> str:
     """Locales are the same whether their encoding is written UTF-8 or utf8."""
     name, dot, encoding = locale.partition(".")
     return name + dot + encoding.lower().replace("-", "")
-
-
-def _mb(size: int) -> str:
-    return f"{size / 1e9:.1f} GB" if size >= 1e9 else f"{size / 1e6:.0f} MB"
 
 
 def spellings(locales: Sequence[str]) -> tuple[str, ...]:

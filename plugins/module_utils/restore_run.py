@@ -15,6 +15,7 @@ from ansible_collections.esus.pec.plugins.module_utils import (
     host,
     installation,
     pg_admin,
+    postgres,
     restore_current,
     restore_load,
     restore_output,
@@ -53,7 +54,7 @@ def run(desired: Desired, *, check: bool = False) -> Outcome:
     """Raises PecError; the database of before is then still there under its name, as it was."""
     if os.geteuid() != 0:
         raise PecError("a restore takes root on this host; use become: true")
-    connection = desired.connection or _discovered()
+    connection = desired.connection or installation.connection()
     with ExitStack() as stack:
         stack.enter_context(files.lock(database_lock(connection)))
         identity = stack.enter_context(Identity(desired.identity_file, desired.identity))
@@ -163,7 +164,7 @@ class _Restore:
         return replace(self._admin.conn, database=side), self._current.owner
 
     def _load(self, conn: Connection, role: str | None) -> Loaded:
-        memory = host.memory_bytes() if pg_admin.is_local(conn) else None
+        memory = host.memory_bytes() if conn.is_local else None
         loader = Loader(
             self._current.archive,
             self._found.clients,
@@ -184,7 +185,7 @@ class _Restore:
         """As PEC's role where it may, which then owns it; else as the administrator. What neither may, the load will name."""
         if schema not in (None, "public"):
             return
-        statement = f"CREATE EXTENSION IF NOT EXISTS {pg_admin.identifier(name)}"
+        statement = f"CREATE EXTENSION IF NOT EXISTS {postgres.identifier(name)}"
         for login in (self._found.pec, self._admin):
             try:
                 login.execute(statement, database=self._plan.side)
@@ -270,14 +271,6 @@ class _Restore:
         began = time.monotonic()
         yield
         self._seconds[name] = round(time.monotonic() - began, 2)
-
-
-def _discovered() -> Connection:
-    found = installation.discover()
-    if found.connection is None:
-        what = "PEC is not installed here" if found.state == "absent" else "the files of PEC do not say which database it uses"
-        raise PecError(f"{what}; give database with its host, port, name, username and password")
-    return found.connection
 
 
 def _started() -> str:

@@ -12,10 +12,10 @@ from ansible_collections.esus.pec.plugins.module_utils import beliefs, contents,
 from ansible_collections.esus.pec.plugins.module_utils.contents import Contents, Fingerprint
 from ansible_collections.esus.pec.plugins.module_utils.errors import PecError
 from ansible_collections.esus.pec.plugins.module_utils.manifest import Manifest
-from ansible_collections.esus.pec.plugins.module_utils.pg_admin import Login, identifier, is_local, literal
+from ansible_collections.esus.pec.plugins.module_utils.pg_admin import Login
 from ansible_collections.esus.pec.plugins.module_utils.pg_session import Session
 from ansible_collections.esus.pec.plugins.module_utils.pipeline import Pipeline, Stage
-from ansible_collections.esus.pec.plugins.module_utils.postgres import Connection
+from ansible_collections.esus.pec.plugins.module_utils.postgres import Connection, identifier, literal
 
 _HASH64_SINCE = 110000
 _SYNC_SECONDS = 3600
@@ -54,7 +54,7 @@ class Checkpoint:
         place = self._admin.data_directory
         try:
             # It syncs thousands of files one after the other, which takes several times as long as to write all of them at once before.
-            if place and is_local(self._admin.conn) and os.path.isdir(place):
+            if place and self._admin.conn.is_local and os.path.isdir(place):
                 process.run(["sync", "--file-system", place], timeout=_SYNC_SECONDS)
             self._admin.execute("CHECKPOINT")
         except PecError as error:

@@ -200,27 +200,18 @@ from typing import Any
 
 from ansible_collections.esus.pec.plugins.module_utils import dump_plan, dump_run, manifest
 from ansible_collections.esus.pec.plugins.module_utils.errors import PecError
-from ansible_collections.esus.pec.plugins.module_utils.postgres import Connection
-from ansible_collections.esus.pec.plugins.module_utils.quiet_module import QuietModule
-
-_DATABASE = {
-    "host": {"type": "str", "default": "127.0.0.1"},
-    "port": {"type": "int", "default": 5432},
-    "name": {"type": "str", "default": "esus"},
-    "username": {"type": "str", "default": "esus"},
-    "password": {"type": "str", "default": "", "no_log": True},
-}
+from ansible_collections.esus.pec.plugins.module_utils.postgres import connection_from
+from ansible_collections.esus.pec.plugins.module_utils.quiet_module import DATABASE_OPTIONS, QuietModule
 
 
 def desired(params: dict[str, Any]) -> dump_plan.Desired:
     """What the options ask for."""
-    given = params["database"]
     same = (
         "path", "format", "compression", "level", "jobs", "no_owner", "no_privileges", "schema_only", "snapshot", "encoding", "fingerprint",
         "municipality", "owner", "group", "overwrite", "lock_timeout", "check_space",
     )  # fmt: skip
     return dump_plan.Desired(
-        connection=Connection(given["host"], given["port"], given["name"], given["username"], given["password"]) if given else None,
+        connection=connection_from(params["database"]),
         exclude_table_data=tuple(params["exclude_table_data"]),
         recipients=tuple(recipient.strip() for recipient in params["recipients"]),
         **{name: params[name] for name in same},
@@ -252,7 +243,7 @@ def main() -> None:
     module = QuietModule(
         argument_spec={
             "path": {"type": "path", "required": True},
-            "database": {"type": "dict", "options": _DATABASE},
+            "database": {"type": "dict", "options": DATABASE_OPTIONS},
             "format": {"type": "str", "choices": list(dump_plan.FORMATS), "default": "custom"},
             "compression": {"type": "str", "choices": list(dump_plan.COMPRESSIONS), "default": "auto"},
             "level": {"type": "int"},

@@ -192,18 +192,11 @@ from typing import Any
 
 from ansible_collections.esus.pec.plugins.module_utils import restore_run
 from ansible_collections.esus.pec.plugins.module_utils.errors import PecError
-from ansible_collections.esus.pec.plugins.module_utils.postgres import Connection
-from ansible_collections.esus.pec.plugins.module_utils.quiet_module import QuietModule
+from ansible_collections.esus.pec.plugins.module_utils.postgres import connection_from
+from ansible_collections.esus.pec.plugins.module_utils.quiet_module import DATABASE_OPTIONS, QuietModule
 from ansible_collections.esus.pec.plugins.module_utils.restore_plan import Desired
 from ansible_collections.esus.pec.plugins.module_utils.restore_run import Outcome
 
-DATABASE = {
-    "host": {"type": "str", "default": "127.0.0.1"},
-    "port": {"type": "int", "default": 5432},
-    "name": {"type": "str", "default": "esus"},
-    "username": {"type": "str", "default": "esus"},
-    "password": {"type": "str", "default": "", "no_log": True},
-}
 ADMIN = {
     "username": {"type": "str", "default": "postgres"},
     "password": {"type": "str", "required": True, "no_log": True},
@@ -212,7 +205,7 @@ ARGUMENTS = {
     "path": {"type": "path"},
     "newest_in": {"type": "path"},
     "where": {"type": "dict", "default": {}},
-    "database": {"type": "dict", "options": DATABASE},
+    "database": {"type": "dict", "options": DATABASE_OPTIONS},
     "admin": {"type": "dict", "options": ADMIN},
     "admin_account": {"type": "str", "default": "postgres"},
     "identity": {"type": "str", "no_log": True},
@@ -239,10 +232,9 @@ def read_desired(params: dict[str, Any]) -> Desired:
     if params["where"] and not params["newest_in"]:
         raise PecError("where chooses among the dumps of a directory; name the directory in newest_in")
     as_they_are = {name: value for name, value in params.items() if name not in ("database", "admin", "where")}
-    given, admin = params["database"], params["admin"]
-    connection = Connection(given["host"], given["port"], given["name"], given["username"], given["password"]) if given else None
+    admin = params["admin"]
     return Desired(
-        connection=connection,
+        connection=connection_from(params["database"]),
         admin_login=(admin["username"], admin["password"]) if admin else None,
         where={name: str(value) for name, value in params["where"].items()},
         **as_they_are,

@@ -190,7 +190,7 @@ def test_a_configuration_that_is_wrong_is_a_failure_too(world: World) -> None:
 
 def test_no_pec_and_no_database_given(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(installation, "discover", lambda: Installation("absent"))
-    with pytest.raises(PecError, match="does not say where its database is"):
+    with pytest.raises(PecError, match="PEC is not installed here"):
         world.run()
     world.write(database={"host": "db", "port": 5432, "name": "outro", "username": "esus", "password": "segredo"})
     world.run()

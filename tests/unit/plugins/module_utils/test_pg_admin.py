@@ -13,16 +13,6 @@ from ansible_collections.esus.pec.plugins.module_utils.postgres import Connectio
 HERE = Connection("127.0.0.1", 5432, "esus", "esus", "secret-of-pec")
 
 
-@pytest.mark.parametrize(("name", "sql"), [("esus", '"esus"'), ('a"b', '"a""b"'), ("$(x) '%s\\ ã", '"$(x) \'%s\\ ã"')])
-def test_identifiers(name: str, sql: str) -> None:
-    assert pg_admin.identifier(name) == sql
-
-
-@pytest.mark.parametrize(("text", "sql"), [("x", "'x'"), ("it's", "'it''s'"), ("\\", "E'\\\\'"), ("\\'", "E'\\\\'''")])
-def test_literals(text: str, sql: str) -> None:
-    assert pg_admin.literal(text) == sql
-
-
 @pytest.mark.parametrize(
     ("name", "expected"),
     [
@@ -76,13 +66,6 @@ def test_what_belongs_to_the_old_database() -> None:
         'ALTER DATABASE "x" CONNECTION LIMIT 7',
     ]
     assert pg_admin.property_statements("x", {"rights": None, "settings": [], "datconnlimit": -1}) == []
-
-
-@pytest.mark.parametrize(
-    ("host", "local"), [("127.0.0.1", True), ("127.0.1.1", True), ("localhost", True), ("::1", True), ("/run/x", True), ("10.0.0.1", False)]
-)
-def test_a_server_on_this_host(host: str, local: bool) -> None:
-    assert pg_admin.is_local(Connection(host, 5432, "x", "y", "")) is local
 
 
 class Recorded(Login):

@@ -189,3 +189,20 @@ def test_what_pec_recorded(monkeypatch: pytest.MonkeyPatch, number: int | None, 
 
 def test_no_password_in_the_representation() -> None:
     assert "s3gredo" not in repr(CONNECTION)
+
+
+@pytest.mark.parametrize(("name", "sql"), [("esus", '"esus"'), ('a"b', '"a""b"'), ("$(x) '%s\\ ã", '"$(x) \'%s\\ ã"')])
+def test_identifiers(name: str, sql: str) -> None:
+    assert postgres.identifier(name) == sql
+
+
+@pytest.mark.parametrize(("text", "sql"), [("x", "'x'"), ("it's", "'it''s'"), ("\\", "E'\\\\'"), ("\\'", "E'\\\\'''")])
+def test_literals(text: str, sql: str) -> None:
+    assert postgres.literal(text) == sql
+
+
+@pytest.mark.parametrize(
+    ("host", "local"), [("127.0.0.1", True), ("127.0.1.1", True), ("localhost", True), ("::1", True), ("/run/x", True), ("10.0.0.1", False)]
+)
+def test_a_server_on_this_host(host: str, local: bool) -> None:
+    assert postgres.Connection(host, 5432, "x", "y", "").is_local is local
