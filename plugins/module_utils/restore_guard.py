@@ -48,5 +48,5 @@ def low(path: str) -> str:
         return ""
     if disk.free_bytes >= min(_RESERVE, disk.total_bytes // _LEAST_SHARE):
         return ""
-    left = f"{disk.free_bytes // 1000000} MB are free at {path}"
+    left = f"{host.describe_size(disk.free_bytes)} are free at {path}"
     return f"the restore was stopped before the disk of the server was full: {left}; make room there and run it again"

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import samples
 
 from ansible_collections.esus.pec.plugins.module_utils import (
     backup,
@@ -17,7 +18,6 @@ from ansible_collections.esus.pec.plugins.module_utils import (
     backup_main,
     backup_record,
     backup_sets,
-    contents,
     dump_run,
     files,
     installation,
@@ -73,27 +73,12 @@ class World:
         if check:
             return dump_run.Outcome(True, path, None, planned, ("note of the dump",))
         Path(path).write_bytes(b"PGDMP")
-        made = manifest.Manifest(
+        made = samples.manifest(
             name=os.path.basename(path),
-            format="custom",
-            compression="zstd",
-            bytes=5,
-            sha256="0" * 64,
-            started="2026-11-22T03:00:00Z",
             ended=f"2026-11-22T03:{len(self.asked):02}:00Z",
             duration_seconds=1.5,
-            database="esus",
             host=socket.gethostname(),
-            database_bytes=1000,
-            encoding="UTF8",
-            collation="C",
-            ctype="C",
-            server_version="15.18",
-            server_version_num=150018,
-            client_version="17.11",
-            contents=contents.Contents({"tables": 1}, {}, 0, "5.4.37"),
             municipality=desired.municipality,
-            pec_version="5.4.37",
         )
         manifest.write(path, made)
         return dump_run.Outcome(True, path, made, planned, ("note of the dump",))

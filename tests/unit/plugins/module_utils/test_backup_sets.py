@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import samples
 
 from ansible_collections.esus.pec.plugins.module_utils import backup_sets, manifest
-from ansible_collections.esus.pec.plugins.module_utils.contents import Contents
 from ansible_collections.esus.pec.plugins.module_utils.errors import PecError
 from ansible_collections.esus.pec.plugins.module_utils.manifest import Attachment, Manifest
 from ansible_collections.esus.pec.plugins.module_utils.retention import Dated, Policy
@@ -26,30 +26,7 @@ def make(directory: Path, name: str = "esus.dump", *, files: bool = True, **chan
     if files:
         attachment = Attachment(f"{name}.files.tar.zst", 3, "x", ("/etc/pec.config",))
         (directory / attachment.name).write_bytes(b"tar")
-    values: dict[str, Any] = {
-        "name": name,
-        "format": "custom",
-        "compression": "zstd",
-        "bytes": 5,
-        "sha256": "0" * 64,
-        "started": "2026-11-22T03:00:00Z",
-        "ended": "2026-11-22T03:05:00Z",
-        "duration_seconds": 300.5,
-        "database": "esus",
-        "host": "pec",
-        "database_bytes": 1000,
-        "encoding": "UTF8",
-        "collation": "pt_BR.UTF-8",
-        "ctype": "pt_BR.UTF-8",
-        "server_version": "15.18",
-        "server_version_num": 150018,
-        "client_version": "17.11",
-        "contents": Contents({"tables": 3}, {}, 0, "5.4.37"),
-        "municipality": "Água Clara",
-        "attachment": attachment,
-        "kept_by": backup_sets.KEPT_BY,
-    }
-    made = Manifest(**{**values, **changes})
+    made = samples.manifest(**{"name": name, "attachment": attachment, "kept_by": backup_sets.KEPT_BY, **changes})
     manifest.write(str(directory / name), made)
     return made
 

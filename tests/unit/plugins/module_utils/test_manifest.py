@@ -8,11 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import samples
 
 from ansible_collections.esus.pec.plugins.module_utils import manifest
 from ansible_collections.esus.pec.plugins.module_utils.contents import Contents, Fingerprint
 from ansible_collections.esus.pec.plugins.module_utils.errors import PecError
-from ansible_collections.esus.pec.plugins.module_utils.manifest import Attachment, Manifest
+from ansible_collections.esus.pec.plugins.module_utils.manifest import Attachment
 
 DATA = b"PGDMP and so on"
 
@@ -24,29 +25,9 @@ def sha256(data: bytes) -> str:
 def make(directory: Path, name: str = "esus.dump", data: bytes = DATA, **changes: Any) -> Path:
     archive = directory / name
     archive.write_bytes(data)
-    values: dict[str, Any] = {
-        "name": name,
-        "format": "custom",
-        "compression": "zstd",
-        "bytes": len(data),
-        "sha256": sha256(data),
-        "started": "2026-11-22T03:00:00Z",
-        "ended": "2026-11-22T03:05:00Z",
-        "duration_seconds": 300.5,
-        "database": "esus",
-        "host": "pec",
-        "database_bytes": 1000,
-        "encoding": "UTF8",
-        "collation": "pt_BR.UTF-8",
-        "ctype": "pt_BR.UTF-8",
-        "server_version": "15.18",
-        "server_version_num": 150018,
-        "client_version": "17.11",
-        "contents": Contents({"tables": 3}, {"public.s": 5}, 0, "5.4.37"),
-        "municipality": "Água Clara",
-        "pec_version": "5.4.37",
-    }
-    manifest.write(str(archive), Manifest(**{**values, **changes}))
+    held = Contents({"tables": 3}, {"public.s": 5}, 0, "5.4.37")
+    values = {"name": name, "bytes": len(data), "sha256": sha256(data), "contents": held, **changes}
+    manifest.write(str(archive), samples.manifest(**values))
     return archive
 
 

@@ -5,14 +5,14 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+import samples
 
 from ansible_collections.esus.pec.plugins.module_utils import restore_plan
 from ansible_collections.esus.pec.plugins.module_utils.archive import Archive
 from ansible_collections.esus.pec.plugins.module_utils.archive_header import Header
 from ansible_collections.esus.pec.plugins.module_utils.archive_toc import Toc
-from ansible_collections.esus.pec.plugins.module_utils.contents import Contents, Fingerprint
+from ansible_collections.esus.pec.plugins.module_utils.contents import Fingerprint
 from ansible_collections.esus.pec.plugins.module_utils.errors import PecError
-from ansible_collections.esus.pec.plugins.module_utils.manifest import Manifest
 from ansible_collections.esus.pec.plugins.module_utils.restore_plan import Current, Desired, Target, plan, record
 from ansible_collections.esus.pec.plugins.module_utils.restore_service import Service
 
@@ -42,26 +42,7 @@ CURRENT = Current(
     locales=restore_plan.spellings(["pt_BR.utf8", "C.UTF-8", "C"]),
     extensions=("plpgsql", "unaccent"),
 )
-MANIFEST = Manifest(
-    name="x.dump",
-    format="custom",
-    compression="zstd",
-    bytes=1,
-    sha256=SHA,
-    started="",
-    ended="",
-    duration_seconds=1,
-    database="esus",
-    host="h",
-    database_bytes=2_000_000_000,
-    encoding="UTF8",
-    collation="C.UTF-8",
-    ctype="C.UTF-8",
-    server_version="15.18",
-    server_version_num=150018,
-    client_version="15.18",
-    contents=Contents({"tables": 2}, {}, 0, "5.4.37"),
-)
+MANIFEST = samples.manifest(sha256=SHA, database_bytes=2_000_000_000, collation="C.UTF-8", ctype="C.UTF-8")
 DESIRED = Desired(path="/srv/x.dump", replace=True)
 RESTORED = record("restored", sha256=SHA, name="x.dump", restored="2026-11-22T03:00:00Z", fingerprint="f1")
 

@@ -6,37 +6,17 @@ from dataclasses import fields, replace
 from typing import Any
 
 import pytest
+import samples
 from ansible.module_utils.testing import patch_module_args
 
 from ansible_collections.esus.pec.plugins.module_utils import contents, dump_run
 from ansible_collections.esus.pec.plugins.module_utils.dump_plan import Desired
 from ansible_collections.esus.pec.plugins.module_utils.errors import PecError
-from ansible_collections.esus.pec.plugins.module_utils.manifest import Manifest
 from ansible_collections.esus.pec.plugins.module_utils.postgres import Connection
 from ansible_collections.esus.pec.plugins.modules import dump as module
 
 SECRET = "se:nha\\com'%d\"ão"
-MADE = Manifest(
-    name="x.dump",
-    format="custom",
-    compression="zstd",
-    bytes=12,
-    sha256="0" * 64,
-    started="2026-11-22T03:00:00Z",
-    ended="2026-11-22T03:00:08Z",
-    duration_seconds=8.2,
-    database="esus",
-    host="servidor",
-    database_bytes=99,
-    encoding="UTF8",
-    collation="C",
-    ctype="C",
-    server_version="15.18",
-    server_version_num=150018,
-    client_version="15.18",
-    contents=contents.Contents({"tables": 7}, {}, 0, "5.4.37"),
-    pec_version="5.4.37",
-)
+MADE = samples.manifest(bytes=12, duration_seconds=8.2, host="servidor", contents=contents.Contents({"tables": 7}, {}, 0, "5.4.37"))
 
 
 class World:
