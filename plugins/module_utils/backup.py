@@ -181,6 +181,7 @@ def _foretell(config: Config, connection: Connection, paths: tuple[str, ...]) ->
 def _dump(config: Config, connection: Connection, directory: str) -> dump_plan.Desired:
     return dump_plan.Desired(
         path=directory + "/",
+        moves_to=config.directory,
         connection=connection,
         fingerprint=config.fingerprint,
         recipients=config.recipients,

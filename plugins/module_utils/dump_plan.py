@@ -25,7 +25,10 @@ _RECIPIENT = re.compile(r"age1[0-9a-z]{20,}|ssh-(ed25519|rsa) [A-Za-z0-9+/=]{20,
 
 @dataclass(frozen=True)
 class Desired:
-    """What the operator wants. C(connection) None is the database of the PEC on this host; None elsewhere is the collection's choice."""
+    """What the operator wants. C(connection) None is the database of the PEC on this host; None elsewhere is the collection's choice.
+
+    C(moves_to) is the directory that a dump will be moved to, where a name that is made for it must be free, too.
+    """
 
     path: str
     connection: Connection | None = None
@@ -47,6 +50,7 @@ class Desired:
     municipality: str = ""
     lock_timeout: int = 300
     check_space: bool = True
+    moves_to: str | None = None
 
 
 @dataclass(frozen=True)
@@ -124,7 +128,7 @@ def estimate(desired: Desired, compression: str, database_bytes: int) -> int:
 
 def name_stem(desired: Desired, hostname: str, database: str) -> str:
     """Return what the names of all dumps of one purpose begin with: all of the name when the operator gave it, else all but the time."""
-    if _is_directory(desired.path):
+    if is_directory(desired.path):
         return _stem(desired.municipality or hostname, database)
     return os.path.basename(os.path.normpath(desired.path))
 
@@ -132,7 +136,7 @@ def name_stem(desired: Desired, hostname: str, database: str) -> str:
 def leftover_name(desired: Desired, hostname: str, database: str) -> re.Pattern[str]:
     """Return what matches the names of unfinished dumps of the same stem and of no other, such as that of database esus-treino."""
     stem = re.escape(name_stem(desired, hostname, database))
-    rest = r"\d{8}T\d{6}Z\.[a-z.]+" if _is_directory(desired.path) else ""
+    rest = r"\d{8}T\d{6}Z\.[a-z.]+" if is_directory(desired.path) else ""
     return re.compile(rf"{stem}{rest}\.partial(\.{re.escape(PLAIN_NAME)}|\.json(\.partial)?)?")
 
 
@@ -230,10 +234,10 @@ def _extension(form: str, compression: str, external: bool, encrypted: bool) -> 
 
 
 def _final_path(path: str, stem: str, stamp: str, extension: str) -> str:
-    return os.path.join(path, f"{stem}{stamp}{extension}") if _is_directory(path) else os.path.normpath(path)
+    return os.path.join(path, f"{stem}{stamp}{extension}") if is_directory(path) else os.path.normpath(path)
 
 
-def _is_directory(path: str) -> bool:
+def is_directory(path: str) -> bool:
     """Whether dumps are to be made in it; one that has a toc.dat is a dump itself."""
     return (path.endswith("/") or os.path.isdir(path)) and not os.path.exists(os.path.join(path, "toc.dat"))
 

@@ -96,8 +96,7 @@ def _prepare(desired: Desired, connection: Connection) -> _Job:
     client = dump_plan.choose_client(postgres.find_clients("pg_dump"), facts.server_version_num)
     programs = frozenset(name for name in ("zstd", "pigz", "age") if process.which(name))
     tools = Tools(client, has_zstd(client), programs, host.processors())
-    stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
-    plan = dump_plan.plan(desired, tools, connection.database, facts.size_bytes, socket.gethostname(), stamp)
+    plan = _plan(desired, tools, connection.database, facts.size_bytes)
     if desired.recipients and "age" not in programs:
         raise PecError("the dump is to be encrypted and the program age is not on this host; install the package age")
     directory = os.path.dirname(plan.path)
@@ -114,6 +113,18 @@ def _prepare(desired: Desired, connection: Connection) -> _Job:
             "make room, or set check_space: false if you know better"
         )
     return _Job(desired, connection, facts, tools, plan, _uid(desired.owner), _gid(desired.group))
+
+
+def _plan(desired: Desired, tools: Tools, database: str, database_bytes: int) -> Plan:
+    """A name that is made for the dump has the second in it; the next one is waited for when the dump of this one is there already."""
+    while True:
+        stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
+        plan = dump_plan.plan(desired, tools, database, database_bytes, socket.gethostname(), stamp)
+        name = os.path.basename(plan.path)
+        places = (os.path.dirname(plan.path), desired.moves_to or os.path.dirname(plan.path))
+        if not dump_plan.is_directory(desired.path) or not any(os.path.lexists(os.path.join(place, name)) for place in places):
+            return plan
+        time.sleep(0.1)
 
 
 def _refuse_existing(path: str, overwrite: bool) -> None:

@@ -56,9 +56,10 @@ class World:
         monkeypatch.setattr(host, "processors", lambda: 3)
         monkeypatch.setattr(process, "which", lambda name: None if name in {"zstd", "pigz", "age"} - self.programs else which(name))
         monkeypatch.setattr(dump_run.socket, "gethostname", lambda: "servidor")
-        monkeypatch.setattr(
-            dump_run, "time", SimpleNamespace(strftime=lambda *_arguments: STAMP, gmtime=time.gmtime, monotonic=time.monotonic)
-        )
+        self.stamps = [STAMP]
+        clock = SimpleNamespace(strftime=lambda *_arguments: self.stamps[0], gmtime=time.gmtime, monotonic=time.monotonic)
+        clock.sleep = lambda _seconds: self.stamps.pop(0)
+        monkeypatch.setattr(dump_run, "time", clock)
 
     def fingerprint(self, _connection: Any, _psql: str, method: str, **asked: Any) -> contents.Fingerprint:
         self.asked = {"method": method, **asked}

@@ -30,6 +30,18 @@ def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
     return World(tmp_path, monkeypatch)
 
 
+def test_two_dumps_of_one_second_have_two_names(world: World) -> None:
+    world.dump(municipality="a")
+    world.stamps = [STAMP, STAMP, "20261122T030001Z"]
+    outcome = world.dump(municipality="a")
+    assert os.path.basename(outcome.path) == "a-esus-20261122T030001Z.dump"
+    elsewhere = world.directory / "workshop"
+    elsewhere.mkdir()
+    world.stamps = ["20261122T030001Z", "20261122T030002Z"]
+    outcome = world.dump("workshop/", municipality="a", moves_to=str(world.directory))
+    assert os.path.basename(outcome.path) == "a-esus-20261122T030002Z.dump"
+
+
 def test_a_dump_and_its_manifest(world: World) -> None:
     outcome = world.dump(municipality="Água Clara", fingerprint=True, exclude_table_data=("tb_log*",))
     name = f"agua-clara-esus-{STAMP}.dump"
