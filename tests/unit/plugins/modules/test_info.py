@@ -10,7 +10,7 @@ import pytest
 import yaml
 from ansible.module_utils.testing import patch_module_args
 
-from ansible_collections.esus.pec.plugins.module_utils import health, postgres
+from ansible_collections.esus.pec.plugins.module_utils import health, info_picture, postgres
 from ansible_collections.esus.pec.plugins.module_utils.errors import PecError
 from ansible_collections.esus.pec.plugins.modules import info
 
@@ -70,7 +70,7 @@ def world(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 
 def test_the_picture_of_an_installed_host(root: str, world: list[str]) -> None:
-    pec = info.picture(root, ask_database=True, ask_health=True)
+    pec = info_picture.picture(root, ask_database=True, ask_health=True)
     assert (pec["state"], pec["version"], pec["training"], pec["custom_database"]) == ("installed", "5.4.37", False, True)
     assert pec["connection"] == {
         "jdbc_url": "jdbc:postgresql://db:5432/esus",
@@ -94,14 +94,14 @@ def test_the_picture_of_an_installed_host(root: str, world: list[str]) -> None:
 
 
 def test_no_secret_in_the_picture(root: str) -> None:
-    assert "segredo" not in json.dumps(info.picture(root, ask_database=True, ask_health=True))
+    assert "segredo" not in json.dumps(info_picture.picture(root, ask_database=True, ask_health=True))
 
 
 def test_https_is_asked_first_and_one_answer_is_enough(root: str, world: list[str]) -> None:
     ssl = Path(root, "opt/e-SUS/webserver/certmgr/config/ssl.properties")
     ssl.parent.mkdir(parents=True)
     ssl.touch()
-    pec = info.picture(root, ask_database=False, ask_health=True)
+    pec = info_picture.picture(root, ask_database=False, ask_health=True)
     assert world == ["https://127.0.0.1:443"]
     assert pec["health"] == {
         "url": "https://127.0.0.1:443",
@@ -118,7 +118,7 @@ def test_a_database_that_does_not_answer_is_a_finding(root: str, monkeypatch: py
         raise PecError("database 'esus' at db:5432 as 'esus': refused")
 
     monkeypatch.setattr(postgres, "read_facts", refuse)
-    pec = info.picture(root, ask_database=True, ask_health=False)
+    pec = info_picture.picture(root, ask_database=True, ask_health=False)
     database = pec["database"]
     assert isinstance(database, Mapping)
     assert (database["reachable"], database["error"]) == (False, "database 'esus' at db:5432 as 'esus': refused")
@@ -128,7 +128,7 @@ def test_a_database_that_does_not_answer_is_a_finding(root: str, monkeypatch: py
 def test_what_is_not_asked_is_null(root: str, tmp_path_factory: pytest.TempPathFactory, world: list[str]) -> None:
     bare = str(tmp_path_factory.mktemp("bare"))
     for where, ask in ((root, False), (bare, True)):
-        pec = info.picture(where, ask_database=ask, ask_health=ask)
+        pec = info_picture.picture(where, ask_database=ask, ask_health=ask)
         for part in ("database", "health"):
             assert set(pec[part].values()) == {None}, (where, part)  # type: ignore[attr-defined]
     assert world == []
@@ -136,7 +136,7 @@ def test_what_is_not_asked_is_null(root: str, tmp_path_factory: pytest.TempPathF
 
 @pytest.mark.parametrize("installed", [True, False])
 def test_the_shape_is_the_documented_one(root: str, tmp_path_factory: pytest.TempPathFactory, installed: bool) -> None:
-    pec = info.picture(root if installed else str(tmp_path_factory.mktemp("bare")), ask_database=True, ask_health=True)
+    pec = info_picture.picture(root if installed else str(tmp_path_factory.mktemp("bare")), ask_database=True, ask_health=True)
     documented = yaml.safe_load(info.RETURN)["pec"]
     assert list(differences(documented, json.loads(json.dumps(pec)), "pec")) == []
 

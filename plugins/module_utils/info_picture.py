@@ -1,0 +1,125 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The picture of a host that the module esus.pec.info gives."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from dataclasses import asdict
+
+from ansible_collections.esus.pec.plugins.module_utils import health, host, installation, jdbc, postgres
+from ansible_collections.esus.pec.plugins.module_utils.errors import PecError
+
+_DATABASE = ("reachable", "error", "server_version", "version", "size_bytes", "encoding", "collation", "table_count")
+_HEALTH = ("url", "healthy", "root_status", "esus_status", "version", "error")
+_POSTGRESQL_DATA = ("/var/lib/postgresql", "/var/lib/pgsql")
+
+
+def picture(root: str, ask_database: bool, ask_health: bool) -> dict[str, object]:
+    """Return everything that the module returns; PEC's own files are looked for below C(root). Raises PecError where one cannot be read."""
+    found = installation.discover(root)
+    facts, failure = read_database(found.connection) if ask_database and found.connection else (None, None)
+    return {
+        "state": found.state,
+        "reasons": list(found.reasons),
+        "home": found.home,
+        "version": found.version,
+        "production": found.production,
+        "training": facts.training if facts else None,
+        "custom_database": found.custom_database,
+        "jre": {"directory": found.jre_directory, "version": found.jre_version},
+        "connection": describe_connection(found.connection),
+        "database": describe_database(facts, failure),
+        "services": describe_services(),
+        "ports": {"http": found.http_port, "listening": [{"port": port, "process": name} for port, name in host.listeners().items()]},
+        "health": describe_health(found) if ask_health and found.state != "absent" else dict.fromkeys(_HEALTH),
+        "https": asdict(found.https),
+        "certificates": list(found.certificates),
+        "secret_files": secret_files(found),
+        "disk": [asdict(host.disk_usage(path)) for path in disk_paths(found)],
+        "memory_bytes": host.memory_bytes(),
+        "processors": host.processors(),
+        "java": [asdict(java) for java in host.java()],
+        "timezone": host.timezone(),
+        "utc_offset_minutes": host.utc_offset_minutes(),
+        "locales": list(host.locales()),
+        "installation": {
+            "name": facts.installation_name if facts else None,
+            "link": facts.installation_link if facts else None,
+            "type": facts.installation_type if facts else None,
+        },
+    }
+
+
+def read_database(connection: postgres.Connection) -> tuple[postgres.DatabaseFacts | None, str | None]:
+    """The facts, or why there are none: a database that does not answer is a finding, not a failure of this module."""
+    try:
+        return postgres.read_facts(connection), None
+    except PecError as error:
+        return None, str(error)
+
+
+def describe_connection(connection: postgres.Connection | None) -> dict[str, object]:
+    if connection is None:
+        return dict.fromkeys(("jdbc_url", "host", "port", "database", "username"))
+    return {
+        "jdbc_url": jdbc.build(connection.host, connection.port, connection.database),
+        "host": connection.host,
+        "port": connection.port,
+        "database": connection.database,
+        "username": connection.username,
+    }
+
+
+def describe_database(facts: postgres.DatabaseFacts | None, failure: str | None) -> dict[str, object]:
+    if facts is None:
+        return {**dict.fromkeys(_DATABASE), "reachable": None if failure is None else False, "error": failure}
+    return {
+        "reachable": True,
+        "error": None,
+        "server_version": facts.server_version,
+        "version": facts.pec_version,
+        "size_bytes": facts.size_bytes,
+        "encoding": facts.encoding,
+        "collation": facts.collation,
+        "table_count": facts.table_count,
+    }
+
+
+def describe_services() -> dict[str, dict[str, object]]:
+    names = {"pec": installation.PEC_UNIT, "postgresql": installation.DATABASE_UNIT}
+    units = host.units(list(names.values()))
+    return {service: describe_unit(units[name]) for service, name in names.items()}
+
+
+def describe_unit(unit: host.Unit) -> dict[str, object]:
+    known = unit.load_state is not None
+    present = unit.load_state != "not-found" if known else None
+    return {
+        "name": unit.name,
+        "present": present,
+        "active": unit.active_state == "active" if known else None,
+        "enabled": bool(unit.enabled) if present is False else unit.enabled,
+        "user": (unit.user or "root") if present else None,
+    }
+
+
+def describe_health(found: installation.Installation) -> dict[str, object]:
+    """The first local address that answers counts; none of them can match the name in a certificate, so that is not checked."""
+    answers = []
+    for url in found.urls:
+        answers.append(health.probe(url, verify=False))
+        if answers[-1].reachable:
+            break
+    best = next((answer for answer in answers if answer.reachable), answers[0])
+    return {key: value for key, value in asdict(best).items() if key in _HEALTH}
+
+
+def secret_files(found: installation.Installation) -> list[str]:
+    places = (found.config_file, found.application_properties, found.credentials_file)
+    return [place for place in places if place and os.path.exists(place)]
+
+
+def disk_paths(found: installation.Installation) -> list[str]:
+    home = found.home or installation.HOMES[0]
+    return [home, tempfile.gettempdir(), *(path for path in _POSTGRESQL_DATA if os.path.isdir(path))]
