@@ -78,7 +78,7 @@ shell: setup ## A shell in which ansible finds this collection and the demo's se
 
 .PHONY: test
 test: setup ## Everything below, with a table at the end
-	@tests/lab/steps lint sanity package unit integration $(SCENARIOS:%=molecule-%)
+	@tests/lab/steps integration -- lint sanity package unit $(SCENARIOS:%=molecule-%)
 
 .PHONY: lint
 lint: setup ## ruff, mypy, ansible-lint, shellcheck, antsibull-changelog
