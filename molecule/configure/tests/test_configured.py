@@ -1,0 +1,103 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a server is that got everything and then everything anew, seen through TLS, HTTP and Java."""
+
+from __future__ import annotations
+
+import hashlib
+import http.client
+import json
+import os
+import re
+import socket
+import ssl
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cryptography.hazmat.primitives.serialization import Encoding, pkcs12
+
+testinfra_hosts = ["podman://esus-pec-configure"]
+DOMAIN = "novo.pec.example"
+NAME = "município de exemplo.pfx"
+CERTIFICATE = f"/opt/e-SUS/webserver/chaves/{NAME}"
+PASSWORD = "Senha do A1 '\\\"#%1"
+SECRETS = [PASSWORD, "Segredo=do:Gov\\br!1", "Segredo renovado 2", "CONTRA-CHAVE-DE-INSTALACAO", "CONTRA-CHAVE-DE-AGENDAMENTO"]
+
+
+def connect(host: Any) -> ssl.SSLSocket:
+    """As a browser does that trusts the authority of the test and nobody else."""
+    address = host.check_output("ip -4 -o addr show eth0").split()[3].split("/")[0]
+    context = ssl.create_default_context(cadata=host.file("/root/authority.pem").content_string)
+    return context.wrap_socket(socket.create_connection((address, 443), timeout=30), server_hostname=DOMAIN)
+
+
+def ask(host: Any, method: str, path: str, body: str | None = None) -> tuple[http.client.HTTPResponse, bytes]:
+    connection = http.client.HTTPSConnection(DOMAIN)
+    connection.sock = connect(host)
+    headers = {"Content-Type": "application/json", "Api-Consumer-Id": "ESUS_WEB_CLIENT"}
+    connection.request(method, path, body, headers)
+    answer = connection.getresponse()
+    return answer, answer.read()
+
+
+def test_people_see_the_new_domain_by_a_trusted_certificate(host: Any) -> None:
+    with connect(host) as secured:
+        served = secured.getpeercert()
+    assert served is not None
+    assert served["subjectAltName"] == (("DNS", DOMAIN),)
+    assert ask(host, "GET", "/")[0].status == 200
+
+
+def test_there_is_no_plain_http_beside_it(host: Any) -> None:
+    assert not host.socket("tcp://0.0.0.0:8080").is_listening
+
+
+def test_the_login_with_govbr_is_on_with_the_new_client(host: Any) -> None:
+    query = json.dumps({"query": "query Configuracoes { info { govBREnabled } }"})
+    assert json.loads(ask(host, "POST", "/api/graphql", query)[1]) == {"data": {"info": {"govBREnabled": True}}}
+    answer, _body = ask(host, "GET", "/oauth2/authorization/govbr")
+    assert answer.status == 302
+    assert "client_id=novo.pec.example" in (answer.getheader("Location") or "")
+
+
+def keytool(host: Any) -> str:
+    run = host.run("PASSWORD=%s keytool -list -keystore %s -storepass:env PASSWORD", PASSWORD, CERTIFICATE)
+    assert run.rc == 0, run.stdout + run.stderr
+    return str(run.stdout)
+
+
+def fingerprints(text: str) -> list[str]:
+    return [found.replace(":", "").lower() for found in re.findall(r"(?:[0-9A-F]{2}:){31}[0-9A-F]{2}", text)]
+
+
+def test_java_reads_the_new_certificate(host: Any) -> None:
+    received = Path(os.environ["MOLECULE_EPHEMERAL_DIRECTORY"]) / "received" / NAME
+    leaf = pkcs12.load_pkcs12(received.read_bytes(), PASSWORD.encode()).cert
+    assert leaf is not None
+    expected = hashlib.sha256(leaf.certificate.public_bytes(Encoding.DER)).hexdigest()
+    assert fingerprints(keytool(host))[0] == expected
+    assert fingerprints(host.file("/root/before.txt").content_string)[0] != expected
+
+
+def test_what_was_replaced_is_kept_for_root_alone(host: Any) -> None:
+    kept = host.check_output("find /etc/esus-pec -type f -name '*.pfx*'").splitlines()
+    assert len(kept) == 1
+    assert host.check_output("stat -c '%%a %%U' %s", kept[0]) == "600 root"
+
+
+def test_the_renewal_waits_for_its_window(host: Any) -> None:
+    assert host.service("esus-pec-renewal.timer").is_running
+    assert host.service("esus-pec-renewal.timer").is_enabled
+
+
+@pytest.mark.parametrize("purpose", ["instalacao", "agendamento"])
+def test_the_contra_chaves_are_kept_for_root_alone(host: Any, purpose: str) -> None:
+    path = "/etc/esus-pec/contra-chave.yml"
+    assert host.check_output("stat -c '%%a %%U' %s", path) == "600 root"
+    assert f"CONTRA-CHAVE-DE-{purpose.upper()}" in host.file(path).content_string
+
+
+def test_no_secret_is_where_others_read(host: Any) -> None:
+    for secret in SECRETS:
+        assert host.run("grep -rlF -e %s /var/log /tmp /var/tmp /root/.ansible /etc/systemd /run/log", secret).stdout == ""
+        assert host.run("journalctl --no-pager | grep -cF -e %s", secret).stdout.strip() in ("0", "")
