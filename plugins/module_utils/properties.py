@@ -8,14 +8,35 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 from ansible_collections.esus.pec.plugins.module_utils.errors import PecError
 from ansible_collections.esus.pec.plugins.module_utils.files import read_bytes
 
 _BLANK = " \t\f"
 _LONE_BACKSLASH_AT_END = re.compile(r"(?:^|[\r\n])[ \t\f]*\\[\r\n]?\Z")
+_PHYSICAL = re.compile(r"[^\r\n]*(?:\r\n|\r|\n)|[^\r\n]+")
 _HEXADECIMAL = frozenset("0123456789abcdefABCDEF")
 _ESCAPES = {"t": "\t", "n": "\n", "r": "\r", "f": "\f"}
+
+
+@dataclass(frozen=True)
+class Line:
+    """A line as it stands in the text, with those that continue it and the line end.
+
+    C(joined) is the same without continuations and line end, or None when it carries no pair; C(places) says for each of its characters
+    where in C(raw) it is. C(open_ended): it continues, and nothing follows.
+    """
+
+    raw: str
+    joined: str | None = None
+    places: tuple[int, ...] = ()
+    open_ended: bool = False
+
+    @property
+    def pair(self) -> tuple[str, str] | None:
+        """The key and the value as Java sees them."""
+        return None if self.joined is None else _pair(self.joined)
 
 
 def load(path: str) -> dict[str, str]:
@@ -37,31 +58,50 @@ def parse(text: str) -> dict[str, str]:
 
 def logical_lines(text: str) -> Iterator[str]:
     """Yield each line that carries a pair: comments and blank lines dropped, continuations joined, escapes untouched."""
-    joined, lone = "", False
-    for line in text.replace("\r\n", "\n").replace("\r", "\n").split("\n"):
-        part = line.lstrip(_BLANK)
+    return (line.joined for line in lines(text) if line.joined is not None)
+
+
+def lines(text: str) -> Iterator[Line]:
+    """Yield every line of the text; their C(raw)s one after the other are the text."""
+    places: list[int] = []
+    start, joined = 0, ""
+    for physical in _PHYSICAL.finditer(text):
+        body = physical.group().rstrip("\r\n")
+        part = body.lstrip(_BLANK)
+        first = physical.start() + len(body) - len(part) - start
         if not joined and (not part or part[0] in "#!"):
+            yield Line(text[start : physical.end()])
+            start = physical.end()
             continue
-        if _continues(part):
-            lone = not joined and len(part) == 1
-            joined += part[:-1]
-            continue
-        yield joined + part
-        joined = ""
-    if joined or (lone and _LONE_BACKSLASH_AT_END.search(text)):  # of the latter Java makes a pair without key and value
-        yield joined
+        continues = _continues(part)
+        part = part[:-1] if continues else part
+        joined += part
+        places.extend(range(first, first + len(part)))
+        if not continues:
+            yield Line(text[start : physical.end()], joined, tuple(places))
+            start, joined, places = physical.end(), "", []
+    if joined or _LONE_BACKSLASH_AT_END.search(text[start:]):  # of the latter Java makes a pair without key and value
+        yield Line(text[start:], joined, tuple(places), open_ended=True)
+    elif start < len(text):
+        yield Line(text[start:])
 
 
 def _continues(line: str) -> bool:
     return (len(line) - len(line.rstrip("\\"))) % 2 == 1
 
 
-def _pair(line: str) -> tuple[str, str]:
-    end = _key_end(line)
-    value = line[end:].lstrip(_BLANK)
-    if value[:1] in ("=", ":"):
-        value = value[1:].lstrip(_BLANK)
-    return _unescape(line[:end]), _unescape(value)
+def _pair(joined: str) -> tuple[str, str]:
+    end, start = spans(joined)
+    return _unescape(joined[:end]), _unescape(joined[start:])
+
+
+def spans(joined: str) -> tuple[int, int]:
+    """Return where in a joined line the key ends and where the value starts."""
+    end = _key_end(joined)
+    rest = joined[end:].lstrip(_BLANK)
+    if rest[:1] in ("=", ":"):
+        rest = rest[1:].lstrip(_BLANK)
+    return end, len(joined) - len(rest)
 
 
 def _key_end(line: str) -> int:
