@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Rules for what a person in a município types: CPF, the instalador's password, the server's domain.
+"""Rules for what a person in a município types: CPF, CNPJ, the instalador's password, the server's domain.
 
 Each `*_problems` function returns whole sentences that can be shown, in the order in which a person would meet
 them, and an empty list where there is nothing to say. None of them repeats a password, and a CPF is shown masked.
@@ -19,6 +19,8 @@ _NAME_PARTICLES = frozenset({"das", "dos", "del"})  # neither do these
 _CPF_PART_LENGTH = 6  # how much of the CPF makes a password guessable
 _DOMAIN_LENGTH = 253
 _LABEL_LENGTH = 63
+# Municípios whose code the IBGE itself gave a check digit that does not fit.
+_IBGE_WITHOUT_CHECK = ("2201919", "2201988", "2202251", "2611533", "3117836", "3152131", "4305871", "5203939", "5203962")
 _EXAMPLE = "esus.municipio.uf.gov.br"
 
 
@@ -61,6 +63,56 @@ def _check_digit(body: str) -> str:
     """Modulo 11 with weights that fall to 2 at the last digit."""
     total = sum(int(digit) * weight for digit, weight in zip(body, range(len(body) + 1, 1, -1)))
     return str(total * 10 % 11 % 10)
+
+
+def cnpj_plain(text: str) -> str:
+    """The fourteen characters of a CNPJ however it was typed: 12.ABC.345/01DE-35 or 12abc34501de35."""
+    return re.sub(r"[\s./-]", "", text).upper()
+
+
+def cnpj_formatted(text: str) -> str:
+    """As on documents; a text that is no CNPJ stays as it is."""
+    plain = cnpj_plain(text)
+    return f"{plain[:2]}.{plain[2:5]}.{plain[5:8]}/{plain[8:12]}-{plain[12:]}" if len(plain) == 14 else text
+
+
+def cnpj_problems(text: str) -> list[str]:
+    """What is wrong with a CNPJ, which since 2026 may have letters in its first twelve places; at most one sentence."""
+    plain = cnpj_plain(text)
+    if not plain:
+        return ["the CNPJ is empty; give its 14 characters, with or without dots, slash and dash"]
+    if len(plain) != 14:
+        hint = " (an inventory drops zeros at the start: put the number in quotes)" if len(plain) < 14 and plain.isdigit() else ""
+        return [f"the CNPJ {text.strip()} has {len(plain)} characters instead of 14{hint}; give all of them"]
+    if not re.fullmatch(r"[0-9A-Z]{12}[0-9]{2}", plain):
+        return [f"the CNPJ {text.strip()} is not written as one: 12 digits or letters, then 2 check digits; compare it with the document"]
+    if plain == plain[0] * 14:
+        return [f"the CNPJ {cnpj_formatted(plain)} is one digit repeated, which nobody has; give the real one"]
+    if plain[12:] != _cnpj_check_digits(plain[:12]):
+        return [f"the CNPJ {cnpj_formatted(plain)} has wrong check digits; compare all of it with the document"]
+    return []
+
+
+def _cnpj_check_digits(body: str) -> str:
+    first = _cnpj_check_digit(body)
+    return first + _cnpj_check_digit(body + first)
+
+
+def _cnpj_check_digit(body: str) -> str:
+    """Modulo 11 with weights 2 to 9 from the right, over and over; a letter counts as its place in ASCII behind that of zero."""
+    total = sum((ord(character) - ord("0")) * (2 + place % 8) for place, character in enumerate(reversed(body)))
+    return str(-total % 11 % 10)
+
+
+def ibge_problems(text: str) -> list[str]:
+    """What is wrong with a município's code of the IBGE, of seven digits; at most one sentence."""
+    if not re.fullmatch(r"[0-9]{7}", text):
+        hint = "; with six digits the last one, a check digit, is missing" if re.fullmatch(r"[0-9]{6}", text) else ""
+        return [f"{text!r} is not a município's code of the IBGE, which has 7 digits{hint}"]
+    total = sum(sum(divmod(int(digit) * weight, 10)) for digit, weight in zip(text, (1, 2, 1, 2, 1, 2)))
+    if text[6] != str(-total % 10) and text not in _IBGE_WITHOUT_CHECK:
+        return [f"the IBGE code {text} has a wrong check digit; compare it with the list of the IBGE"]
+    return []
 
 
 def instalador_password_problems(password: str, name: str, cpf: str) -> list[str]:

@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from ansible_collections.esus.pec.plugins.module_utils.errors import PecError
 
 LOCK_DIRECTORY = "/run/lock/esus-pec"
+STATE_DIRECTORY = "/etc/esus-pec"
 
 
 def read_bytes(path: str) -> bytes:
@@ -119,6 +120,14 @@ def _resolve_ownership(path: str, mode: int | None, uid: int | None, gid: int | 
         existing.st_uid if uid is None else uid,
         existing.st_gid if gid is None else gid,
     )
+
+
+def make_private(directory: str) -> None:
+    """Create a directory that only its owner may look into; one that is there stays as it is. Raises PecError when it cannot be made."""
+    try:
+        os.makedirs(directory, mode=0o700, exist_ok=True)
+    except OSError as error:
+        raise PecError(_cannot("create the directory", directory, error)) from None
 
 
 def sync_directory(directory: str) -> None:

@@ -4,10 +4,14 @@ from __future__ import annotations
 import pytest
 
 from ansible_collections.esus.pec.plugins.module_utils.brazil import (
+    cnpj_formatted,
+    cnpj_plain,
+    cnpj_problems,
     cpf_digits,
     cpf_masked,
     cpf_problems,
     domain_problems,
+    ibge_problems,
     instalador_password_problems,
     link_problems,
 )
@@ -199,3 +203,62 @@ def test_links() -> None:
     assert link_problems("https://esus.a.br") == link_problems("http://10.0.0.2:8080") == []
     problem = "the link 'esus.a.br' is not an address; it starts with https:// or http://"
     assert link_problems("esus.a.br") == [problem]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        pytest.param("11.222.333/0001-81", id="as on the document"),
+        pytest.param(" 11222333000181 ", id="digits only"),
+        pytest.param("12.ABC.345/01DE-35", id="with letters, the example of the Receita Federal"),
+        pytest.param("12abc34501de35", id="small letters"),
+        pytest.param("00.000.000/0001-91", id="zeros at the start"),
+        pytest.param("33.000.167/0001-01", id="check digits with a zero"),
+    ],
+)
+def test_cnpj_is_accepted(text: str) -> None:
+    assert cnpj_problems(text) == []
+    assert len(cnpj_plain(text)) == 14
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        pytest.param("", "the CNPJ is empty", id="empty"),
+        pytest.param("1222333000181", "has 13 characters instead of 14 (an inventory drops zeros at the start", id="number"),
+        pytest.param("11.222.333/0001-811", "has 15 characters instead of 14; give all of them", id="too long"),
+        pytest.param("11.222.333/0001-82", "the CNPJ 11.222.333/0001-82 has wrong check digits", id="typo"),
+        pytest.param("12ABC34501DE36", "the CNPJ 12.ABC.345/01DE-36 has wrong check digits", id="typo with letters"),
+        pytest.param("12ABC34501DEA5", "is not written as one: 12 digits or letters, then 2 check digits", id="letter at the end"),
+        pytest.param("12ABÇ34501DE35", "is not written as one", id="letter with a tail"),
+        pytest.param("00000000000000", "is one digit repeated", id="zeros"),
+    ],
+)
+def test_cnpj_is_refused(text: str, problem: str) -> None:
+    found = cnpj_problems(text)
+    assert len(found) == 1 and problem in found[0], found
+
+
+def test_cnpj_formatted() -> None:
+    assert cnpj_formatted("12abc34501de35") == "12.ABC.345/01DE-35"
+    assert cnpj_formatted("123") == "123"
+
+
+@pytest.mark.parametrize("code", ["2927408", "3550308", "5300108", "1100015", "2201919", "4305871"])
+def test_a_code_of_the_ibge(code: str) -> None:
+    assert ibge_problems(code) == []
+
+
+@pytest.mark.parametrize(
+    ("code", "says"),
+    [
+        ("", "which has 7 digits"),
+        ("292740", "the last one, a check digit, is missing"),
+        ("2927407", "wrong check digit"),
+        ("2972408", "wrong check digit"),
+        ("29274O8", "which has 7 digits"),
+    ],
+)
+def test_what_is_no_code_of_the_ibge(code: str, says: str) -> None:
+    (problem,) = ibge_problems(code)
+    assert says in problem

@@ -1,0 +1,45 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The part of esus.pec.certificate that runs on the controller: it reads src there, also from a vault."""
+
+from __future__ import annotations
+
+import base64
+import os
+from typing import Any
+
+from ansible.errors import AnsibleError
+from ansible.module_utils.parsing.convert_bool import boolean
+from ansible.plugins.action import ActionBase
+
+
+class ActionModule(ActionBase):
+    """Hands the content of a file to the module, so that no copy of a private key is made on the way."""
+
+    _requires_connection = True
+
+    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+        result = super().run(tmp, task_vars)
+        arguments = dict(self._task.args)
+        source = arguments.get("src")
+        here = bool(source) and not arguments.get("content") and not boolean(arguments.get("remote_src") or False, strict=False)
+        if here and arguments.get("state", "present") == "present":
+            arguments["name"] = arguments.get("name") or os.path.basename(str(source))
+            try:
+                arguments["content"] = self._read(str(source))
+            except AnsibleError as error:
+                return {**result, "failed": True, "msg": f"cannot read the certificate on the controller: {error}"}
+            del arguments["src"]
+        result.update(self._execute_module(module_name="esus.pec.certificate", module_args=arguments, task_vars=task_vars))
+        return result
+
+    def _read(self, source: str) -> str:
+        """A file that ansible-vault encrypted is decrypted into one that only the user can read, and which is then removed."""
+        real = self._loader.get_real_file(self._find_needle("files", source))
+        try:
+            with open(real, "rb") as stream:
+                return base64.b64encode(stream.read()).decode("ascii")
+        except OSError as error:
+            raise AnsibleError(f"{source}: {error.strerror}") from None
+        finally:
+            self._loader.cleanup_tmp_file(real)

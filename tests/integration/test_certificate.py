@@ -1,0 +1,278 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Certificates of every kind on servers that have more or less to open them with. The keytool of a real Java is the oracle.
+
+The tests build on one another: each gives the server something that it had not before, or takes it away.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import subprocess
+import sys
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import certificates
+import pytest
+from places import BUILD
+
+PASSWORD = """Não"aparece' \\1 $HOME %s #fim"""
+PLAIN_PASSWORD = "Segredo-2026"
+HOME = "/opt/e-SUS"
+CHAVES = f"{HOME}/webserver/chaves"
+LEGACY = "/usr/lib/x86_64-linux-gnu/ossl-modules/legacy.so"
+FILES = {
+    "/etc/pec.config": '{"success" : true, "directory" : "/opt/e-SUS", "version" : "5.4.37", "customDatabase" : true}',
+    f"{HOME}/webserver/pec-bundle.jar": "jar",
+    f"{HOME}/webserver/standalone.sh": "#!/bin/sh\n",
+    "/etc/systemd/system/e-SUS-PEC.service": "[Service]\nExecStart=/bin/true\nUser=games\n",
+}
+
+
+@cache
+def issued() -> certificates.Issued:
+    return certificates.issue()
+
+
+@cache
+def packed(form: str, password: str = PLAIN_PASSWORD) -> bytes:
+    return certificates.pack(issued(), password, form)
+
+
+class Host:
+    """A server with PEC's files, and no Java, no cryptography yet."""
+
+    def __init__(self, server: Any, directory: Path) -> None:
+        self.server = server
+        self.directory = directory
+
+    def certificate(self, data: bytes | None, *, check: bool = False, password: str = PLAIN_PASSWORD, **arguments: Any) -> dict[str, Any]:
+        given = {"name": "municipio.pfx", "password": password, **arguments}
+        if data is not None:
+            source = self.directory / "municipio.pfx"
+            source.write_bytes(data)
+            given["src"] = str(source)
+        result: dict[str, Any] = self.server.module("esus.pec.certificate", given, check=check)
+        told = {name: value for name, value in result.items() if name != "_output" or not result["_failed"]}
+        # Of a failure the command ansible shows its own arguments.
+        for secret in (password, json.dumps(password)[1:-1], repr(password)[1:-1]):
+            assert secret not in str(told)
+        return result
+
+    def refused(self, data: bytes, **arguments: Any) -> str:
+        result = self.certificate(data, **arguments)
+        assert result["_failed"], result
+        return str(result["msg"])
+
+    def shell(self, script: str) -> str:
+        run = self.server.run("sh", "-c", script, check=False)
+        assert run.returncode == 0, run.stderr
+        return str(run.stdout).strip()
+
+    def install(self, *packages: str) -> None:
+        argv = ["apt-get", "install", "-y", "-qq", "--no-install-recommends", *packages]
+        self.server.run("env", "DEBIAN_FRONTEND=noninteractive", *argv)
+
+    def keytool(self, name: str = "municipio.pfx", password: str = PLAIN_PASSWORD) -> str:
+        """What a Java lists, by the fingerprints of the certificate and its authorities."""
+        path = f"{CHAVES}/{name}"
+        run = self.server.run("env", f"P={password}", "keytool", "-list", "-v", "-keystore", path, "-storepass:env", "P", check=False)
+        assert run.returncode == 0, run.stdout
+        return str(run.stdout).replace(":", "").lower()
+
+
+@pytest.fixture(scope="module", params=["12", "13"])
+def host(request: pytest.FixtureRequest, start_server: Any, tmp_path_factory: pytest.TempPathFactory) -> Host:
+    server = start_server(f"esus-pec-cert{request.param}", f"debian{request.param}")
+    for path, text in FILES.items():
+        server.run("mkdir", "-p", os.path.dirname(path))
+        server.put(text, path, "0755" if path.endswith(".sh") else "0644")
+    host = Host(server, tmp_path_factory.mktemp("certificates"))
+    host.shell("systemctl daemon-reload && apt-get update -qq")
+    host.install("openssl", *(["openssl-provider-legacy"] if request.param == "13" else []))
+    assert host.shell(f"test -e {LEGACY} && ! command -v java && ! python3 -c 'import cryptography' 2>/dev/null && echo so") == "so"
+    return host
+
+
+def test_with_openssl_alone(host: Host) -> None:
+    foretold = host.certificate(packed("modern"), check=True)
+    assert foretold["changed"] is True and host.shell(f"test -e {CHAVES} || echo none; test -e /etc/esus-pec || echo none") == "none\nnone"
+    first = host.certificate(packed("modern"), expected_cnpj="11.222.333/0001-81")
+    assert first["changed"] is True and first["certificate"]["backend"] == "openssl"
+    for shown in (foretold, first):
+        assert "+holder: MUNICIPIO DE EXEMPLO\n+cnpj: 11222333000181\n" in shown["_output"]
+    assert host.shell(f"stat -c '%U %a' {CHAVES} {CHAVES}/municipio.pfx /etc/esus-pec /etc/esus-pec/certificates.json") == (
+        "games 700\ngames 600\nroot 700\nroot 600"
+    )
+    assert base64.b64decode(host.shell(f"base64 {CHAVES}/municipio.pfx")) == packed("modern")
+    again = certificates.pack(issued(), PLAIN_PASSWORD)
+    assert again != packed("modern") and host.certificate(again)["changed"] is False
+    assert host.certificate(again, check=True)["changed"] is False
+    assert host.certificate(packed("legacy"), check=True)["certificate"]["backend"] == "openssl -legacy"
+    assert host.certificate(packed("java8"), check=True)["certificate"]["backend"] == "openssl"
+
+
+def test_a_password_of_every_character(host: Host) -> None:
+    answer = host.certificate(packed("modern", PASSWORD), password=PASSWORD, name="other.p12")
+    assert answer["changed"] is True and "beyond ASCII" in answer["_output"]
+    assert host.certificate(packed("modern", PASSWORD), password=PASSWORD, name="other.p12")["changed"] is False
+    assert "the password is wrong" in host.refused(packed("modern", PASSWORD), name="other.p12")
+    assert host.certificate(None, state="absent", name="other.p12")["changed"] is True
+    assert host.certificate(None, state="absent", name="other.p12")["changed"] is False
+
+
+def test_what_would_not_work_is_refused(host: Host) -> None:
+    before = host.shell(f"sha256sum {CHAVES}/*")
+    for data, told in (
+        (certificates.pack(certificates.issue(days=-10, since_days=-400), PLAIN_PASSWORD), "expired on 20"),
+        (certificates.pack(certificates.issue(since_days=3), PLAIN_PASSWORD), "is valid only from 20"),
+        (certificates.pack(issued(), PLAIN_PASSWORD, key=False), "there is no private key in it"),
+        (
+            certificates.pack_with_foreign_key(issued(), PLAIN_PASSWORD),
+            "the private key in it does not belong to the certificate of MUNICIPIO",
+        ),
+        (certificates.pack(issued(), "other"), "the password is wrong"),
+        (issued().der, "a certificate without its private key (as in .cer)"),
+        (packed("modern")[:700], "cut off"),
+    ):
+        assert told in host.refused(data)
+    message = host.refused(packed("modern"), expected_cnpj="12.ABC.345/01DE-35")
+    assert "11.222.333/0001-81 (MUNICIPIO DE EXEMPLO), and 12.ABC.345/01DE-35 was expected" in message
+    assert host.shell(f"sha256sum {CHAVES}/*") == before
+
+
+def test_without_the_legacy_provider(host: Host) -> None:
+    host.shell(f"mv {LEGACY} {LEGACY}.away")
+    message = host.refused(packed("legacy"))
+    assert "encrypted with RC2-40, 3DES (the password is right)" in message and "default-jre-headless" in message
+    assert "the password is wrong" in host.refused(packed("legacy"), password="another one")
+    assert host.certificate(packed("java8"), check=True)["certificate"]["backend"] == "openssl"
+
+
+def test_any_java_opens_what_openssl_cannot(host: Host) -> None:
+    host.install("default-jre-headless")
+    answer = host.certificate(packed("legacy"), name="legacy.pfx")
+    assert answer["changed"] is True and answer["certificate"]["backend"] == "keytool and openssl"
+    assert answer["certificate"]["encryption"] == "legacy" and answer["certificate"]["friendly_name"] == "municipio"
+    assert host.certificate(packed("legacy"), name="legacy.pfx")["changed"] is False
+    assert base64.b64decode(host.shell(f"base64 {CHAVES}/legacy.pfx")) == packed("legacy")
+    left = "ls -d /run/esus-pec-* /tmp/esus-pec-* 2>/dev/null || true"
+    assert host.shell(left) == ""
+
+
+@pytest.mark.parametrize("form", ["java8", "modern"])
+def test_reencrypted_for_java(host: Host, form: str) -> None:
+    answer = host.certificate(packed("legacy"), name=f"{form}.p12", reencrypt=form)
+    assert answer["changed"] is True
+    listed = host.keytool(f"{form}.p12")
+    assert "privatekeyentry" in listed and "certificate chain length 3" in listed and "alias name municipio" in listed
+    assert answer["certificate"]["fingerprint_sha256"] in listed
+    assert host.certificate(packed("legacy"), name=f"{form}.p12", reencrypt=form)["changed"] is False
+
+
+def test_pecs_own_java_has_the_last_word(host: Host) -> None:
+    java = host.shell("dirname $(dirname $(readlink -f $(command -v java)))")
+    host.shell(f"mkdir -p {HOME}/jre && ln -sfn {java} {HOME}/jre/current")
+    answer = host.certificate(packed("modern"))
+    assert (answer["changed"], answer["certificate"]["keytool"]) == (False, f"{HOME}/jre/current/bin/keytool")
+
+
+def test_with_cryptography_too(host: Host) -> None:
+    host.shell(f"mv {LEGACY}.away {LEGACY}")
+    host.install("python3-cryptography")
+    for form in certificates.FORMS:
+        answer = host.certificate(packed(form), check=True)
+        assert answer["certificate"]["backend"] == "cryptography", answer
+    assert host.certificate(packed("modern"))["changed"] is False
+
+
+def test_what_a_strict_reader_refuses(host: Host) -> None:
+    bad = certificates.badly_encoded(
+        certificates.issue(other_names=certificates.icp_brasil(certificates.LETTERS_CNPJ, certificates.UTF8_STRING))
+    )
+    answer = host.certificate(certificates.pack(bad, PLAIN_PASSWORD), name="bad.p12", expected_cnpj="12.ABC.345/01DE-35")
+    assert answer["changed"] is True and answer["certificate"]["backend"] == "openssl"
+    assert answer["certificate"]["fingerprint_sha256"] in host.keytool("bad.p12")
+
+
+def test_a_renewal_from_a_vault(host: Host, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    secret = tmp_path / "vault"
+    secret.write_text("vault password")
+    renewed = tmp_path / "renewed.pfx"
+    renewed.write_bytes(certificates.pack(certificates.issue(days=800), PLAIN_PASSWORD))
+    monkeypatch.setenv("ANSIBLE_VAULT_PASSWORD_FILE", str(secret))
+    subprocess.run([Path(sys.executable).parent / "ansible-vault", "encrypt", renewed], check=True, capture_output=True)
+    assert renewed.read_bytes().startswith(b"$ANSIBLE_VAULT")
+    answer = host.certificate(None, src=str(renewed))
+    assert answer["changed"] is True and answer["certificate"]["days_left"] == 800 and "Gestão Municipal" in answer["next_step"]
+    assert base64.b64decode(host.shell(f"base64 {answer['backup_file']}")) == packed("modern")
+    assert host.shell(f"stat -c '%U %a' {answer['backup_file']} /etc/esus-pec/replaced") == "root 600\nroot 700"
+    assert host.certificate(None, src=str(renewed))["changed"] is False
+
+
+def test_a_file_of_the_server(host: Host) -> None:
+    host.shell("install -d -m 0700 /root/received")
+    host.server.run("sh", "-c", "base64 -d > /root/received/municipio.pfx", stdin=base64.b64encode(packed("java8")).decode())
+    answer = host.certificate(None, src="/root/received/municipio.pfx", remote_src=True, name=None, check=True)
+    assert answer["changed"] is True and answer["path"] == f"{CHAVES}/municipio.pfx"
+    missing = host.certificate(None, src="/nonexistent/municipio.pfx")
+    assert missing["_failed"] and "cannot read the certificate on the controller" in missing["msg"]
+
+
+def test_what_info_lists(host: Host) -> None:
+    host.server.put(issued().pem, f"{CHAVES}/municipio.cer")
+    host.shell(f"cp {CHAVES}/municipio.pfx {CHAVES}/copied.pfx")
+    info = host.server.module("esus.pec.info", {"database": False, "health": False})
+    found = {os.path.basename(each["path"]): each for each in info["pec"]["certificates"]}
+    assert (found["municipio.pfx"]["cnpj"], found["municipio.pfx"]["days_left"]) == (certificates.CNPJ, 800)
+    assert found["municipio.pfx"]["problem"] is None
+    assert found["bad.p12"]["cnpj"] == certificates.LETTERS_CNPJ
+    assert found["copied.pfx"]["holder"] is None and "only its password opens it" in found["copied.pfx"]["problem"]
+    assert "PEC does not accept .cer" in found["municipio.cer"]["problem"] and found["municipio.cer"]["days_left"] == 365
+
+
+def test_the_role(host: Host, tmp_path: Path) -> None:
+    source = tmp_path / "role.pfx"
+    source.write_bytes(packed("modern"))
+    play = [{"hosts": "all", "gather_facts": True, "roles": ["esus.pec.pec_certificate"]}]
+    (tmp_path / "play.yml").write_text(json.dumps(play))
+
+    def run(*arguments: str, **variables: Any) -> subprocess.CompletedProcess[str]:
+        given = {
+            "ansible_connection": "community.docker.nsenter",
+            "ansible_nsenter_pid": (BUILD / "lab" / f"{host.server.name}.pid").read_text().strip(),
+            "ansible_python_interpreter": "/usr/bin/python3",
+            "pec_certificate_src": str(source),
+            "pec_certificate_password": PASSWORD,
+            **variables,
+        }
+        argv = [Path(sys.executable).parent / "ansible-playbook", tmp_path / "play.yml", "-i", f"{host.server.name},", "--diff", *arguments]
+        environment = {
+            **os.environ,
+            "ANSIBLE_COLLECTIONS_PATH": str(BUILD / "collections"),
+            "ANSIBLE_NOCOLOR": "true",
+            "ANSIBLE_PIPELINING": "true",
+        }
+        answer = subprocess.run([*argv, "-e", json.dumps(given)], capture_output=True, text=True, env=environment, timeout=600, check=False)
+        assert PASSWORD not in answer.stdout + answer.stderr and PLAIN_PASSWORD not in answer.stdout + answer.stderr
+        return answer
+
+    refused = run("--check")
+    assert refused.returncode != 0 and "the password is wrong" in refused.stdout
+    assert "changed=1 " in run("--check", pec_certificate_password=PLAIN_PASSWORD).stdout
+    done = run(pec_certificate_password=PLAIN_PASSWORD)
+    assert "changed=1 " in done.stdout and "11222333000181" in done.stdout and "ID do solicitante" in done.stdout, done.stdout
+    assert "changed=0 " in run(pec_certificate_password=PLAIN_PASSWORD).stdout
+    nothing = run(pec_certificate_src="")
+    assert "changed=0 " in nothing.stdout and nothing.returncode == 0
+    assert "changed=1 " in run(pec_certificate_state="absent", pec_certificate_name="role.pfx").stdout
+    assert host.shell(f"ls {CHAVES}/role.pfx 2>/dev/null || echo gone") == "gone"
+
+
+def test_the_journal_has_no_secret(host: Host) -> None:
+    journal = host.shell("journalctl --no-pager -o cat; cat /var/log/syslog /var/log/messages 2>/dev/null || true")
+    for secret in (PASSWORD, PLAIN_PASSWORD, base64.b64encode(packed("modern")).decode()[:60]):
+        assert secret not in journal

@@ -1,0 +1,284 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+import base64
+import contextlib
+import json
+import os
+import pwd
+import tempfile
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import certificates
+import pytest
+from ansible.module_utils.testing import patch_module_args
+
+from ansible_collections.esus.pec.plugins.module_utils import (
+    certificate_files,
+    certificate_plan,
+    files,
+    host,
+    installation,
+    pkcs12,
+    process,
+)
+from ansible_collections.esus.pec.plugins.modules import certificate
+
+PASSWORD = "Segredo do município"
+RUNNER = pwd.getpwuid(os.geteuid()).pw_name
+
+
+@cache
+def issued(days: int) -> certificates.Issued:
+    return certificates.issue(days=days)
+
+
+@cache
+def packed(form: str = "modern", days: int = 365) -> str:
+    return base64.b64encode(certificates.pack(issued(days), PASSWORD, form)).decode()
+
+
+class Here:
+    """A host with PEC on it, below a directory of the test."""
+
+    def __init__(self, root: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+        self.chaves = root / "webserver" / "chaves"
+        self.chaves.parent.mkdir()
+        self.state = root / "state"
+        self.capsys = capsys
+        self.pec = installation.Installation("installed", keys_directory=str(self.chaves))
+        monkeypatch.setattr("ansible.module_utils.common.warnings._global_warnings", {})  # a module's process ends; this one goes on
+        monkeypatch.setattr(certificate.os, "geteuid", lambda: 0)
+        monkeypatch.setattr(installation, "discover", lambda: self.pec)
+        monkeypatch.setattr(host, "units", lambda names: {name: host.Unit(name, "loaded", "active", True, None, RUNNER) for name in names})
+        monkeypatch.setattr(certificate_plan, "REPLACED", str(self.state / "replaced"))
+        records = str(self.state / "certificates.json")
+        read, write = certificate_files.read_notes, certificate_files.write_note
+        monkeypatch.setattr(certificate_files, "read_notes", lambda path=records: read(path))
+        monkeypatch.setattr(certificate_files, "write_note", lambda path, entry: write(path, entry, records))
+        monkeypatch.setattr(pkcs12, "private_directory", _directory_in(root))
+        lock = files.lock
+        monkeypatch.setattr(files, "lock", lambda name: lock(name, directory=str(root / "lock")))
+
+    def run(self, **arguments: Any) -> dict[str, Any]:
+        given = {"content": packed(), "name": "municipio.pfx", "password": PASSWORD, **arguments}
+        given = {name: value for name, value in given.items() if value is not None}
+        with patch_module_args(given), pytest.raises(SystemExit):
+            certificate.main()
+        output = self.capsys.readouterr().out
+        assert PASSWORD not in output and packed()[:64] not in output
+        return json.loads(output)
+
+    @property
+    def file(self) -> Path:
+        return self.chaves / "municipio.pfx"
+
+
+def _directory_in(root: Path) -> Any:
+    @contextlib.contextmanager
+    def directory() -> Any:
+        with tempfile.TemporaryDirectory(dir=root) as path:
+            yield path
+
+    return directory
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Here:
+    return Here(tmp_path, monkeypatch, capsys)
+
+
+def test_first_second_and_check(here: Here) -> None:
+    foretold = here.run(_ansible_check_mode=True)
+    assert foretold["changed"] is True and not here.chaves.exists() and not here.state.exists()
+    first = here.run()
+    assert first["changed"] is True and first["diff"] == foretold["diff"] and first["path"] == str(here.file)
+    assert here.file.read_bytes() == base64.b64decode(packed())
+    assert (here.file.stat().st_mode & 0o777, here.chaves.stat().st_mode & 0o777) == (0o600, 0o700)
+    assert "Gestão Municipal" in first["next_step"] and "municipio.pfx" in first["next_step"] and "ID do solicitante" in first["next_step"]
+    second = here.run()
+    assert (second["changed"], second["next_step"], "backup_file" in second) == (False, None, False)
+    assert here.run(_ansible_check_mode=True)["changed"] is False
+
+
+def test_what_is_returned(here: Here) -> None:
+    told = here.run(expected_cnpj="11.222.333/0001-81")["certificate"]
+    assert told["holder"] == certificates.HOLDER and told["cnpj"] == certificates.CNPJ and told["responsible"] == "MARIA DA SILVA"
+    assert (told["key"], told["encryption"], told["chain_complete"], told["days_left"]) == ("RSA 2048", "modern", True, 365)
+    assert told["chain"] == ["CN=AC de Teste,O=ICP-Brasil,C=BR", "CN=AC Raiz de Teste,O=ICP-Brasil,C=BR"]
+    assert told["backend"] == "cryptography" and told["keytool"] is None
+
+
+def test_content_counts_and_not_the_bytes(here: Here) -> None:
+    here.run()
+    before = here.file.read_bytes()
+    again = base64.b64encode(certificates.pack(issued(365), PASSWORD)).decode()
+    assert base64.b64decode(again) != before
+    assert here.run(content=again)["changed"] is False and here.file.read_bytes() == before
+
+
+@pytest.mark.parametrize("form", ["java8", "legacy"])
+def test_another_encryption_of_the_same_is_written(here: Here, form: str) -> None:
+    here.run()
+    answer = here.run(content=packed(form))
+    assert answer["changed"] is True and f"encryption: {form}" in answer["diff"]["after"]
+    assert here.file.read_bytes() == base64.b64decode(packed(form))
+
+
+def test_reencrypt(here: Here) -> None:
+    answer = here.run(content=packed("legacy"), reencrypt="java8")
+    assert answer["changed"] is True and "encryption: java8" in answer["diff"]["after"]
+    written = here.file.read_bytes()
+    assert pkcs12.open_store(written, PASSWORD).encryption == "java8"
+    assert here.run(content=packed("legacy"), reencrypt="java8")["changed"] is False and here.file.read_bytes() == written
+    assert here.run(content=packed("java8"), reencrypt="java8")["changed"] is False
+
+
+def test_a_renewal_keeps_what_it_replaces(here: Here) -> None:
+    here.run()
+    before = here.file.read_bytes()
+    answer = here.run(content=packed(days=700))
+    assert answer["changed"] is True and answer["next_step"]
+    kept = Path(answer["backup_file"])
+    assert kept.read_bytes() == before and kept.stat().st_mode & 0o777 == 0o600 and kept.parent.stat().st_mode & 0o777 == 0o700
+    assert here.run(content=packed(days=700))["changed"] is False
+
+
+def test_another_password_replaces_the_file(here: Here) -> None:
+    here.run()
+    answer = here.run(content=base64.b64encode(certificates.pack(issued(365), "another one")).decode(), password="another one")
+    assert answer["changed"] is True and answer["diff"]["before"] == "a file that this password does not open\n"
+
+
+def test_mode_and_record_are_put_right(here: Here) -> None:
+    here.run()
+    here.file.chmod(0o644)
+    answer = here.run()
+    assert (answer["changed"], answer["next_step"]) == (True, None) and here.file.stat().st_mode & 0o777 == 0o600
+    assert "mode: 0644" in answer["diff"]["before"] and "mode: 0600" in answer["diff"]["after"]
+    (here.state / "certificates.json").unlink()
+    assert here.run()["changed"] is True and here.run()["changed"] is False
+
+
+def test_the_record_has_no_secret(here: Here) -> None:
+    here.run()
+    record = here.state / "certificates.json"
+    assert record.stat().st_mode & 0o777 == 0o600 and PASSWORD not in record.read_text()
+    note = json.loads(record.read_text())[str(here.file)]
+    assert note["holder"] == certificates.HOLDER and note["cnpj"] == certificates.CNPJ and len(note) == 6
+
+
+def test_absent(here: Here) -> None:
+    arguments = {"state": "absent", "content": None, "password": None}
+    assert here.run(**arguments)["changed"] is False
+    here.run()
+    assert here.run(**arguments, _ansible_check_mode=True)["changed"] is True and here.file.exists()
+    answer = here.run(**arguments)
+    assert answer["changed"] is True and not here.file.exists() and Path(answer["backup_file"]).exists() and answer["certificate"] is None
+    assert json.loads((here.state / "certificates.json").read_text()) == {}
+    assert here.run(**arguments)["changed"] is False
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        pytest.param({"password": "Segredo do municipio"}, "municipio.pfx: the password is wrong", id="password"),
+        pytest.param({"password": PASSWORD + "\n"}, "without the blanks around it, it would fit", id="password with a line's end"),
+        pytest.param({"password": None}, "password is missing", id="no password"),
+        pytest.param({"password": ""}, "the password is wrong (the file is whole, and this is not its password)", id="empty password"),
+        pytest.param({"password": ""}, "; none was given", id="empty password, said so"),
+        pytest.param({"content": None}, "src or content is missing", id="nothing"),
+        pytest.param({"content": "not base64!"}, "content is not base64", id="no base64"),
+        pytest.param({"content": "YWJj"}, "it is not a PKCS#12 file", id="something else"),
+        pytest.param({"name": "municipio.cer"}, "a .cer has no private key", id="cer"),
+        pytest.param({"name": "municipio.txt"}, "it takes files that end in .p12 or .pfx", id="suffix"),
+        pytest.param({"name": "../municipio.p12"}, "is not the plain name of a file", id="path"),
+        pytest.param({"name": None}, "name is missing", id="no name"),
+        pytest.param({"expected_cnpj": "12.ABC.345/01DE-35"}, "it belongs to the CNPJ 11.222.333/0001-81", id="CNPJ"),
+        pytest.param({"directory": "/nonexistent/deep/down"}, "there is no directory /nonexistent/deep", id="directory"),
+        pytest.param({"owner": "nobody-of-that-name"}, "there is no account nobody-of-that-name", id="owner"),
+        pytest.param({"content": None, "src": "/nonexistent.pfx", "name": None}, "cannot read /nonexistent.pfx", id="no file"),
+    ],
+)
+def test_errors_change_nothing(here: Here, arguments: dict[str, Any], told: str) -> None:
+    answer = here.run(**arguments)
+    assert answer["failed"] is True and told in answer["msg"], answer["msg"]
+    assert not here.chaves.exists() and not here.state.exists()
+
+
+def test_where_pec_is_absent(here: Here) -> None:
+    here.pec = installation.Installation("absent")
+    answer = here.run(_ansible_check_mode=True)
+    assert (answer["changed"], answer["path"], answer["certificate"]["cnpj"]) == (True, None, certificates.CNPJ)
+    assert "PEC is not installed on this host" in here.run()["msg"]
+    assert here.run(state="absent")["changed"] is False
+    assert "the password is wrong" in here.run(_ansible_check_mode=True, password="x")["msg"]
+
+
+def test_check_mode_where_nothing_can_open_it_yet(here: Here, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_arguments: object) -> None:
+        raise pkcs12.UnreadableError("nothing on this host can open the file")
+
+    monkeypatch.setattr(pkcs12, "open_store", refuse)
+    monkeypatch.setattr(process, "which", lambda _name: None)
+    answer = here.run(_ansible_check_mode=True)
+    assert (answer["changed"], answer["certificate"]) == (True, None) and "openssl is not on this host yet" in str(answer["warnings"])
+    assert "nothing on this host can open the file" in here.run()["msg"]
+
+
+def test_pecs_own_java_has_the_last_word(here: Here, tmp_path: Path) -> None:
+    keytool = tmp_path / "jre" / "bin" / "keytool"
+    keytool.parent.mkdir(parents=True)
+    here.pec = installation.Installation("installed", keys_directory=str(here.chaves), jre_directory=str(tmp_path / "jre"))
+    keytool.write_text("#!/bin/sh\necho 'keytool error: java.io.IOException: unknown'\nexit 1\n")
+    keytool.chmod(0o755)
+    answer = here.run()
+    assert "PEC's own Java cannot read it, though cryptography can (keytool error: java.io.IOException: unknown)" in answer["msg"]
+    keytool.write_text('#!/bin/sh\n[ "$ESUS_PEC_PKCS12_PASSWORD" ] && echo "municipio, Nov 23, 2026, PrivateKeyEntry,"\n')
+    assert here.run()["certificate"]["keytool"] == str(keytool)
+    keytool.write_text("#!/bin/sh\necho 'Your keystore contains 0 entries'\n")
+    assert "it finds no private key in it" in here.run()["msg"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        pytest.param({"name": "meu certificado.pfx"}, "has blanks or accents", id="name"),
+        pytest.param({"warn_days": 400}, "expires in 365 days", id="soon"),
+        pytest.param({}, "letters beyond ASCII", id="password"),
+    ],
+)
+def test_warnings(here: Here, arguments: dict[str, Any], told: str) -> None:
+    assert told in str(here.run(**arguments)["warnings"])
+
+
+def test_a_certificate_for_https_is_no_matter_of_the_rnds(here: Here, tmp_path: Path) -> None:
+    web = certificates.issue("pec.example", domains=["pec.example"], uses=[certificates.SERVER])
+    content = base64.b64encode(certificates.pack(web, PASSWORD)).decode()
+    answer = here.run(content=content, domain="pec.example", directory=str(tmp_path), name="esusaps.p12")
+    assert (answer["changed"], answer["next_step"], answer["path"]) == (True, None, str(tmp_path / "esusaps.p12"))
+
+
+def test_what_info_tells(here: Here) -> None:
+    here.run()
+    notes = certificate_files.read_notes()
+    now = certificate.datetime.now(certificate.timezone.utc)
+    told = certificate_files.describe(str(here.file), notes, now)
+    assert (told["kind"], told["holder"], told["cnpj"], told["days_left"]) == ("pkcs12", certificates.HOLDER, certificates.CNPJ, 365)
+    assert told["problem"] is None
+    here.file.write_bytes(base64.b64decode(packed("java8")))
+    told = certificate_files.describe(str(here.file), notes, now)
+    assert told["holder"] is None and "only its password opens it" in str(told["problem"])
+    cer = here.chaves / "municipio.cer"
+    for data in (issued(365).der, issued(365).pem.encode()):
+        cer.write_bytes(data)
+        told = certificate_files.describe(str(cer), notes, now)
+        assert (told["kind"], told["holder"], told["days_left"]) == ("certificate", certificates.HOLDER, 365)
+        assert told["problem"] == "PEC does not accept .cer files here; it takes .p12 or .pfx"
+    cer.write_bytes(certificates.issue(days=-1, since_days=-9).der)
+    assert "; expired on 20" in str(certificate_files.describe(str(cer), notes, now)["problem"])
+    other = here.chaves.parent / "server.crt"
+    other.write_text("nothing")
+    assert certificate_files.describe(str(other), notes, now)["problem"] == "there is no certificate in it"
