@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from ansible_collections.esus.pec.plugins.module_utils.errors import PecError
 from ansible_collections.esus.pec.plugins.module_utils.installation import parse_version
@@ -11,12 +11,27 @@ from ansible_collections.esus.pec.plugins.module_utils.postgres import Connectio
 
 
 @dataclass(frozen=True)
+class Certificate:
+    """HTTPS by certmgr. C(domain) is None where certmgr's file does not tell one and the server does not answer."""
+
+    domain: str | None
+    port: int | None
+
+    def __str__(self) -> str:
+        return f"{self.domain or 'a domain that is not known'}, port {self.port}"
+
+
+@dataclass(frozen=True)
 class Desired:
-    """What is asked for; C(database) is None when the installer brings its own PostgreSQL."""
+    """What is asked for.
+
+    C(database) is None when the installer brings its own PostgreSQL, C(certificate) when HTTPS is not this run's business.
+    """
 
     version: str
     update: bool = False
     database: Connection | None = None
+    certificate: Certificate | None = None
 
 
 @dataclass(frozen=True)
@@ -33,15 +48,20 @@ class Current:
     connection: Connection | None = field(default=None, repr=False)
     database_version: str | None = None
     custom_database: bool | None = None
+    certificate: Certificate | None = None
 
 
 @dataclass(frozen=True)
 class Plan:
-    """C(action) is none, install, repair, update or migrate; C(reason) is why, in words."""
+    """C(action) is none, install, repair, update, migrate or certificate; C(reason) is why, in words.
+
+    C(replaces_certificate) says that certmgr serves another domain or port: it does nothing while its file tells of that one.
+    """
 
     action: str
     reason: str
     from_version: str | None
+    replaces_certificate: bool = False
 
     @property
     def needed(self) -> bool:
@@ -49,6 +69,23 @@ class Plan:
 
 
 def plan(current: Current, desired: Desired) -> Plan:
+    """Decide whether the installer runs, and why. Raises PecError for what it must not do."""
+    planned = _plan_version(current, desired)
+    replaces = desired.certificate is not None and current.certificate is not None and _differs(current.certificate, desired.certificate)
+    if planned.needed or desired.certificate is None or not (replaces or current.certificate is None):
+        return replace(planned, replaces_certificate=planned.action != "install" and replaces)
+    before = f"it has HTTPS for {current.certificate}" if current.certificate else "it has no HTTPS by certmgr"
+    reason = f"{planned.reason}; {before}, and {desired.certificate} is asked for"
+    return Plan("certificate", reason, planned.from_version, replaces)
+
+
+def _differs(here: Certificate, wanted: Certificate) -> bool:
+    """What is not known is no reason to ask an authority for another certificate."""
+    other_domain = here.domain is not None and here.domain.lower() != (wanted.domain or "").lower()
+    return other_domain or (here.port is not None and here.port != wanted.port)
+
+
+def _plan_version(current: Current, desired: Desired) -> Plan:
     """Decide whether the installer runs, and why.
 
     Raises PecError for what it must not do: an older version over a newer one, an update that nobody allowed, another database.

@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 
-from ansible_collections.esus.pec.plugins.module_utils import brazil, installation, preflight_host
+from ansible_collections.esus.pec.plugins.module_utils import brazil, installation, preflight_host, preflight_https
 from ansible_collections.esus.pec.plugins.module_utils.preflight_database import database_rules, in_use
 from ansible_collections.esus.pec.plugins.module_utils.preflight_host import count
 from ansible_collections.esus.pec.plugins.module_utils.preflight_model import VERSION, Desired, Facts, Finding, error, jar_name, warning
@@ -128,4 +128,7 @@ RULES: dict[str, tuple[Callable[[Facts, Desired], Iterator[Finding]], ...]] = {
     "installation": (_jar, _version, _installed),
     "site": (_domain, _first_run),
     "database": (_database,),
+    "https": preflight_https.RULES,
 }
+
+BEFORE_INSTALLING = ("host", "installation", "site", "database")

@@ -51,6 +51,7 @@ def look(desired: Desired, home: str) -> tuple[Facts, tuple[str, ...]]:
         installed_custom_database=here.custom_database,
         another_run=_another_run(),
         domain_resolves=_resolves(desired),
+        domain_addresses=_addresses(desired),
         database=database,
     ), ((unchecked,) if unchecked else ())
 
@@ -90,12 +91,23 @@ def _another_run() -> str:
 
 def _resolves(desired: Desired) -> bool | None:
     wanted = desired.certificate_port is not None or desired.first_run is not None
-    if not (wanted and desired.domain and "site" in desired.checks):
+    if not (wanted and desired.domain and ("site" in desired.checks or "https" in desired.checks)):
         return None
     try:
         return process.run(["getent", "ahosts", desired.domain], timeout=_RESOLVE_SECONDS).returncode == 0
     except PecError:
         return False
+
+
+def _addresses(desired: Desired) -> tuple[str, ...] | None:
+    """IPv4 only: it is an A record that the manual asks for."""
+    if desired.certificate_port is None or not desired.domain or "https" not in desired.checks:
+        return None
+    try:
+        answer = process.run(["getent", "-s", "hosts:dns", "ahostsv4", desired.domain], timeout=_RESOLVE_SECONDS)
+    except PecError:
+        return ()
+    return tuple(dict.fromkeys(line.split()[0] for line in answer.stdout.splitlines() if line.split()))
 
 
 def _database(wanted: DatabaseWanted, listeners: dict[int, str]) -> tuple[DatabaseSeen | None, str]:

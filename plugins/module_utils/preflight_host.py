@@ -131,18 +131,26 @@ def _settled(facts: Facts, desired: Desired) -> bool:
 def ports(facts: Facts, desired: Desired) -> Iterator[Finding]:
     if facts.uid != 0:  # only root sees whose ports they are
         return
-    pec = (beliefs.PEC_UNIT, "java")
-    owners = {beliefs.HTTP_PORT: pec}
-    if desired.certificate_port is not None:
-        owners.update({HTTP_CHALLENGE_PORT: pec, desired.certificate_port: pec})
+    yield from _owned(facts, {beliefs.HTTP_PORT: (beliefs.PEC_UNIT, "java")})
+    yield from certificate_ports(facts, desired)
     if desired.database.mode == "bundled":
-        owners[beliefs.BUNDLED_PORT] = (beliefs.DATABASE_UNIT, "postgres")
-    for port, (unit, program) in owners.items():
-        if port in facts.listeners and not (unit in facts.active_units and facts.listeners[port] == program):
-            yield _port_taken(port, facts.listeners[port], f"stop and disable it, or give it another port; {unit} needs this one")
+        yield from _owned(facts, {beliefs.BUNDLED_PORT: (beliefs.DATABASE_UNIT, "postgres")})
     port = desired.database.port
     if desired.database.mode == "managed" and facts.listeners.get(port, "postgres") not in ("postgres", "postmaster"):
         yield _port_taken(port, facts.listeners[port], "stop it, or set pec_database_port to the port of this host's PostgreSQL")
+
+
+def certificate_ports(facts: Facts, desired: Desired) -> Iterator[Finding]:
+    """certmgr answers the authority on one port and PEC serves HTTPS on the other."""
+    if facts.uid == 0 and desired.certificate_port is not None:
+        pec = (beliefs.PEC_UNIT, "java")
+        yield from _owned(facts, {HTTP_CHALLENGE_PORT: pec, desired.certificate_port: pec})
+
+
+def _owned(facts: Facts, owners: dict[int, tuple[str, str]]) -> Iterator[Finding]:
+    for port, (unit, program) in owners.items():
+        if port in facts.listeners and not (unit in facts.active_units and facts.listeners[port] == program):
+            yield _port_taken(port, facts.listeners[port], f"stop and disable it, or give it another port; {unit} needs this one")
 
 
 def _port_taken(port: int, program: str, remedy: str) -> Finding:

@@ -92,6 +92,7 @@ class Desired:
     hosts_entry: bool = False
     simultaneous_users: int = 40
     certificate_port: int | None = None
+    public_address: str = ""
     first_run: FirstRun | None = None
     accepted: tuple[str, ...] = ()
 
@@ -132,4 +133,5 @@ class Facts:
     installed_custom_database: bool | None = None
     another_run: str = ""  # who holds the installer's lock
     domain_resolves: bool | None = None  # None: nobody asked
+    domain_addresses: tuple[str, ...] | None = None  # what the DNS says, without the hosts file; None: nobody asked
     database: DatabaseSeen | None = None  # None: there is no server to look at, or no reason to

@@ -4,18 +4,59 @@
 from __future__ import annotations
 
 import ast
+import hashlib
 import importlib
 import io
+import os
 import sys
 import zipfile
+from dataclasses import dataclass
 
-from ansible_collections.esus.pec.plugins.module_utils import process
+from ansible_collections.esus.pec.plugins.module_utils import files, process
 from ansible_collections.esus.pec.plugins.module_utils.errors import PecError
 
 _HERE = __name__.rpartition(".")[0]
 _OLDEST_PYTHON = (3, 8)
 _SYSTEM_PYTHON = "/usr/bin/python3"
 _EPOCH = (1980, 1, 1, 0, 0, 0)  # the earliest that a zip can tell
+_MODE = 0o755
+
+
+@dataclass(frozen=True)
+class File:
+    """A program as it is or is to be. No content: it is not there."""
+
+    content: bytes | None
+    mode: int | None = _MODE
+
+    @property
+    def sha256(self) -> str | None:
+        return None if self.content is None else hashlib.sha256(self.content).hexdigest()
+
+    def __str__(self) -> str:
+        return "absent\n" if self.content is None else f"mode {self.mode:04o}, SHA-256 {self.sha256}\n"
+
+
+def read_current(path: str) -> File:
+    """Return the program that is there."""
+    try:
+        mode = os.stat(path).st_mode & 0o7777
+    except FileNotFoundError:
+        return File(None)
+    return File(files.read_bytes(path), mode)
+
+
+def read_desired(main: str, state: str) -> File:
+    """Return the program that calls C(main.main(arguments)), or none when the state is absent."""
+    return File(build(main, interpreter()) if state == "present" else None)
+
+
+def apply(path: str, desired: File) -> None:
+    """Make it so. Raises PecError, or OSError when it cannot be removed."""
+    if desired.content is None:
+        os.unlink(path)
+    else:
+        files.write_atomic(path, desired.content, mode=_MODE)
 
 
 def build(main: str, interpreter: str) -> bytes:

@@ -61,51 +61,13 @@ sha256:
   sample: 9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08
 """
 
-import hashlib
-import os
-from dataclasses import dataclass
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.esus.pec.plugins.module_utils import backup_main, files, program
+from ansible_collections.esus.pec.plugins.module_utils import backup_main, program
 from ansible_collections.esus.pec.plugins.module_utils.errors import PecError
 
-MODE = 0o755
 MAIN = backup_main.__name__.rpartition(".")[2]
-
-
-@dataclass(frozen=True)
-class File:
-    """The program as it is or is to be. No content: it is not there."""
-
-    content: bytes | None
-    mode: int | None = MODE
-
-    @property
-    def sha256(self) -> str | None:
-        return None if self.content is None else hashlib.sha256(self.content).hexdigest()
-
-    def __str__(self) -> str:
-        return "absent\n" if self.content is None else f"mode {self.mode:04o}, SHA-256 {self.sha256}\n"
-
-
-def read_current(path: str) -> File:
-    try:
-        mode = os.stat(path).st_mode & 0o7777
-    except FileNotFoundError:
-        return File(None)
-    return File(files.read_bytes(path), mode)
-
-
-def read_desired(state: str) -> File:
-    return File(program.build(MAIN, program.interpreter()) if state == "present" else None)
-
-
-def apply(path: str, desired: File) -> None:
-    if desired.content is None:
-        os.unlink(path)
-    else:
-        files.write_atomic(path, desired.content, mode=MODE)
 
 
 def main() -> None:
@@ -118,10 +80,10 @@ def main() -> None:
     )
     path = module.params["path"]
     try:
-        current, desired = read_current(path), read_desired(module.params["state"])
+        current, desired = program.read_current(path), program.read_desired(MAIN, module.params["state"])
         changed = current != desired
         if changed and not module.check_mode:
-            apply(path, desired)
+            program.apply(path, desired)
     except PecError as error:
         module.fail_json(msg=str(error))
     except OSError as error:

@@ -49,8 +49,15 @@ options:
     description: Whether the installer makes a backup of its own before it updates.
     type: bool
     default: false
+  database_in_use:
+    description: Use the database that the PEC on this host uses, whichever it is, instead of O(database). PEC must be installed.
+    type: bool
+    default: false
   cert_domain:
-    description: Domain for which PEC's own C(certmgr) obtains a certificate. Ports 80 and O(cert_port) must be reachable from the Internet.
+    description:
+      - Domain for which PEC's own C(certmgr) obtains a certificate. Ports 80 and O(cert_port) must be reachable from the Internet.
+      - A PEC that is here and has no certificate of C(certmgr), or one for another domain or port, is a reason to run the installer.
+        What certmgr had is kept in C(/etc/esus-pec) and brought back when the installer fails.
     type: str
     default: ""
   cert_port:
@@ -116,6 +123,12 @@ EXAMPLES = r"""
     database:
       host: 192.0.2.10
       password: "{{ pec_database_password }}"
+
+- name: Have certmgr obtain a certificate for the PEC that is here
+  esus.pec.installer:
+    jar: /var/cache/esus-pec/eSUS-AB-PEC-5.4.37-Linux64.jar
+    database_in_use: true
+    cert_domain: esus.municipio.uf.gov.br
 """
 
 RETURN = r"""
@@ -124,18 +137,14 @@ needed:
   returned: success
   type: bool
 action:
-  description: What it was needed for. V(none), V(install), V(repair), V(update) or V(migrate).
+  description: What it was needed for. V(none), V(install), V(repair), V(update), V(migrate) or V(certificate).
   returned: success
   type: str
   sample: install
 reason: {description: Why., returned: success, type: str, sample: PEC is not installed here}
 from_version: {description: The version that was here., returned: success, type: str, sample: 5.3.28}
 version: {description: The version of the installer., returned: success, type: str, sample: 5.4.37}
-log:
-  description: The log of the run on the host.
-  returned: when the installer ran
-  type: str
-  sample: /var/log/esus-pec/installer-5.4.37-20260601T101500.log
+log: {description: The log of the run., returned: when the installer ran, type: str, sample: /var/log/esus-pec/installer-5.4.37.log}
 log_problem:
   description: Why the log is not whole, such as a full disk. The installer is not stopped for that.
   returned: when the installer ran
@@ -155,6 +164,7 @@ from ansible_collections.esus.pec.plugins.module_utils import (
     beliefs,
     files,
     installation,
+    installer_certificate,
     installer_service,
     jdbc,
     postgres,
@@ -163,7 +173,7 @@ from ansible_collections.esus.pec.plugins.module_utils import (
 )
 from ansible_collections.esus.pec.plugins.module_utils.errors import PecError
 from ansible_collections.esus.pec.plugins.module_utils.installer_output import Redactor
-from ansible_collections.esus.pec.plugins.module_utils.installer_plan import Current, Desired, Plan, plan
+from ansible_collections.esus.pec.plugins.module_utils.installer_plan import Certificate, Current, Desired, Plan, plan
 from ansible_collections.esus.pec.plugins.module_utils.installer_run import (
     Command,
     Run,
@@ -194,6 +204,7 @@ ARGUMENTS = {
     "training": {"type": "bool", "default": False},
     "update": {"type": "bool", "default": False},
     "backup": {"type": "bool", "default": False},
+    "database_in_use": {"type": "bool", "default": False},
     "cert_domain": {"type": "str", "default": ""},
     "cert_port": {"type": "int", "default": 443},
     "java": {"type": "path"},
@@ -208,19 +219,24 @@ ARGUMENTS = {
 def read_desired(params: dict[str, Any], pending: frozenset[str]) -> Desired:
     if os.geteuid() != 0:
         raise PecError("PEC's installer works for root only; use become: true")
+    certificate = Certificate(params["cert_domain"], params["cert_port"]) if params["cert_domain"] else None
     given = params["database"]
     database = given and postgres.Connection(given["host"], given["port"], given["name"], given["username"], given["password"])
+    if params["database_in_use"]:
+        here = installation.discover()
+        database = installation.connection(here) if here.custom_database is not False else None
     if "jar" in pending and not os.path.exists(params["jar"]):
-        return Desired(named_version(params["jar"], params["version"]), params["update"], database)
+        return Desired(named_version(params["jar"], params["version"]), params["update"], database, certificate)
     jar = inspect(params["jar"], version=params["version"], sha256=params["sha256"])
-    return Desired(jar.version, params["update"], database)
+    return Desired(jar.version, params["update"], database, certificate)
 
 
 def read_current(desired: Desired, pending: frozenset[str]) -> Current:
     here = installation.discover()
     wanted = None if "database" in pending else desired.database
     version = database_version(here.connection or (wanted if here.state == "absent" else None))
-    return Current(here.state, here.reasons, here.version, here.connection, version, here.custom_database)
+    certificate = installer_certificate.read(here, desired.certificate.domain or "") if desired.certificate else None
+    return Current(here.state, here.reasons, here.version, here.connection, version, here.custom_database, certificate)
 
 
 def database_version(connection: postgres.Connection | None) -> str | None:
@@ -257,15 +273,20 @@ def apply(params: dict[str, Any], current: Current, desired: Desired, planned: P
     try:
         if before is not None:
             installer_service.settle(own_database=desired.database is None)
+        if desired.certificate is not None:
+            installer_certificate.keep(installation.discover(), replaces=planned.replaces_certificate)
         ended, redact = run_installer(params, current, desired, java, log, status)
         status.write("verifying", last_line="")
         problems = [] if ended.returncode else what_is_missing(desired.version, desired.database)
+        problems += [] if ended.returncode else installer_certificate.what_is_missing(desired.certificate, installation.discover())
         judge(ended, desired.version, problems, log=log, timeout=params["timeout"], redact=redact)
     except PecError as error:
         status.write("failed")
         if before is not None:
-            error.args = ("\n".join(filter(None, (str(error), installer_service.resume(before)))),)
+            https = installer_certificate.bring_back(installation.discover(), config_file=planned.action == "certificate")
+            error.args = ("\n".join(filter(None, (str(error), https, installer_service.resume(before)))),)
         raise
+    installer_certificate.settle()
     status.write("done")
     return {"log": log, "log_problem": ended.log_problem, "duration_seconds": round(time.monotonic() - started)}
 
@@ -319,6 +340,9 @@ def main() -> None:
     flaw = ", not complete" if planned.action == "repair" else ""
     before = f"PEC {planned.from_version}{flaw}\n" if planned.from_version else ""
     after = f"PEC {desired.version}\n" if planned.needed else before
+    if planned.action == "certificate":
+        before += f"HTTPS by certmgr: {current.certificate or 'none'}\n"
+        after += f"HTTPS by certmgr: {desired.certificate}\n"
     module.exit_json(changed=planned.needed, version=desired.version, diff={"before": before, "after": after}, **result)
 
 

@@ -23,9 +23,10 @@ options:
       - What is checked.
       - V(host) is the machine, its disks and ports; V(installation) the installer and the PEC that is here; V(site) the domain and the
         first run; V(database) the database.
+      - V(https) is what C(certmgr) needs on a server that has PEC already, that is PEC's version, the domain in the DNS, and the ports.
     type: list
     elements: str
-    choices: [host, installation, site, database]
+    choices: [host, installation, site, database, https]
     default: [host, installation, site, database]
   report_only:
     description: Return errors instead of failing.
@@ -73,6 +74,10 @@ options:
   certificate_port:
     description: Port of HTTPS by PEC's own C(certmgr). It and port 80 must then be free. Absent without C(certmgr).
     type: int
+  public_address:
+    description: IPv4 address that this server has on the Internet. The check V(https) compares it with the DNS. Empty compares nothing.
+    type: str
+    default: ""
   database:
     description: The database of PEC.
     type: dict
@@ -148,7 +153,7 @@ from dataclasses import asdict
 from typing import Any
 
 from ansible_collections.esus.pec.plugins.module_utils.errors import PecError
-from ansible_collections.esus.pec.plugins.module_utils.preflight import RULES, describe, judge
+from ansible_collections.esus.pec.plugins.module_utils.preflight import BEFORE_INSTALLING, RULES, describe, judge
 from ansible_collections.esus.pec.plugins.module_utils.preflight_facts import look
 from ansible_collections.esus.pec.plugins.module_utils.preflight_model import DatabaseWanted, Desired, FirstRun
 from ansible_collections.esus.pec.plugins.module_utils.quiet_module import QuietModule
@@ -171,7 +176,7 @@ FIRST_RUN = {
     "instalador_password": {**TEXT, "no_log": True},
 }
 ARGUMENTS = {
-    "checks": {"type": "list", "elements": "str", "choices": list(RULES), "default": list(RULES)},
+    "checks": {"type": "list", "elements": "str", "choices": list(RULES), "default": list(BEFORE_INSTALLING)},
     "report_only": {"type": "bool", "default": False},
     "accepted": {"type": "list", "elements": "str", "default": []},
     "home": {"type": "path", "default": "/opt/e-SUS"},
@@ -183,6 +188,7 @@ ARGUMENTS = {
     "hosts_entry": {"type": "bool", "default": False},
     "simultaneous_users": {"type": "int", "default": 40},
     "certificate_port": {"type": "int"},
+    "public_address": TEXT,
     "database": {"type": "dict", "default": {}, "options": DATABASE},
     "first_run": {"type": "dict", "options": FIRST_RUN},
 }
@@ -200,6 +206,7 @@ def desired_from(params: dict[str, Any]) -> Desired:
         hosts_entry=params["hosts_entry"],
         simultaneous_users=params["simultaneous_users"],
         certificate_port=params["certificate_port"],
+        public_address=params["public_address"],
         first_run=FirstRun(**params["first_run"]) if params["first_run"] else None,
         accepted=tuple(params["accepted"]),
     )

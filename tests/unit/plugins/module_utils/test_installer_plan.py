@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from ansible_collections.esus.pec.plugins.module_utils.errors import PecError
-from ansible_collections.esus.pec.plugins.module_utils.installer_plan import Current, Desired, plan
+from ansible_collections.esus.pec.plugins.module_utils.installer_plan import Certificate, Current, Desired, plan
 from ansible_collections.esus.pec.plugins.module_utils.postgres import Connection
 
 HERE = Connection("127.0.0.1", 5432, "esus", "esus", "secret-of-the-database")
@@ -172,6 +172,41 @@ def test_refusals(current: Current, desired: Desired, text: str) -> None:
     with pytest.raises(PecError) as caught:
         plan(current, desired)
     assert str(caught.value) == text
+
+
+SERVED = Certificate("a.br", 443)
+NEWER = Desired("5.5.28", True, HERE)
+
+
+@pytest.mark.parametrize(
+    ("current", "desired", "here", "wanted", "expected"),
+    [
+        pytest.param(INSTALLED, DESIRED, None, SERVED, ("certificate", False), id="the first certificate"),
+        pytest.param(INSTALLED, DESIRED, SERVED, SERVED, ("none", False), id="a second run is still"),
+        pytest.param(INSTALLED, DESIRED, SERVED, Certificate("A.br", 443), ("none", False), id="names have no case"),
+        pytest.param(INSTALLED, DESIRED, SERVED, Certificate("b.br", 443), ("certificate", True), id="another domain"),
+        pytest.param(INSTALLED, DESIRED, SERVED, Certificate("a.br", 8443), ("certificate", True), id="another port"),
+        pytest.param(INSTALLED, DESIRED, Certificate(None, 443), SERVED, ("none", False), id="what is not known is no reason"),
+        pytest.param(INSTALLED, DESIRED, Certificate("a.br", None), SERVED, ("none", False), id="a port that is not known"),
+        pytest.param(INSTALLED, DESIRED, SERVED, None, ("none", False), id="not this run's business"),
+        pytest.param(ABSENT, DESIRED, None, SERVED, ("install", False), id="with the installation"),
+        pytest.param(INSTALLED, NEWER, SERVED, Certificate("b.br", 443), ("update", True), id="with an update"),
+        pytest.param(INSTALLED, NEWER, SERVED, SERVED, ("update", False), id="an update keeps it"),
+        pytest.param(BROKEN, DESIRED, SERVED, Certificate("b.br", 443), ("repair", True), id="with a repair"),
+    ],
+)
+def test_certificate(
+    current: Current, desired: Desired, here: Certificate | None, wanted: Certificate | None, expected: tuple[str, bool]
+) -> None:
+    planned = plan(replace(current, certificate=here), replace(desired, certificate=wanted))
+    assert (planned.action, planned.replaces_certificate) == expected
+
+
+def test_the_reason_names_both_domains() -> None:
+    planned = plan(replace(INSTALLED, certificate=SERVED), replace(DESIRED, certificate=Certificate("b.br", 443)))
+    assert planned.reason == "PEC 5.4.37 is installed here; it has HTTPS for a.br, port 443, and b.br, port 443 is asked for"
+    first = plan(INSTALLED, replace(DESIRED, certificate=SERVED))
+    assert first.reason == "PEC 5.4.37 is installed here; it has no HTTPS by certmgr, and a.br, port 443 is asked for"
 
 
 def test_no_secret_in_reprs() -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.esus.pec.plugins.module_utils.preflight import RULES, describe, judge
+from ansible_collections.esus.pec.plugins.module_utils.preflight import BEFORE_INSTALLING, describe, judge
 from ansible_collections.esus.pec.plugins.module_utils.preflight_host import GB, OFFICIAL_SIZES, official_size
 from ansible_collections.esus.pec.plugins.module_utils.preflight_model import DatabaseWanted, Desired, Facts, FirstRun, Place
 
@@ -22,7 +22,7 @@ HERE = Facts(
 )
 ANA = FirstRun("Município", "", "PRONTUARIO", "Ana Souza", "529.982.247-25", "Segredo-2026")
 WANTED = Desired(
-    checks=tuple(RULES),
+    checks=BEFORE_INSTALLING,
     database=DatabaseWanted("managed", password="s"),
     jars=("/srv/eSUS-AB-PEC-5.4.37-Linux64.jar",),
     domain="esus.a.br",

@@ -9,16 +9,16 @@ from typing import Any
 import pytest
 from ansible.module_utils.testing import patch_module_args
 
-from ansible_collections.esus.pec.plugins.modules import backup_program
+from ansible_collections.esus.pec.plugins.modules import backup_program, renewal_program
 
 
-@pytest.fixture
-def run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Any:
+@pytest.fixture(params=[backup_program, renewal_program])
+def run(request: pytest.FixtureRequest, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Any:
     """Run the module on a file in a directory of the test."""
 
     def call(**arguments: Any) -> dict[str, Any]:
         with patch_module_args({"path": str(tmp_path / "backup.pyz"), **arguments}), pytest.raises(SystemExit):
-            backup_program.main()
+            request.param.main()
         return json.loads(capsys.readouterr().out)
 
     return call

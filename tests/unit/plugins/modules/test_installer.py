@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from ansible.module_utils.testing import patch_module_args
 
-from ansible_collections.esus.pec.plugins.module_utils import files, host, installation, installer_service, postgres
+from ansible_collections.esus.pec.plugins.module_utils import files, host, installation, installer_certificate, installer_service, postgres
 from ansible_collections.esus.pec.plugins.module_utils.errors import PecError
 from ansible_collections.esus.pec.plugins.module_utils.installation import Installation
 from ansible_collections.esus.pec.plugins.module_utils.installer_run import Command, Run
@@ -69,6 +69,9 @@ class World:
             (installer, "run", self.run_java),
             (installer, "Status", self.status),
             (files, "lock", self.lock),
+            (files, "STATE_DIRECTORY", str(path / "state")),
+            (installer_certificate, "CHANGING", str(path / "state/certmgr-changing")),
+            (installer_certificate, "PREVIOUS", str(path / "state/certmgr-previous")),
         ):
             monkeypatch.setattr(target, attribute, value)
 
