@@ -38,10 +38,20 @@ BELIEFS = (
     Belief("datasource-keys", "C", "V FD", "spring.datasource.url spring.datasource.username spring.datasource.password",
            "keys in application.properties of the database that the application uses"),
     Belief("server-keys", "C", "M RS", "server.port server.ssl.key-store server.ssl.enabled", "keys of the port and of an HTTPS keystore"),
+    Belief("keystore-keys", "C", "M RS", "server.ssl.key-store-password server.ssl.key-store-type server.ssl.key-alias "
+           "security.require-ssl", "the other keys of an HTTPS keystore; the type is PKCS12 for a .p12, and the path "
+           "relative to the application's directory"),
+    Belief("govbr-keys", "C", "M V", "bridge.security.oauth2.client.registration.govbr.client-id "
+           "bridge.security.oauth2.client.registration.govbr.client-secret", "keys in application.properties of the login with Gov.br"),
     Belief("credentials-file", "S", "V", "webserver/config/credenciais.txt", "URL, full login, read login, in this order; root only, 0600"),
     Belief("log-file", "C", "V DM", "webserver/logs/pec.log", "the application's log"),
     Belief("keys-directory", "C", "M", "webserver/chaves", "RNDS certificates; created by the administrator, not by the installer"),
+    Belief("certificate-suffixes", "C", "M", ".p12 .pfx", "files that PEC takes as the certificate of the RNDS; it rejects .cer"),
+    Belief("certificate-menu", "C", "M", "Gestão Municipal > Configuração RNDS > Certificados", "where PEC asks for file, password and "
+           "ID do solicitante; the order of the words on the screen was not seen"),
+    Belief("certificate-status", "C", "M", "Conexão bem-sucedida", "what PEC shows there once the certificate works"),
     Belief("certmgr", "C", "M RD V", "webserver/certmgr", "the program that obtains and renews a certificate, and its files"),
+    Belief("certmgr-since", "C", "M", "5.3.0", "the oldest version with certmgr"),
     Belief("ssl-properties", "C", "M RD V", "webserver/certmgr/config/ssl.properties", "present exactly while certmgr gives HTTPS"),
     Belief("ssl-domain-key", "?", "-", "domain", "the last word of the key that holds the domain in ssl.properties"),
     Belief("unit-template", "S", "FDI", "webserver/e-SUS-PEC.service", "the unit's text, left here when it was not installed"),
@@ -91,6 +101,8 @@ BELIEFS = (
     Belief("esus-path", "S", "DM", "/esus/", "answers 401 without a session"),
     Belief("info-path", "S", "DM", "/api/public/info", "answers 200 with JSON once PEC is up"),
     Belief("info-version-key", "S", "DM", "versao", "PEC's version in that JSON"),
+    Belief("govbr-redirects", "C", "M", "/login/oauth2/code/govbr /oauth2/code/govbr /logout",
+           "paths below PEC's address to register with Gov.br: where it sends people back to, and where after leaving"),
     # What the product says
     Belief("text-not-root", "C", "V RS", "Esta ferramenta necessita executar com privilégios de administrador.", "installer without root"),
     Belief("text-no-directory", "C", "RS CB", 'Cannot run program "/bin/sh" (in directory "")', "installer run from /"),
@@ -122,10 +134,15 @@ STANDALONE = _VALUES["standalone"]
 APPLICATION_PROPERTIES = _VALUES["application-properties"]
 URL_KEY, USERNAME_KEY, PASSWORD_KEY = _VALUES["datasource-keys"].split()
 PORT_KEY, KEYSTORE_KEY, SSL_ENABLED_KEY = _VALUES["server-keys"].split()
+GOVBR_ID_KEY, GOVBR_SECRET_KEY = _VALUES["govbr-keys"].split()
 CREDENTIALS_FILE = _VALUES["credentials-file"]
 LOG_FILE = _VALUES["log-file"]
 KEYS_DIRECTORY = _VALUES["keys-directory"]
+CERTIFICATE_SUFFIXES = tuple(_VALUES["certificate-suffixes"].split())
+CERTIFICATE_MENU = _VALUES["certificate-menu"]
+CERTIFICATE_STATUS = _VALUES["certificate-status"]
 CERTMGR = _VALUES["certmgr"]
+CERTMGR_SINCE = _VALUES["certmgr-since"]
 SSL_PROPERTIES = _VALUES["ssl-properties"]
 SSL_DOMAIN_KEY = _VALUES["ssl-domain-key"]
 JRE_DIRECTORY = _VALUES["jre-directory"]
@@ -175,5 +192,6 @@ ROOT_PATH = _VALUES["root-path"]
 ESUS_PATH = _VALUES["esus-path"]
 INFO_PATH = _VALUES["info-path"]
 INFO_VERSION_KEY = _VALUES["info-version-key"]
+*GOVBR_REDIRECTS, GOVBR_LOGOUT = _VALUES["govbr-redirects"].split()
 
 REAL_TEXTS: Mapping[str, str] = {name[len("text-") :]: text for name, text in _VALUES.items() if name.startswith("text-")}

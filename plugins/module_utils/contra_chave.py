@@ -52,7 +52,8 @@ class Entry:
 
     def public(self) -> dict[str, str]:
         """What may be shown."""
-        return {**{name: value for name, value in asdict(self).items() if name not in ("contra_chave", "chave")}, "fingerprint": self.fingerprint}
+        told = {name: value for name, value in asdict(self).items() if name not in ("contra_chave", "chave")}
+        return {**told, "fingerprint": self.fingerprint}
 
 
 @dataclass(frozen=True)
@@ -103,8 +104,8 @@ def read(path: str = PATH) -> tuple[Entry, ...]:
         return tuple(Entry(**{name: str(value) for name, value in entry.items() if name in names}) for entry in entries)
     except (ValueError, KeyError, TypeError, AttributeError):
         raise PecError(
-            f"{path} is not as this collection writes it (JSON with the list {VARIABLE}); bring it back from a backup of /etc, or remove it and "
-            "give the contra-chaves again"
+            f"{path} is not as this collection writes it (JSON with the list {VARIABLE}); bring it back from a backup of /etc, or "
+            "remove it and give the contra-chaves again"
         ) from None
 
 
@@ -113,7 +114,7 @@ def write(entries: Sequence[Entry], path: str = PATH) -> None:
     if not entries:
         os.unlink(path)
         return
-    os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
+    files.make_private(os.path.dirname(path))
     content = {VARIABLE: [{name: value for name, value in asdict(entry).items() if value} for entry in entries]}
     text = json.dumps(content, indent=1, ensure_ascii=False) + "\n"
     files.write_atomic(path, text.encode(), mode=0o600, uid=0, gid=0)

@@ -19,11 +19,14 @@ from ansible_collections.esus.pec.plugins.module_utils.doctor_model import (
     ok,
 )
 from ansible_collections.esus.pec.plugins.module_utils.doctor_words import EXTERNAL, EXTERNAL_UNKNOWN, NO_JAR, NOT_HERE
+from ansible_collections.esus.pec.plugins.module_utils.installation import parse_version
 
 Check = Callable[[Facts, str], Answer]
 
 _CREDENTIALS_ORDER = ("URL", "acesso completo", "acesso de leitura")
+_GOVBR = ".govbr."
 _SERVER_KEYS = ("server.", "security.require-ssl")
+_PORT_KEYS = (beliefs.PORT_KEY, beliefs.KEYSTORE_KEY, beliefs.SSL_ENABLED_KEY)
 
 
 def _path(facts: Facts, belief: str) -> PathSeen:
@@ -106,6 +109,31 @@ def _server_keys(facts: Facts, value: str) -> Answer:
     return not_verifiable(f"{listing(used)}; o PEC não responde") if known else diverges(f"nenhuma das conhecidas; há {listing(used)}")
 
 
+def _keystore_keys(facts: Facts, value: str) -> Answer:
+    keys = facts.files.application
+    used = [key for key in keys.names if key.startswith(_SERVER_KEYS) and key not in _PORT_KEYS] if keys else []
+    if not used:
+        return not_applicable("sem HTTPS por keystore na configuração")
+    unknown = [key for key in used if key not in value.split()]
+    return judged(not unknown, listing(unknown or used))
+
+
+def _certmgr_since(facts: Facts, value: str) -> Answer:
+    version = facts.installation.version
+    if version is None or facts.installation.home is None:
+        return not_verifiable("a versão instalada não é conhecida")
+    older, has = parse_version(version) < parse_version(value), bool(facts.files.certmgr_jar)
+    return judged(older != has, f"PEC {version}, {'com' if has else 'sem'} certmgr.jar")
+
+
+def _govbr_keys(facts: Facts, value: str) -> Answer:
+    keys = facts.files.application
+    used = [key for key in keys.names if _GOVBR in key] if keys else []
+    if not used:
+        return not_applicable("o login gov.br não está configurado")
+    return judged(sorted(used) == sorted(value.split()), listing(used))
+
+
 def _credentials(facts: Facts, _value: str) -> Answer:
     seen, content = _path(facts, "credentials-file"), facts.files.credentials
     if not seen.exists or content is None:
@@ -120,6 +148,10 @@ def _keys_directory(facts: Facts, _value: str) -> Answer:
     if not seen.exists:
         return ok(f"{seen}, pois ninguém o criou ainda")
     return judged(seen.kind == "directory", f"{seen}, com {facts.files.key_files} arquivo(s)")
+
+
+def _on_the_screen(_facts: Facts, _value: str) -> Answer:
+    return not_verifiable("só a tela do PEC mostra")
 
 
 def _certmgr(facts: Facts, _value: str) -> Answer:
@@ -231,10 +263,16 @@ CHECKS: Mapping[str, Check] = {
     "application-properties": _is("application-properties", "file"),
     "datasource-keys": _datasource_keys,
     "server-keys": _server_keys,
+    "keystore-keys": _keystore_keys,
+    "govbr-keys": _govbr_keys,
     "credentials-file": _credentials,
     "log-file": _is("log-file", "file"),
     "keys-directory": _keys_directory,
+    "certificate-suffixes": _on_the_screen,
+    "certificate-menu": _on_the_screen,
+    "certificate-status": _on_the_screen,
     "certmgr": _certmgr,
+    "certmgr-since": _certmgr_since,
     "ssl-properties": _ssl_properties,
     "ssl-domain-key": _ssl_domain_key,
     "unit-template": _unit_template,

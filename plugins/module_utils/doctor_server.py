@@ -248,6 +248,10 @@ def _info_version_key(facts: Facts, value: str) -> Answer:
     return judged(found == installed, f"{found}; instalada: {installed}")
 
 
+def _registered_elsewhere(_facts: Facts, _value: str) -> Answer:
+    return not_verifiable("só o gov.br sabe o que foi registrado; um login de verdade o mostra")
+
+
 def _said(belief: str) -> Check:
     """A text of the product can only be confirmed: where it was said, or where its program carries it."""
 
@@ -287,6 +291,7 @@ CHECKS: Mapping[str, Check] = {
     "root-path": _status("root-path", 200),
     "esus-path": _status("esus-path", 401),
     "info-path": _status("info-path", 200),
+    "govbr-redirects": _registered_elsewhere,
     "info-version-key": _info_version_key,
 }
 

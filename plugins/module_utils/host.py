@@ -111,6 +111,17 @@ def units(names: Sequence[str]) -> dict[str, Unit]:
     return {name: _unit(name, block) for name, block in zip(unknown, blocks)}
 
 
+def active_seconds(name: str) -> float | None:
+    """Return for how long a unit has been active; None where it is not, or where systemd does not say."""
+    try:
+        answer = process.run(["systemctl", "show", "--property=ActiveState,ActiveEnterTimestampMonotonic", name])
+    except PecError:
+        return None
+    said = dict(line.split("=", 1) for line in answer.stdout.splitlines() if "=" in line)
+    since = said.get("ActiveEnterTimestampMonotonic", "")
+    return time.monotonic() - int(since) / 1_000_000 if said.get("ActiveState") == "active" and since.isdigit() else None
+
+
 def timezone(root: str = "/") -> str | None:
     """Return the name of the system's timezone, such as America/Sao_Paulo."""
     try:

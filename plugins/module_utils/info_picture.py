@@ -5,12 +5,38 @@ from __future__ import annotations
 
 import os
 import tempfile
+from collections.abc import Mapping
 from dataclasses import asdict
+from datetime import datetime, timezone
+from urllib.parse import urlsplit
 
-from ansible_collections.esus.pec.plugins.module_utils import health, host, installation, jdbc, postgres
+from ansible_collections.esus.pec.plugins.module_utils import (
+    beliefs,
+    certificate_files,
+    contra_chave,
+    health,
+    host,
+    installation,
+    jdbc,
+    postgres,
+    served_certificate,
+)
 from ansible_collections.esus.pec.plugins.module_utils.errors import PecError
+from ansible_collections.esus.pec.plugins.module_utils.pec_api import Client, Server
 
 _DATABASE = ("reachable", "error", "server_version", "version", "size_bytes", "encoding", "collation", "table_count")
+_API_TYPES = {
+    "ativado": bool,
+    "linkInstalacaoConfigurado": bool,
+    "smtpConfigurado": bool,
+    "internetHabilitada": bool,
+    "govBREnabled": bool,
+    "serverTimezoneOffset": int,
+    "version": str,
+    "training": bool,
+}
+_API_NAMES = {"versao": "version", "treinamento": "training"}  # as this collection's other facts are called
+_API_TIMEOUT = 5
 _HEALTH = ("url", "healthy", "root_status", "esus_status", "version", "error")
 _POSTGRESQL_DATA = ("/var/lib/postgresql", "/var/lib/pgsql")
 
@@ -19,6 +45,7 @@ def picture(root: str, ask_database: bool, ask_health: bool) -> dict[str, object
     """Return everything that the module returns; PEC's own files are looked for below C(root). Raises PecError where one cannot be read."""
     found = installation.discover(root)
     facts, failure = read_database(found.connection) if ask_database and found.connection else (None, None)
+    answered = describe_health(found) if ask_health and found.state != "absent" else dict.fromkeys(_HEALTH)
     return {
         "state": found.state,
         "reasons": list(found.reasons),
@@ -32,9 +59,11 @@ def picture(root: str, ask_database: bool, ask_health: bool) -> dict[str, object
         "database": describe_database(facts, failure),
         "services": describe_services(),
         "ports": {"http": found.http_port, "listening": [{"port": port, "process": name} for port, name in host.listeners().items()]},
-        "health": describe_health(found) if ask_health and found.state != "absent" else dict.fromkeys(_HEALTH),
-        "https": asdict(found.https),
-        "certificates": list(found.certificates),
+        "health": answered,
+        "api": describe_api(answered),
+        "https": describe_https(found, facts, ask_health),
+        "certificates": describe_certificates(root, found),
+        "contra_chaves": describe_contra_chaves(root),
         "secret_files": secret_files(found),
         "disk": [asdict(host.disk_usage(path)) for path in disk_paths(found)],
         "memory_bytes": host.memory_bytes(),
@@ -113,6 +142,45 @@ def describe_health(found: installation.Installation) -> dict[str, object]:
             break
     best = next((answer for answer in answers if answer.reachable), answers[0])
     return {key: value for key, value in asdict(best).items() if key in _HEALTH}
+
+
+def describe_api(state: Mapping[str, object]) -> dict[str, object]:
+    """Ask the address that just answered. What has another type than expected is another fact, which is not known here."""
+    facts: dict[str, object] = dict.fromkeys(("error", *_API_TYPES))
+    if state["root_status"] is None:
+        return facts
+    try:
+        told = Client(Server(str(state["url"]), _API_TIMEOUT, validate_certs=False), attempts=1).public_facts()
+    except PecError as error:
+        return {**facts, "error": str(error)}
+    for name, value in told.items():
+        known = _API_NAMES.get(name, name)
+        wanted = _API_TYPES[known]
+        facts[known] = value if isinstance(value, wanted) and isinstance(value, bool) == (wanted is bool) else None
+    return facts
+
+
+def describe_https(found: installation.Installation, facts: postgres.DatabaseFacts | None, ask: bool) -> dict[str, object]:
+    """What the files say, and the certificate that PEC shows; one with a keystore has its domain in its link only."""
+    domain = found.https.domain or (urlsplit(facts.installation_link or "").hostname if facts else None)
+    shown = None
+    if ask and found.https.mode != "none":
+        shown = served_certificate.fetch(domain, found.https.port or beliefs.HTTPS_PORT)
+    return {**asdict(found.https), "certificate": served_certificate.describe(shown, domain)}
+
+
+def describe_certificates(root: str, found: installation.Installation) -> list[dict[str, object]]:
+    """What lies in PEC's directories; of a PKCS#12 only what the module esus.pec.certificate noted down of this very file."""
+    notes = certificate_files.read_notes(os.path.join(root, certificate_files.RECORDS.lstrip("/")))
+    now = datetime.now(timezone.utc)
+    return [certificate_files.describe(path, notes, now) for path in found.certificates]
+
+
+def describe_contra_chaves(root: str) -> list[Mapping[str, str]] | None:
+    try:
+        return contra_chave.describe(contra_chave.read(os.path.join(root, contra_chave.PATH.lstrip("/"))))
+    except PecError:
+        return None  # esus.pec.contra_chave says what is wrong with the file
 
 
 def secret_files(found: installation.Installation) -> list[str]:

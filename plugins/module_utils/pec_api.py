@@ -6,7 +6,7 @@ from __future__ import annotations
 import json
 import ssl
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from http.client import HTTPException
 from http.cookiejar import CookieJar
@@ -65,10 +65,13 @@ class FirstRun:
 
 
 class Client:
-    """One session with one PEC. C(opener) and C(sleep) are for tests."""
+    """One session with one PEC. C(attempts) is how often a question is asked that nobody answers; C(opener) and C(sleep) are for tests."""
 
-    def __init__(self, server: Server, *, opener: Any = None, sleep: Callable[[float], None] = time.sleep) -> None:
+    def __init__(
+        self, server: Server, *, attempts: int = _ATTEMPTS, opener: Any = None, sleep: Callable[[float], None] = time.sleep
+    ) -> None:
         self.server = server
+        self._attempts = attempts
         self._cookies = CookieJar()
         self._sleep = sleep
         self._opener = opener or Request(
@@ -88,7 +91,7 @@ class Client:
         once. Raises PecApiError with PEC's own words when it refuses, PecUnreachableError when nobody answers.
         """
         body = json.dumps({"operationName": operation.name, "query": operation.document, "variables": dict(variables or {})}).encode()
-        attempts = 1 if operation.writes else _ATTEMPTS
+        attempts = 1 if operation.writes else self._attempts
         for attempt in range(1, attempts + 1):
             try:
                 return self._value(operation, self._post(operation, body))
@@ -105,6 +108,33 @@ class Client:
             names = " nor ".join(pec_catalogue.FIRST_RUN_DONE)
             raise PecApiError(f"{self.server.url} does not tell whether its first run is over: neither {names} is in its answer")
         return any(info.get(name) is True for name in pec_catalogue.FIRST_RUN_DONE)
+
+    def public_facts(self) -> dict[str, object]:
+        """Return what PEC tells without a session, by the names of its own fields; None is what this version does not tell.
+
+        Raises PecUnreachableError when nobody answers.
+        """
+        facts: dict[str, object] = {}
+        for group in pec_catalogue.PUBLIC_FACTS:
+            facts.update(self._public_facts(group))
+        return facts
+
+    def _public_facts(self, fields: Sequence[str]) -> dict[str, object]:
+        """To a server that does not know one field the whole question is wrong; then each is asked for by itself."""
+        try:
+            info = self.execute(pec_catalogue.public_facts(fields))
+        except PecUnreachableError:
+            raise
+        except PecApiError:
+            info = None
+        if isinstance(info, dict):
+            return {name: info.get(name) for name in fields}
+        if len(fields) == 1:
+            return {fields[0]: None}
+        facts: dict[str, object] = {}
+        for name in fields:
+            facts.update(self._public_facts([name]))
+        return facts
 
     def install(self, answers: FirstRun) -> None:
         """Go through the first run, in one attempt. Raises PecApiError when PEC refuses; its words may quote the answers."""

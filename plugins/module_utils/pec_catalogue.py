@@ -6,6 +6,7 @@ Evidence: C official or two independent sources; S one source; I inferred. The l
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 GRAPHQL_PATH = "/api/graphql"
@@ -55,5 +56,21 @@ INSTALAR = Operation(
     source="V",
     writes=True,
 )
+
+PUBLIC_FACTS = (
+    ("ativado", "linkInstalacaoConfigurado", "smtpConfigurado", "internetHabilitada", "govBREnabled", "serverTimezoneOffset"),
+    ("versao", "treinamento"),
+)
+"""What `info` tells without a session, in groups that are asked for together.
+
+S (V) for the first group, on PEC 5.4.37. The second is only in another author's imitation of PEC 5.4.36, so it is asked for by itself: to a
+server that does not know a field the whole question is wrong.
+"""
+
+
+def public_facts(fields: Sequence[str]) -> Operation:
+    """The question for some of these fields."""
+    return Operation("Configuracoes", "info", f"query Configuracoes {{ info {{ {' '.join(fields)} }} }}", "S", "V")
+
 
 OPERATIONS = {operation.name: operation for operation in (CONFIGURACOES, INSTALAR)}

@@ -92,11 +92,7 @@ def service_state() -> str | None:
 
 def service_age() -> float | None:
     """Seconds since the service became active; None where it is not, or where systemd does not say."""
-    if service_state() != "active":
-        return None
-    answer = process.run(["systemctl", "show", "--value", "--property=ActiveEnterTimestampMonotonic", installation.PEC_UNIT])
-    text = answer.stdout.strip()
-    return time.monotonic() - int(text) / 1_000_000 if text.isdigit() else None
+    return host.active_seconds(installation.PEC_UNIT)
 
 
 def restarts() -> int:

@@ -19,7 +19,9 @@ options:
     type: bool
     default: true
   health:
-    description: Whether to ask PEC's own web server. Takes as long as the server takes to answer, at most 15 seconds.
+    description:
+      - Whether to ask PEC's own web server, and the part of its API that needs no login. Takes as long as the server takes to answer.
+        One that does not answer costs at most 20 seconds.
     type: bool
     default: true
 extends_documentation_fragment:
@@ -129,6 +131,21 @@ pec:
         esus_status: {description: HTTP status of C(/esus/) without a session., type: int, sample: 401}
         version: {description: The version that the server says it has., type: str, sample: 5.4.37}
         error: {description: Why it is not healthy., type: str, sample: null}
+    api:
+      description:
+        - What PEC's API tells to everybody, without a login; the names are those of PEC. All null unless O(health=true) and PEC answers.
+        - Null is also what this version of PEC does not tell.
+      type: dict
+      contains:
+        error: {description: Why it could not be asked., type: str, sample: null}
+        ativado: {description: Whether PEC says of itself that it is active. What makes it so is not known., type: bool, sample: true}
+        linkInstalacaoConfigurado: {description: Whether it has its link., type: bool, sample: true}
+        smtpConfigurado: {description: Whether it can send e-mail., type: bool, sample: false}
+        internetHabilitada: {description: Whether the use of the internet is switched on in PEC., type: bool, sample: true}
+        govBREnabled: {description: Whether people can log in with Gov.br., type: bool, sample: false}
+        serverTimezoneOffset: {description: Minutes that PEC's clock is ahead of UTC; -180 in Brasília., type: int, sample: -180}
+        version: {description: The version that it says it has., type: str, sample: 5.4.37}
+        training: {description: Whether it says that it is a training installation., type: bool, sample: false}
     https:
       description: How PEC serves HTTPS by itself; a proxy before it is not seen.
       type: dict
@@ -137,11 +154,51 @@ pec:
         domain: {description: The domain that certmgr was given., type: str, sample: esus.municipio.uf.gov.br}
         port: {description: TCP port of HTTPS., type: int, sample: 443}
         keystore: {description: Path of the keystore., type: str, sample: /opt/e-SUS/webserver/config/esusaps.p12}
+        certificate:
+          description: The certificate that PEC shows on that port. All null unless O(health=true) and PEC serves HTTPS.
+          type: dict
+          contains:
+            served: {description: Whether one was shown., type: bool, sample: true}
+            error: {description: Why none was shown., type: str, sample: null}
+            domain: {description: The name that was asked for., type: str, sample: esus.municipio.uf.gov.br}
+            matches_domain: {description: Whether it is made out to that name., type: bool, sample: true}
+            trusted: {description: Whether a browser with this host's authorities would accept it., type: bool, sample: true}
+            trust_error: {description: Why it would not., type: str, sample: null}
+            subject: {description: Whose it is., type: str, sample: CN=esus.municipio.uf.gov.br}
+            issuer: {description: Who signed it., type: str, sample: "CN=R11,O=Let's Encrypt,C=US"}
+            dns_names: {description: Names that it is made out to., type: list, elements: str, sample: [esus.municipio.uf.gov.br]}
+            not_before: {description: From when it is valid., type: str, sample: "2026-11-01T00:00:00Z"}
+            not_after: {description: Until when., type: str, sample: "2027-01-30T00:00:00Z"}
+            days_left: {description: Whole days until then; negative once it has expired., type: int, sample: 68}
+            fingerprint_sha256: {description: What identifies it., type: str, sample: 9f86d081884c7d65}
     certificates:
-      description: Paths of the keystores and certificates in PEC's directories.
+      description: The keystores and certificates in PEC's directories.
       type: list
-      elements: str
-      sample: [/opt/e-SUS/webserver/chaves/municipio.p12]
+      elements: dict
+      contains:
+        path: {description: The file., type: str, sample: /opt/e-SUS/webserver/chaves/municipio.p12}
+        kind: {description: "V(pkcs12), V(jks), or V(certificate) for one without a private key.", type: str, sample: pkcs12}
+        holder:
+          description:
+            - Who it is issued for. What is in a PKCS#12 is only known, here and below, when M(esus.pec.certificate) checked this very file.
+          type: str
+          sample: MUNICIPIO DE EXEMPLO
+        cnpj: {description: Its CNPJ., type: str, sample: "11222333000181"}
+        not_after: {description: Until when it is valid., type: str, sample: "2027-01-31T12:00:00Z"}
+        days_left: {description: Whole days until then; negative once it has expired., type: int, sample: 200}
+        problem: {description: "What is wrong with it, or why its content is not known.", type: str, sample: null}
+    contra_chaves:
+      description: What M(esus.pec.contra_chave) keeps on this host, without the contra-chaves themselves; null when its file is damaged.
+      type: list
+      elements: dict
+      contains:
+        purpose: {description: "V(instalacao) or V(agendamento).", type: str, sample: instalacao}
+        ibge_code: {description: The município., type: str, sample: "2927408"}
+        fingerprint: {description: "First eight hexadecimal digits of its SHA-256.", type: str, sample: 3f29a1b0}
+        requested_by: {description: Who asked e-Gestor for it., type: str, sample: Maria da Silva}
+        requested_on: {description: When., type: str, sample: "2026-11-23"}
+        activated: {description: "V(confirmed) when a person said so, else V(unknown).", type: str, sample: unknown}
+        confirmed_by: {description: Who said so., type: str, sample: ""}
     secret_files:
       description: Paths of PEC's files that hold the password of the database.
       type: list

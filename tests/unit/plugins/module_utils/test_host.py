@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import os
+import time
 from pathlib import Path
 
 import pytest
@@ -84,6 +85,21 @@ def test_units(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_units_of_a_host_without_systemd_are_unknown(monkeypatch: pytest.MonkeyPatch, answer: process.Completed) -> None:
     monkeypatch.setattr(process, "run", lambda _argv: answer)
     assert host.units(["a.service", "b.service"])["b.service"] == host.Unit("b.service", None, None, None, None)
+
+
+@pytest.mark.parametrize(
+    ("said", "seconds"),
+    [
+        ("ActiveState=active\nActiveEnterTimestampMonotonic={}\n", 100),
+        ("ActiveState=inactive\nActiveEnterTimestampMonotonic={}\n", None),
+        ("ActiveState=active\nActiveEnterTimestampMonotonic=\n", None),
+        ("", None),
+    ],
+)
+def test_for_how_long_a_unit_has_been_active(monkeypatch: pytest.MonkeyPatch, said: str, seconds: int | None) -> None:
+    since = int((time.monotonic() - 100) * 1_000_000)
+    monkeypatch.setattr(process, "run", lambda _argv: process.Completed(0, said.format(since), ""))
+    assert host.active_seconds("pec.service") == (None if seconds is None else pytest.approx(seconds, abs=5))
 
 
 def test_programs_that_are_missing_leave_facts_unknown(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -103,6 +103,38 @@ def test_what_is_asked(client: Client, pec: Script) -> None:
     }
 
 
+def asked_fields(pec: Script) -> list[str]:
+    return [body["query"].partition("info { ")[2].partition(" }")[0] for _path, _headers, body in pec.requests]
+
+
+def test_what_pec_tells_everybody(client: Client, pec: Script) -> None:
+    first, second = pec_catalogue.PUBLIC_FACTS
+    pec.say({"data": {"info": {name: True for name in first if name != "smtpConfigurado"}}})
+    pec.say({"data": {"info": {"versao": "5.4.37", "treinamento": False}}})
+    facts = client.public_facts()
+    assert facts == {**dict.fromkeys(first, True), "smtpConfigurado": None, "versao": "5.4.37", "treinamento": False}
+    assert asked_fields(pec) == [" ".join(first), " ".join(second)]
+
+
+def test_one_field_that_is_not_known_does_not_lose_the_others(client: Client, pec: Script) -> None:
+    first, second = pec_catalogue.PUBLIC_FACTS
+    unknown = {"errors": [{"message": "Validation error (FieldUndefined@[info/govBREnabled])"}]}
+    pec.say(unknown)
+    for name in first:
+        pec.say(unknown if name == "govBREnabled" else {"data": {"info": {name: True}}})
+    for _question in ("both", *second):
+        pec.say({"errors": [{"message": "Validation error"}]})
+    assert client.public_facts() == {**dict.fromkeys(first, True), "govBREnabled": None, "versao": None, "treinamento": None}
+    assert asked_fields(pec) == [" ".join(first), *first, " ".join(second), *second]
+
+
+def test_nobody_is_asked_twice_where_that_is_wished(pec: Script, pauses: list[float]) -> None:
+    pec.say("", status=503)
+    with pytest.raises(PecUnreachableError, match="HTTP 503"):
+        Client(Server(pec.url, timeout=10), attempts=1, sleep=pauses.append).public_facts()
+    assert pauses == [] and len(pec.requests) == 1
+
+
 def test_the_first_run(client: Client, pec: Script) -> None:
     pec.say({"data": {"instalar": True}})
     client.install(ANSWERS)

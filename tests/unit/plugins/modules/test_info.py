@@ -12,6 +12,7 @@ from ansible.module_utils.testing import patch_module_args
 
 from ansible_collections.esus.pec.plugins.module_utils import health, info_picture, postgres
 from ansible_collections.esus.pec.plugins.module_utils.errors import PecError
+from ansible_collections.esus.pec.plugins.module_utils.pec_api import Client, PecUnreachableError
 from ansible_collections.esus.pec.plugins.modules import info
 
 FACTS = postgres.DatabaseFacts(
@@ -29,6 +30,16 @@ FACTS = postgres.DatabaseFacts(
     installation_link="https://esus.example",
     installation_type="PRONTUARIO",
 )
+TOLD = {
+    "ativado": True,
+    "linkInstalacaoConfigurado": True,
+    "smtpConfigurado": None,
+    "internetHabilitada": "sim",
+    "govBREnabled": False,
+    "serverTimezoneOffset": True,
+    "versao": "5.4.37",
+    "treinamento": False,
+}
 TYPES = {"str": str, "bool": bool, "int": int, "list": list, "dict": dict}
 
 
@@ -66,6 +77,7 @@ def world(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
     monkeypatch.setattr(postgres, "read_facts", lambda _connection: FACTS)
     monkeypatch.setattr(health, "probe", probe)
+    monkeypatch.setattr(Client, "public_facts", lambda _client: dict(TOLD))
     return asked
 
 
@@ -98,10 +110,7 @@ def test_no_secret_in_the_picture(root: str) -> None:
 
 
 def test_https_is_asked_first_and_one_answer_is_enough(root: str, world: list[str]) -> None:
-    ssl = Path(root, "opt/e-SUS/webserver/certmgr/config/ssl.properties")
-    ssl.parent.mkdir(parents=True)
-    ssl.touch()
-    pec = info_picture.picture(root, ask_database=False, ask_health=True)
+    pec = info_picture.picture(with_https(root), ask_database=False, ask_health=True)
     assert world == ["https://127.0.0.1:443"]
     assert pec["health"] == {
         "url": "https://127.0.0.1:443",
@@ -111,6 +120,37 @@ def test_https_is_asked_first_and_one_answer_is_enough(root: str, world: list[st
         "version": "5.4.37",
         "error": None,
     }
+
+
+def with_https(root: str) -> str:
+    ssl = Path(root, "opt/e-SUS/webserver/certmgr/config/ssl.properties")
+    ssl.parent.mkdir(parents=True)
+    ssl.touch()
+    return root
+
+
+def test_what_the_api_tells(root: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    silent = info_picture.picture(root, ask_database=False, ask_health=True)["api"]
+    assert set(silent.values()) == {None}  # type: ignore[attr-defined]  # nobody answers without https here
+    api = info_picture.picture(with_https(root), ask_database=False, ask_health=True)["api"]
+    assert api == {
+        "error": None,
+        "ativado": True,
+        "linkInstalacaoConfigurado": True,
+        "smtpConfigurado": None,
+        "internetHabilitada": None,  # not the type that is known
+        "govBREnabled": False,
+        "serverTimezoneOffset": None,
+        "version": "5.4.37",
+        "training": False,
+    }
+
+    def fail(_client: Client) -> dict[str, object]:
+        raise PecUnreachableError("PEC does not answer")
+
+    monkeypatch.setattr(Client, "public_facts", fail)
+    failed = info_picture.picture(root, ask_database=False, ask_health=True)["api"]
+    assert failed == {**dict.fromkeys(api), "error": "PEC does not answer"}  # type: ignore[call-overload]
 
 
 def test_a_database_that_does_not_answer_is_a_finding(root: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -129,7 +169,7 @@ def test_what_is_not_asked_is_null(root: str, tmp_path_factory: pytest.TempPathF
     bare = str(tmp_path_factory.mktemp("bare"))
     for where, ask in ((root, False), (bare, True)):
         pec = info_picture.picture(where, ask_database=ask, ask_health=ask)
-        for part in ("database", "health"):
+        for part in ("database", "health", "api"):
             assert set(pec[part].values()) == {None}, (where, part)  # type: ignore[attr-defined]
     assert world == []
 

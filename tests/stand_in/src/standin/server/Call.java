@@ -47,6 +47,11 @@ final class Call {
         return new String(exchange.getRequestBody().readAllBytes(), StandardCharsets.UTF_8);
     }
 
+    void redirect(String url) throws IOException {
+        exchange.getResponseHeaders().set("Location", url);
+        answer(302, "text/plain", "");
+    }
+
     void html(int status, String text) throws IOException {
         answer(status, "text/html;charset=UTF-8", text);
     }

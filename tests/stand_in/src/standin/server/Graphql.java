@@ -29,7 +29,7 @@ final class Graphql {
     Graphql(Settings settings) {
         login = new Login(settings.database(), sessions);
         firstRun = new FirstRun(settings.database());
-        info = new Info(settings.database());
+        info = new Info(settings.database(), !settings.govbrClient().isEmpty());
     }
 
     Sessions sessions() {

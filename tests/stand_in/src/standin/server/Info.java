@@ -9,12 +9,15 @@ import java.util.TimeZone;
 import standin.common.Database;
 import standin.common.StandIn;
 
-/** The query info, which needs no session (contract 4). What "ativado" follows is inferred: the end of the first run [I]. */
+/** The query info, which needs no session (contract 4). What "ativado" follows is inferred: the end of the first run [I];
+ * so is what "govBREnabled" follows: both of its settings, as they were when the server started [I]. */
 final class Info {
     private final Database database;
+    private final boolean govbr;
 
-    Info(Database database) {
+    Info(Database database, boolean govbr) {
         this.database = database;
+        this.govbr = govbr;
     }
 
     Map<String, Object> read() throws SQLException {
@@ -32,7 +35,8 @@ final class Info {
         info.put("versao", StandIn.version().toString());
         info.put("serverTimezoneOffset", TimeZone.getDefault().getOffset(System.currentTimeMillis()) / 60_000);
         info.put("internetHabilitada", true);
-        for (String flag : new String[] {"smtpConfigurado", "govBREnabled", "isPrescricaoDigitalEnabled", "anexoArquivosEnabled",
+        info.put("govBREnabled", govbr);
+        for (String flag : new String[] {"smtpConfigurado", "isPrescricaoDigitalEnabled", "anexoArquivosEnabled",
             "buscaCidadaoPorPropriedadesEnabled", "cadastroDomiciliarViaCdsEnabled", "firebaseEnabled", "oldPecConnected",
             "rocksdbEnabled"}) {
             info.put(flag, false);

@@ -33,6 +33,13 @@ record Settings(Path home, Properties properties) {
         return properties.getProperty(key, otherwise);
     }
 
+    /** The client id of Gov.br as it was at the start; none without the secret beside it (contract 2, application.properties). */
+    String govbrClient() {
+        String registration = "bridge.security.oauth2.client.registration.govbr.";
+        boolean both = !get(registration + "client-id", "").isEmpty() && !get(registration + "client-secret", "").isEmpty();
+        return both ? get(registration + "client-id", "") : "";
+    }
+
     Database database() {
         return new Database(get("spring.datasource.url", ""), get("spring.datasource.username", ""), get("spring.datasource.password", ""));
     }

@@ -70,6 +70,8 @@ final class Web {
             call.json(200, Map.of("versao", StandIn.version().toString()));
         } else if (path.startsWith("/actuator") || path.equals("/esus/") || path.startsWith("/api/")) {
             answerProtected(call);
+        } else if (path.equals("/oauth2/authorization/govbr") && !settings.govbrClient().isEmpty()) {
+            call.redirect("https://sso.acesso.gov.br/authorize?response_type=code&client_id=" + settings.govbrClient());
         } else if (path.equals("/")) {
             call.html(200, String.format(PAGE, StandIn.NOTICE, StandIn.version()));
         } else {
