@@ -16,7 +16,7 @@ sources := git ls-files --cached --others --exclude-standard
 # The newest of the Pythons that ansible-core 2.19 runs on; PYTHON=... names another.
 PYTHON ?= $(shell for v in 3.13 3.12 3.11; do python$$v -c 'import ensurepip' 2>/dev/null && echo python$$v && exit; done; echo python3)
 PEC_VERSION ?= 5.4.37
-SCENARIOS := default bundled check broken backup
+SCENARIOS := default bundled check broken backup configure
 SCENARIO ?= $(SCENARIOS)
 SCALE ?= 0.1
 
