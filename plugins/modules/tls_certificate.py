@@ -80,7 +80,8 @@ from ansible_collections.esus.pec.plugins.module_utils import files, tls_files, 
 from ansible_collections.esus.pec.plugins.module_utils.errors import PecError
 from ansible_collections.esus.pec.plugins.module_utils.quiet_module import QuietModule
 
-KEY_MODE, CERTIFICATE_MODE = 0o600, 0o644
+KEY_MODE = 0o600
+CERTIFICATE_MODE = 0o644
 
 
 def current(path: str) -> bytes | None:

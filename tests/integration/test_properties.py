@@ -7,7 +7,6 @@ import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -97,7 +96,7 @@ class Block:
 
 
 @st.composite
-def blocks(draw: Any) -> tuple[list[Block], str]:
+def blocks(draw: st.DrawFn) -> tuple[list[Block], str]:
     """Comments, empty lines and pairs in every notation, all with the same line end; and that line end."""
     end = draw(st.sampled_from(["\n", "\r\n", "\r"]))
     blank = st.text(st.sampled_from(" \t\f"), max_size=2)

@@ -61,7 +61,7 @@ def test_the_login_with_govbr_is_on_with_the_new_client(host: Any) -> None:
 
 
 def keytool(host: Any) -> str:
-    run = host.run("PASSWORD=%s keytool -list -keystore %s -storepass:env PASSWORD", PASSWORD, CERTIFICATE)
+    run = host.run("LC_ALL=C.UTF-8 PASSWORD=%s keytool -list -keystore %s -storepass:env PASSWORD", PASSWORD, CERTIFICATE)
     assert run.rc == 0, run.stdout + run.stderr
     return str(run.stdout)
 
