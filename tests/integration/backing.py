@@ -7,12 +7,10 @@ import contextlib
 import json
 import os
 import subprocess
-import sys
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
-from places import BUILD, LAB
+from places import LAB
 from postgres import PASSWORD
 
 DIRECTORY = '/srv/back ups/it\'s "50%" \\x $(touch broken) ç'
@@ -54,22 +52,8 @@ class Host:
         return run.stdout.strip()
 
     def playbook(self, name: str, *arguments: str, **variables: Any) -> subprocess.CompletedProcess[str]:
-        connection = {
-            "ansible_connection": "community.docker.nsenter",
-            "ansible_nsenter_pid": (BUILD / "lab" / f"{self.server.name}.pid").read_text().strip(),
-            "ansible_python_interpreter": "/usr/bin/python3",
-            "pec_hosts": "all",
-        }
-        argv = [Path(sys.executable).parent / "ansible-playbook", f"esus.pec.{name}", "-i", f"{self.server.name},", *arguments]
-        environment = {
-            **os.environ,
-            "ANSIBLE_PIPELINING": "true",
-            "ANSIBLE_NOCOLOR": "true",
-            "ANSIBLE_FORCE_COLOR": "false",
-            "ANSIBLE_COLLECTIONS_PATH": str(BUILD / "collections"),
-        }
-        argv += ["-e", json.dumps({**connection, **VARIABLES, **variables})]
-        return subprocess.run(argv, capture_output=True, text=True, env=environment, timeout=900, check=False)
+        run: subprocess.CompletedProcess[str] = self.server.play(name, *arguments, **{**VARIABLES, **variables})
+        return run
 
     def backup(self, *arguments: str, **variables: Any) -> str:
         run = self.playbook("backup", *arguments, **variables)

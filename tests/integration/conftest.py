@@ -45,31 +45,45 @@ class Server:
 
         `_failed` says whether it failed, and `_output` is all that was printed (with --diff), to be searched for secrets.
         """
-        variables = {
-            "ansible_connection": "community.docker.nsenter",
-            "ansible_nsenter_pid": (BUILD / "lab" / f"{self.name}.pid").read_text().strip(),
-            "ansible_python_interpreter": "/usr/bin/python3",
-            "ansible_become": user != "root",
-            "ansible_become_user": user,
-        }
-        argv = [Path(sys.executable).parent / "ansible", "all", "-i", f"{self.name},", "-m", name]
-        argv += ["-e", json.dumps(variables), "--diff", *(["--check"] if check else [])]
-        argv += ["-a", json.dumps(arguments)] if arguments else []
-        environment = {
-            **os.environ,
-            "ANSIBLE_STDOUT_CALLBACK": "ansible.builtin.minimal",
-            "ANSIBLE_LOAD_CALLBACK_PLUGINS": "true",
-            "ANSIBLE_FORCE_COLOR": "false",
-            "ANSIBLE_NOCOLOR": "true",
-            "ANSIBLE_PIPELINING": "true",
-            "ANSIBLE_COLLECTIONS_PATH": str(BUILD / "collections"),
-        }
-        run = subprocess.run(argv, capture_output=True, text=True, env=environment, timeout=900, check=False)
+        become = {"ansible_become": user != "root", "ansible_become_user": user}
+        options = ["-m", name, "-e", json.dumps(become), "--diff", *(["--check"] if check else [])]
+        options += ["-a", json.dumps(arguments)] if arguments else []
+        callback = {"ANSIBLE_STDOUT_CALLBACK": "ansible.builtin.minimal", "ANSIBLE_LOAD_CALLBACK_PLUGINS": "true"}
+        run = self._ansible("ansible", "all", *options, **callback)
         start = run.stdout.find("=> {")
         if start < 0:
             pytest.fail(f"{name} gave no result:\n{run.stdout}\n{run.stderr}")
         result = json.JSONDecoder().raw_decode(run.stdout[start + 3 :])[0]
         return {**result, "_failed": run.returncode != 0, "_output": run.stdout + run.stderr}
+
+    def play(self, what: str | dict[str, Any], *options: str, **variables: Any) -> subprocess.CompletedProcess[str]:
+        """Run a playbook of the collection by its name, or one play that is given as data, against this server alone."""
+        name = f"esus.pec.{what}"
+        if not isinstance(what, str):
+            file = BUILD / "lab" / f"{self.name}.yml"
+            file.write_text(json.dumps([{"hosts": "all", "gather_facts": False, **what}]), encoding="utf-8")
+            name = str(file)
+        return self._ansible("ansible-playbook", name, *options, "-e", json.dumps({"pec_hosts": "all", **variables}))
+
+    def _ansible(self, program: str, *arguments: str, **settings: str) -> subprocess.CompletedProcess[str]:
+        connection = {
+            "ansible_connection": "community.docker.nsenter",
+            "ansible_nsenter_pid": (BUILD / "lab" / f"{self.name}.pid").read_text().strip(),
+            "ansible_python_interpreter": "/usr/bin/python3",
+        }
+        environment = {
+            **os.environ,
+            "ANSIBLE_FORCE_COLOR": "false",
+            "ANSIBLE_NOCOLOR": "true",
+            "ANSIBLE_PIPELINING": "true",
+            "ANSIBLE_COLLECTIONS_PATH": str(BUILD / "collections"),
+            **settings,
+        }
+        # In an inventory, as with -e it would also be how to reach the controller.
+        inventory = BUILD / "lab" / f"{self.name}.inventory.yml"
+        inventory.write_text(json.dumps({"all": {"hosts": {self.name: connection}}}), encoding="utf-8")
+        argv = [Path(sys.executable).parent / program, "-i", inventory, *arguments]
+        return subprocess.run(argv, capture_output=True, text=True, env=environment, timeout=900, check=False)
 
 
 @pytest.fixture(scope="session")

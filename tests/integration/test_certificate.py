@@ -17,7 +17,6 @@ from typing import Any
 
 import certificates
 import pytest
-from places import BUILD
 
 PASSWORD = """Não"aparece' \\1 $HOME %s #fim"""
 PLAIN_PASSWORD = "Segredo-2026"
@@ -237,26 +236,11 @@ def test_what_info_lists(host: Host) -> None:
 def test_the_role(host: Host, tmp_path: Path) -> None:
     source = tmp_path / "role.pfx"
     source.write_bytes(packed("modern"))
-    play = [{"hosts": "all", "gather_facts": True, "roles": ["esus.pec.pec_certificate"]}]
-    (tmp_path / "play.yml").write_text(json.dumps(play))
+    play = {"gather_facts": True, "roles": ["esus.pec.pec_certificate"]}
 
     def run(*arguments: str, **variables: Any) -> subprocess.CompletedProcess[str]:
-        given = {
-            "ansible_connection": "community.docker.nsenter",
-            "ansible_nsenter_pid": (BUILD / "lab" / f"{host.server.name}.pid").read_text().strip(),
-            "ansible_python_interpreter": "/usr/bin/python3",
-            "pec_certificate_src": str(source),
-            "pec_certificate_password": PASSWORD,
-            **variables,
-        }
-        argv = [Path(sys.executable).parent / "ansible-playbook", tmp_path / "play.yml", "-i", f"{host.server.name},", "--diff", *arguments]
-        environment = {
-            **os.environ,
-            "ANSIBLE_COLLECTIONS_PATH": str(BUILD / "collections"),
-            "ANSIBLE_NOCOLOR": "true",
-            "ANSIBLE_PIPELINING": "true",
-        }
-        answer = subprocess.run([*argv, "-e", json.dumps(given)], capture_output=True, text=True, env=environment, timeout=600, check=False)
+        given = {"pec_certificate_src": str(source), "pec_certificate_password": PASSWORD, **variables}
+        answer: subprocess.CompletedProcess[str] = host.server.play(play, "--diff", *arguments, **given)
         assert PASSWORD not in answer.stdout + answer.stderr and PLAIN_PASSWORD not in answer.stdout + answer.stderr
         return answer
 

@@ -5,18 +5,14 @@ from __future__ import annotations
 
 import base64
 import json
-import os
 import subprocess
-import sys
 import time
 import urllib.error
 import urllib.request
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import pytest
-from places import BUILD
 
 NAME = "esus-pec-govbr"
 VERSION = "5.4.37"
@@ -48,33 +44,13 @@ class Pec:
 
     def role(self, *options: str, **variables: Any) -> subprocess.CompletedProcess[str]:
         """Run the role with -vvv --diff; no secret may be in what it prints."""
-        connection = {
-            "ansible_connection": "community.docker.nsenter",
-            "ansible_nsenter_pid": (BUILD / "lab" / f"{NAME}.pid").read_text().strip(),
-            "ansible_python_interpreter": "/usr/bin/python3",
-        }
-        argv = [Path(sys.executable).parent / "ansible-playbook", "-i", f"{NAME},", self.play, "-vvv", "--diff", *options]
-        argv += ["-e", json.dumps({**connection, **variables})]
-        environment = {
-            **os.environ,
-            "ANSIBLE_COLLECTIONS_PATH": str(BUILD / "collections"),
-            "ANSIBLE_NOCOLOR": "true",
-            "ANSIBLE_FORCE_COLOR": "false",
-            "ANSIBLE_PIPELINING": "true",
-        }
-        run = subprocess.run(argv, capture_output=True, text=True, env=environment, timeout=600, check=False)
+        before = [{"import_role": {"name": "esus.pec.pec_govbr", "tasks_from": "preflight"}, "tags": ["preflight", "never"]}]
+        play = {"pre_tasks": before, "roles": ["esus.pec.pec_govbr"]}
+        run: subprocess.CompletedProcess[str] = self.server.play(play, "-vvv", "--diff", *options, **variables)
         said = run.stdout + run.stderr
         for secret in (SECRET, ROTATED, json.dumps(SECRET)[1:-1], SECRET.replace("\\", "\\\\")):
             assert secret not in said
         return run
-
-    @property
-    def play(self) -> Path:
-        path = BUILD / "lab" / f"{NAME}.yml"
-        before = [{"import_role": {"name": "esus.pec.pec_govbr", "tasks_from": "preflight"}, "tags": ["preflight", "never"]}]
-        play = {"hosts": "all", "gather_facts": False, "pre_tasks": before, "roles": ["esus.pec.pec_govbr"]}
-        path.write_text(json.dumps([play]), encoding="utf-8")
-        return path
 
     def changed(self, *options: str, **variables: Any) -> int:
         run = self.role(*options, **variables)

@@ -5,11 +5,9 @@ from __future__ import annotations
 
 import http.client
 import json
-import os
 import socket
 import ssl
 import subprocess
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timezone
@@ -18,7 +16,6 @@ from typing import Any
 
 import certificates
 import pytest
-from places import BUILD
 
 from ansible_collections.esus.pec.plugins.module_utils import x509
 
@@ -58,27 +55,9 @@ class Pec:
     directory: Path
 
     def role(self, *options: str, **variables: Any) -> subprocess.CompletedProcess[str]:
-        play = self.directory / "play.yml"
-        content = {"hosts": "all", "gather_facts": True, "gather_subset": ["min", "pkg_mgr"], "roles": ["esus.pec.pec_https"]}
-        play.write_text(json.dumps([content]), encoding="utf-8")
-        connection = {
-            "ansible_connection": "community.docker.nsenter",
-            "ansible_nsenter_pid": (BUILD / "lab" / f"{NAME}.pid").read_text().strip(),
-            "ansible_python_interpreter": "/usr/bin/python3",
-            "pec_domain": DOMAIN,
-            "pec_https_jar": JAR,
-            "pec_https_health_timeout": 120,
-        }
-        argv = [Path(sys.executable).parent / "ansible-playbook", "-i", f"{NAME},", play, "-vvv", "--diff", *options]
-        argv += ["-e", json.dumps({**connection, **variables})]
-        environment = {
-            **os.environ,
-            "ANSIBLE_COLLECTIONS_PATH": str(BUILD / "collections"),
-            "ANSIBLE_NOCOLOR": "true",
-            "ANSIBLE_FORCE_COLOR": "false",
-            "ANSIBLE_PIPELINING": "true",
-        }
-        run = subprocess.run(argv, capture_output=True, text=True, env=environment, timeout=600, check=False)
+        play = {"gather_facts": True, "gather_subset": ["min", "pkg_mgr"], "roles": ["esus.pec.pec_https"]}
+        given = {"pec_domain": DOMAIN, "pec_https_jar": JAR, "pec_https_health_timeout": 120, **variables}
+        run: subprocess.CompletedProcess[str] = self.server.play(play, "--diff", *options, **given)
         assert SECRET not in run.stdout + run.stderr and json.dumps(SECRET)[1:-1] not in run.stdout + run.stderr
         assert "BEGIN PRIVATE KEY" not in run.stdout + run.stderr
         return run

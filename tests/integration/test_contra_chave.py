@@ -1,0 +1,134 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Contra-chaves on a server without PEC: what is kept, shown, told and brought along. The tests are one story, in their order."""
+
+from __future__ import annotations
+
+import json
+import stat
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+NAME = "esus-pec-contra-chave"
+FILE = "/etc/esus-pec/contra-chave.yml"
+SECRET, OTHER, CHAVE = "A1-b2/C3=d4", "Zz99-agenda", "chave-que-o-PEC-mostrou"
+INSTALACAO = {"purpose": "instalacao", "ibge_code": "2927408"}
+KEPT = {**INSTALACAO, "contra_chave": f"\ufeff  {SECRET} \r\n", "chave": CHAVE, "requested_by": "Maria", "requested_on": "2026-11-23"}
+
+
+@pytest.fixture(scope="module")
+def server(start_server: Any) -> Any:
+    return start_server(NAME, "debian12")
+
+
+def module(server: Any, arguments: dict[str, Any], *, check: bool = False) -> dict[str, Any]:
+    result: dict[str, Any] = server.module("esus.pec.contra_chave", arguments, check=check)
+    for secret in (SECRET, OTHER, CHAVE):
+        assert secret not in result["_output"]
+    return result
+
+
+def role(server: Any, *options: str, tasks_from: str = "main", **variables: Any) -> subprocess.CompletedProcess[str]:
+    play = {"tasks": [{"import_role": {"name": "esus.pec.pec_contra_chave", "tasks_from": tasks_from}}]}
+    run: subprocess.CompletedProcess[str] = server.play(play, "-vvv", "--diff", *options, **variables)
+    for secret in (SECRET, OTHER, CHAVE):
+        assert secret not in run.stdout + run.stderr
+    return run
+
+
+def kept(server: Any) -> list[dict[str, str]]:
+    """As somebody reads it who knows YAML and nothing of this collection."""
+    entries: list[dict[str, str]] = yaml.safe_load(server.run("cat", FILE).stdout)["pec_contra_chave_values"]
+    return entries
+
+
+def test_check_mode_says_what_a_run_then_does(server: Any) -> None:
+    foreseen = module(server, KEPT, check=True)
+    assert (foreseen["changed"], server.run("test", "-e", FILE, check=False).returncode) == (True, 1)
+    done = module(server, KEPT)
+    assert (done["changed"], done["contra_chave_record"]) == (True, foreseen["contra_chave_record"])
+    assert [entry["contra_chave"] for entry in kept(server)] == [SECRET]
+    assert server.run("stat", "-c", "%a %U %G", FILE).stdout.strip() == "600 root root"
+    assert server.run("stat", "-c", "%a %U", "/etc/esus-pec").stdout.strip() == "700 root"
+
+
+def test_again_nothing_changes(server: Any) -> None:
+    before = server.run("stat", "-c", "%i %Y", FILE).stdout
+    assert not module(server, KEPT)["changed"]
+    assert not module(server, INSTALACAO)["changed"]
+    assert server.run("stat", "-c", "%i %Y", FILE).stdout == before
+
+
+def test_a_file_on_the_server_as_it_was_saved(server: Any) -> None:
+    server.put(f"\r\n\r\n   {OTHER}\t\r\n\r\n", "/root/agendamento.txt")
+    agendamento = {**INSTALACAO, "purpose": "agendamento", "src": "/root/agendamento.txt"}
+    assert module(server, agendamento)["changed"]
+    assert sorted(entry["contra_chave"] for entry in kept(server)) == sorted([SECRET, OTHER])
+
+
+def test_what_is_refused_changes_nothing(server: Any) -> None:
+    before = kept(server)
+    server.put(f"Contra-chave:\n{OTHER}\n", "/root/two.txt")
+    assert "has 2 lines" in module(server, {**INSTALACAO, "src": "/root/two.txt"})["msg"]
+    assert "wrong check digit" in module(server, {**KEPT, "ibge_code": "2927400"})["msg"]
+    assert "set confirmed_by" in module(server, {**INSTALACAO, "activated": "confirmed"})["msg"]
+    assert "become: true" in server.module("esus.pec.contra_chave", KEPT, user="nobody")["msg"]
+    assert kept(server) == before
+
+
+def test_info_tells_it_without_the_secret(server: Any) -> None:
+    confirmed = {**INSTALACAO, "activated": "confirmed", "confirmed_by": "João"}
+    assert module(server, confirmed)["changed"]
+    result = server.module("esus.pec.info", {"database": False, "health": False})
+    told = {entry["purpose"]: entry for entry in result["pec"]["contra_chaves"]}
+    assert (told["instalacao"]["activated"], told["instalacao"]["confirmed_by"]) == ("confirmed", "João")
+    assert told["agendamento"]["activated"] == "unknown"
+    assert SECRET not in result["_output"]
+
+
+def test_the_next_server_gets_what_this_one_had(server: Any, tmp_path: Path) -> None:
+    copy = tmp_path / "contra-chave.yml"
+    run = role(server, tasks_from="export", pec_contra_chave_export=str(copy))
+    assert run.returncode == 0, run.stdout
+    assert stat.S_IMODE(copy.stat().st_mode) == 0o600
+    before = kept(server)
+    server.run("rm", FILE)
+    assert "there is nothing to bring along" in role(server, tasks_from="export", pec_contra_chave_export=str(copy)).stdout
+    run = role(server, "-e", f"@{copy}")
+    assert run.returncode == 0, run.stdout
+    assert kept(server) == before
+
+
+def test_one_that_is_missing_is_told_in_portuguese(server: Any) -> None:
+    module(server, {**INSTALACAO, "purpose": "agendamento", "state": "absent"})
+    wanted = {"pec_ibge_code": "2927408", "pec_contra_chave_required": ["instalacao", "agendamento"]}
+    run = role(server, **wanted)
+    assert run.returncode == 0, run.stdout
+    assert "Falta a contra-chave do agendamento online" in run.stdout
+    assert "Falta a contra-chave da instalação" not in run.stdout
+    assert "changed=0 " in run.stdout
+    refused = role(server, **wanted, pec_contra_chave_fail_when_missing=True)
+    assert refused.returncode != 0
+    assert "has no contra-chave for agendamento" in refused.stdout
+
+
+def test_the_last_one_takes_the_file_along(server: Any) -> None:
+    assert module(server, {**INSTALACAO, "state": "absent"})["changed"]
+    assert server.run("test", "-e", FILE, check=False).returncode == 1
+    assert not module(server, {**INSTALACAO, "state": "absent"})["changed"]
+
+
+def test_a_file_of_somebody_else_stays(server: Any) -> None:
+    server.put("contra_chave: minha\n", FILE, "0600")
+    assert "is not as this collection writes it" in module(server, KEPT)["msg"]
+    assert server.run("cat", FILE).stdout == "contra_chave: minha\n"
+    assert server.module("esus.pec.info", {"database": False, "health": False})["pec"]["contra_chaves"] is None
+
+
+def test_no_secret_is_in_the_journal(server: Any) -> None:
+    journal = json.dumps(server.run("journalctl", "--no-pager").stdout, ensure_ascii=False)
+    for secret in (SECRET, OTHER, CHAVE):
+        assert secret not in journal
