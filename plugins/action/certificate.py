@@ -28,7 +28,8 @@ class ActionModule(ActionBase):
             try:
                 arguments["content"] = self._read(str(source))
             except AnsibleError as error:
-                return {**result, "failed": True, "msg": f"cannot read the certificate on the controller: {error}"}
+                hint = "Ansible looks beside the playbook; of a file beside the inventory say {{ inventory_dir }}/FILE"
+                return {**result, "failed": True, "msg": f"cannot read the certificate on the controller: {error}\n{hint}"}
             del arguments["src"]
         result.update(self._execute_module(module_name="esus.pec.certificate", module_args=arguments, task_vars=task_vars))
         return result
