@@ -13,6 +13,7 @@ import os
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
+from datetime import date
 
 from ansible_collections.esus.pec.plugins.module_utils import brazil, files
 from ansible_collections.esus.pec.plugins.module_utils.errors import PecError
@@ -25,7 +26,7 @@ VARIABLE = "pec_contra_chave_values"
 """The file is itself a file of variables for the role, so that what was kept on one server is given to the next as it is."""
 
 _AROUND = " \t\r\n\f\v\xa0\u200b\u2060\ufeff"
-_DATE = re.compile(r"\d{4}-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])")
+_DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 
 
 @dataclass(frozen=True)
@@ -85,12 +86,14 @@ def from_text(text: str, where: str) -> str:
 
     What stands around it goes. Nothing is guessed about what stands inside.
     """
-    found = [line.strip(_AROUND) for line in text.splitlines() if line.strip(_AROUND)]
+    found = [line.strip(_AROUND) for line in text.splitlines() if line.strip(_AROUND + "\0")]
     if not found:
         raise PecError(f"there is no contra-chave in {where}; copy it from e-Gestor again")
     if len(found) > 1 or re.search(r"\s", found[0]):
         shape = f"{len(found)} lines" if len(found) > 1 else "several words"
         raise PecError(f"{where} has {shape}, and which of it is the contra-chave cannot be known; leave nothing else in it, in one line")
+    if not found[0].isprintable():
+        raise PecError(f"{where} holds what is no text, as a file does that was saved as Unicode (UTF-16); save it again as UTF-8")
     return found[0]
 
 
@@ -150,13 +153,21 @@ def _problems(desired: Desired, old: Entry | None) -> list[str]:
         return problems
     if desired.contra_chave is None and old is None:
         problems.append(f"none is kept for {desired.ibge_code} yet; give contra_chave, or src")
-    if desired.requested_on and not _DATE.fullmatch(desired.requested_on):
+    if desired.requested_on and not _is_date(desired.requested_on):
         problems.append(f"requested_on is {desired.requested_on!r}; write the date as 2026-11-23")
     if desired.activated == CONFIRMED and not desired.confirmed_by:
         problems.append("activated is confirmed, but by whom is not said; set confirmed_by to the person who saw it in PEC")
     if desired.confirmed_by and desired.activated != CONFIRMED:
         problems.append("confirmed_by is set, but activated is not confirmed; set both")
     return problems
+
+
+def _is_date(text: str) -> bool:
+    """Newer Pythons read more than this one form."""
+    try:
+        return bool(_DATE.fullmatch(text)) and bool(date.fromisoformat(text))
+    except ValueError:
+        return False
 
 
 def _shown(entry: Entry | None) -> str:

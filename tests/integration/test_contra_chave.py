@@ -115,6 +115,24 @@ def test_one_that_is_missing_is_told_in_portuguese(server: Any) -> None:
     assert "has no contra-chave for agendamento" in refused.stdout
 
 
+def test_a_code_without_quotes_and_a_value_that_check_mode_foresees(server: Any) -> None:
+    wanted = {"pec_ibge_code": 2927408, "pec_contra_chave_required": ["instalacao", "agendamento"]}
+    value = {"purpose": "agendamento", "state": "present", "contra_chave": OTHER}
+    run = role(server, "--check", **wanted, pec_contra_chave_values=[value])
+    assert run.returncode == 0, run.stdout
+    assert "Falta a contra-chave" not in run.stdout
+    assert [entry["purpose"] for entry in kept(server)] == ["instalacao"]
+
+
+def test_two_for_the_same_purpose_are_refused(server: Any) -> None:
+    before = kept(server)
+    values = [{"purpose": "agendamento", "contra_chave": each} for each in (SECRET, OTHER)]
+    run = role(server, pec_ibge_code="2927408", pec_contra_chave_values=values)
+    assert "two values for the same" in run.stdout
+    assert run.returncode != 0
+    assert kept(server) == before
+
+
 def test_the_last_one_takes_the_file_along(server: Any) -> None:
     assert module(server, {**INSTALACAO, "state": "absent"})["changed"]
     assert server.run("test", "-e", FILE, check=False).returncode == 1

@@ -31,6 +31,8 @@ def test_what_stands_around_it_goes(text: str) -> None:
         (" \r\n\ufeff", "there is no contra-chave in x.txt"),
         ("A1B2\nC3D4", "x.txt has 2 lines"),
         ("Contra-chave: A1B2", "x.txt has several words"),
+        ("A1B2".encode("utf-16").decode("latin-1"), "x.txt holds what is no text"),
+        ("A1B2\r\n".encode("utf-16").decode("latin-1"), "x.txt holds what is no text"),
     ],
 )
 def test_nothing_is_guessed_about_what_stands_inside(text: str, says: str) -> None:
@@ -73,6 +75,7 @@ def test_plan(current: tuple[Entry, ...], desired: Desired, expected: tuple[Entr
         (Desired("instalacao", "2927409", contra_chave="A"), "wrong check digit"),
         (Desired("instalacao", "2927408"), "none is kept for 2927408 yet"),
         (Desired("instalacao", "2927408", contra_chave="A", requested_on="23/11/2026"), "write the date as"),
+        (Desired("instalacao", "2927408", contra_chave="A", requested_on="2026-02-30"), "write the date as"),
         (Desired("instalacao", "2927408", contra_chave="A", activated="confirmed"), "set confirmed_by"),
         (Desired("instalacao", "2927408", contra_chave="A", confirmed_by="João"), "set both"),
     ],
