@@ -15,7 +15,7 @@ public final class StandIn {
             "ESTE NÃO É O PEC: é um substituto de testes (stand-in) da coleção Ansible esus.pec.";
 
     /** Java properties; absent means that everything works. See README.md for its keys. */
-    private static final Path COMMANDS = Path.of("/etc/pec-stand-in.conf");
+    public static final Path COMMANDS = Path.of("/etc/pec-stand-in.conf");
 
     private StandIn() {
     }

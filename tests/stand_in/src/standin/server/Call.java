@@ -10,6 +10,11 @@ import standin.common.Json;
 
 /** One request and its answer. */
 final class Call {
+    /** There will be no answer: the connection is closed. */
+    static final class Abandoned extends RuntimeException {
+        private static final long serialVersionUID = 1L;
+    }
+
     private final HttpExchange exchange;
 
     Call(HttpExchange exchange) {
@@ -58,6 +63,10 @@ final class Call {
 
     void json(int status, Object value) throws IOException {
         answer(status, "application/json", Json.write(value));
+    }
+
+    void abandon() {
+        exchange.close();
     }
 
     private void answer(int status, String type, String text) throws IOException {

@@ -20,7 +20,7 @@ import standin.common.StandIn;
 /** mutation instalar (contract 4, first run). The text about the link is real; the others, and the answer true, are guesses [?]. */
 final class FirstRun {
     private static final String LINK = "Não foi possível validar este endereço. Tente novamente mais tarde";
-    private static final String PASSWORD = "A senha deve ter entre 8 e 20 caracteres, com letras e números, e não pode conter dados pessoais.";
+    static final String PASSWORD = "A senha deve ter entre 8 e 20 caracteres, com letras e números, e não pode conter dados pessoais.";
     private static final List<String> KINDS = List.of("PRONTUARIO", "CENTRALIZADORA");
 
     private final Database database;
@@ -43,13 +43,13 @@ final class FirstRun {
         String fullName = text(person, "nomeCivil");
         String cpf = text(person, "cpf").replaceAll("[.-]", "");
         try (Connection connection = database.connect()) {
-            require(!isDone(connection), "A instalação já foi realizada.");
-            require(!name.isBlank(), "Nome da instalação: campo obrigatório");
-            require(KINDS.contains(kind), "Tipo da instalação inválido");
-            require(!fullName.isBlank(), "Nome civil: campo obrigatório");
-            require(isCpf(cpf), "CPF inválido");
-            require(isGood(password, fullName, cpf), PASSWORD);
-            require(isReachable(link), LINK);
+            Graphql.require(!isDone(connection), "A instalação já foi realizada.");
+            Graphql.require(!name.isBlank(), "Nome da instalação: campo obrigatório");
+            Graphql.require(KINDS.contains(kind), "Tipo da instalação inválido");
+            Graphql.require(!fullName.isBlank(), "Nome civil: campo obrigatório");
+            Graphql.require(isCpf(cpf), "CPF inválido");
+            Graphql.require(isGood(password, fullName, cpf), PASSWORD);
+            Graphql.require(isReachable(link), LINK);
             store(connection, link, name, kind, fullName, cpf, password);
         }
         return true;
@@ -113,12 +113,6 @@ final class FirstRun {
             sum += (cpf.charAt(i) - '0') * (length + 1 - i);
         }
         return sum * 10 % 11 % 10;
-    }
-
-    private static void require(boolean condition, String message) {
-        if (!condition) {
-            throw new Graphql.Refused("PecValidationException", message);
-        }
     }
 
     private static String text(Map<String, Object> map, String key) {

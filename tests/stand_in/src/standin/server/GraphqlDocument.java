@@ -5,148 +5,127 @@ import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
-import java.util.regex.Matcher;
-import java.util.regex.Pattern;
+import standin.common.Json;
 
-/** As much of GraphQL's grammar as PEC's clients use: one operation, arguments, variables, aliases, inline fragments. */
-final class GraphqlDocument {
-    /** What a field's subfields are of: type is null outside "... on Type". */
-    record Field(String alias, String name, String type, Map<String, Object> arguments, List<Field> fields) {
+/** As much of GraphQL's grammar as PEC's clients use: one operation, arguments, variables, aliases, directives, inline fragments. */
+record GraphqlDocument(String kind, String name, List<Definition> variables, List<Field> fields) {
+    /** A field that was asked for; type is null outside "... on Type", and a field without subfields has none in fields. */
+    record Field(String alias, String name, String type, Map<String, Object> arguments, Map<String, Map<String, Object>> directives,
+            List<Field> fields) {
     }
 
-    static final class Invalid extends RuntimeException {
-        private static final long serialVersionUID = 1L;
-
-        Invalid(String message) {
-            super(message);
-        }
+    /** A variable and what it has to be; otherwise is its default. */
+    record Definition(String name, GraphqlSchema.Reference type, boolean optional, Object otherwise) {
     }
 
-    private static final Pattern TOKEN = Pattern.compile(
-            "[\\s,]+|#[^\\n]*|(\\.\\.\\.|[A-Za-z_]\\w*|-?\\d+(?:\\.\\d+)?|\"(?:[^\"\\\\]|\\\\.)*\"|[{}()\\[\\]:$!=@|&])");
+    /** In a value: the variable that stands for it, and a word that is neither true, false nor null. */
+    record Variable(String name) {
+    }
 
-    private final List<String> tokens = new ArrayList<>();
-    private final Map<String, Object> variables;
-    private int at;
+    record Word(String name) {
+    }
 
-    private GraphqlDocument(String text, Map<String, Object> variables) {
-        this.variables = variables;
-        Matcher matcher = TOKEN.matcher(text);
-        int end = 0;
-        while (end < text.length() && matcher.find(end) && matcher.start() == end) {
-            if (matcher.group(1) != null) {
-                tokens.add(matcher.group(1));
+    static GraphqlDocument parse(String text) {
+        return new Parser(new GraphqlTokens(text)).document();
+    }
+
+    private record Parser(GraphqlTokens tokens) {
+        GraphqlDocument document() {
+            String kind = "query";
+            String name = null;
+            List<Definition> variables = new ArrayList<>();
+            if (List.of("query", "mutation").contains(tokens.peek())) {
+                kind = tokens.next();
+                if (!List.of("(", "{", "@").contains(tokens.peek())) {
+                    name = tokens.name();
+                }
+                if (tokens.take("(")) {
+                    while (!tokens.take(")")) {
+                        variables.add(definition());
+                    }
+                }
+                directives();
             }
-            end = matcher.end();
+            List<Field> fields = selection(null);
+            if (!tokens.atEnd()) {
+                throw tokens.offending();
+            }
+            return new GraphqlDocument(kind, name, variables, fields);
         }
-        if (end != text.length()) {
-            throw new Invalid("Invalid syntax at offset " + end);
-        }
-    }
 
-    /** The root fields of the document's operation. */
-    static List<Field> parse(String text, Map<String, Object> variables) {
-        GraphqlDocument document = new GraphqlDocument(text, variables);
-        if (List.of("query", "mutation").contains(document.peek())) {
-            while (!document.peek().equals("{")) {
-                if (document.peek().equals("(")) {
-                    document.skipDefinitions();
+        private Definition definition() {
+            tokens.expect("$");
+            String name = tokens.name();
+            tokens.expect(":");
+            GraphqlSchema.Reference type = GraphqlSchema.Reference.parse(tokens);
+            boolean optional = tokens.take("=");
+            return new Definition(name, type, optional, optional ? value() : null);
+        }
+
+        private List<Field> selection(String type) {
+            List<Field> fields = new ArrayList<>();
+            tokens.expect("{");
+            while (!tokens.take("}")) {
+                if (tokens.take("...")) {
+                    tokens.expect("on");
+                    fields.addAll(selection(tokens.name()));
                 } else {
-                    document.next();
+                    fields.add(field(type));
                 }
             }
-        }
-        List<Field> fields = document.selection(null);
-        if (document.at != document.tokens.size()) {
-            throw new Invalid("Invalid syntax with offending token '" + document.peek() + "'");
-        }
-        return fields;
-    }
-
-    private void skipDefinitions() {
-        while (!next().equals(")")) {
-            continue;
-        }
-    }
-
-    private List<Field> selection(String type) {
-        List<Field> fields = new ArrayList<>();
-        expect("{");
-        while (!take("}")) {
-            if (take("...")) {
-                expect("on");
-                fields.addAll(selection(next()));
-            } else {
-                fields.add(field(type));
+            if (fields.isEmpty()) {
+                throw tokens.offending();
             }
+            return fields;
         }
-        return fields;
-    }
 
-    private Field field(String type) {
-        String alias = next();
-        String name = take(":") ? next() : alias;
-        Map<String, Object> arguments = new LinkedHashMap<>();
-        if (take("(")) {
-            while (!take(")")) {
-                String argument = next();
-                expect(":");
-                arguments.put(argument, value());
+        private Field field(String type) {
+            String alias = tokens.name();
+            String name = tokens.take(":") ? tokens.name() : alias;
+            Map<String, Object> arguments = arguments();
+            Map<String, Map<String, Object>> directives = directives();
+            return new Field(alias, name, type, arguments, directives, tokens.peek().equals("{") ? selection(null) : List.of());
+        }
+
+        private Map<String, Object> arguments() {
+            return tokens.take("(") ? members(")") : Map.of();
+        }
+
+        private Map<String, Map<String, Object>> directives() {
+            Map<String, Map<String, Object>> directives = new LinkedHashMap<>();
+            while (tokens.take("@")) {
+                directives.put(tokens.name(), arguments());
             }
+            return directives;
         }
-        return new Field(alias, name, type, arguments, peek().equals("{") ? selection(null) : List.of());
-    }
 
-    private Object value() {
-        String token = next();
-        if (token.equals("$")) {
-            return variables.get(next());
-        }
-        if (token.equals("{")) {
-            Map<String, Object> map = new LinkedHashMap<>();
-            while (!take("}")) {
-                String key = next();
-                expect(":");
-                map.put(key, value());
+        private Map<String, Object> members(String end) {
+            Map<String, Object> members = new LinkedHashMap<>();
+            while (!tokens.take(end)) {
+                String name = tokens.name();
+                tokens.expect(":");
+                members.put(name, value());
             }
-            return map;
+            return members;
         }
-        if (token.equals("[")) {
-            List<Object> list = new ArrayList<>();
-            while (!take("]")) {
-                list.add(value());
+
+        private Object value() {
+            if (tokens.take("$")) {
+                return new Variable(tokens.name());
             }
-            return list;
-        }
-        if (token.equals("null")) {
-            return null;
-        }
-        boolean literal = token.startsWith("\"") || token.matches("-?\\d+(\\.\\d+)?") || List.of("true", "false").contains(token);
-        return literal ? standin.common.Json.parse(token) : token;
-    }
-
-    private String peek() {
-        return at < tokens.size() ? tokens.get(at) : "<EOF>";
-    }
-
-    private String next() {
-        if (at >= tokens.size()) {
-            throw new Invalid("Invalid syntax with offending token '<EOF>'");
-        }
-        return tokens.get(at++);
-    }
-
-    private boolean take(String token) {
-        if (peek().equals(token)) {
-            at++;
-            return true;
-        }
-        return false;
-    }
-
-    private void expect(String token) {
-        if (!take(token)) {
-            throw new Invalid("Invalid syntax with offending token '" + peek() + "'");
+            if (tokens.take("{")) {
+                return members("}");
+            }
+            if (tokens.take("[")) {
+                List<Object> list = new ArrayList<>();
+                while (!tokens.take("]")) {
+                    list.add(value());
+                }
+                return list;
+            }
+            String token = tokens.peek();
+            boolean literal = token.startsWith("\"") || token.matches("-?\\d+(\\.\\d+)?|true|false|null");
+            return literal ? Json.parse(tokens.next()) : new Word(tokens.name());
         }
     }
 }

@@ -10,8 +10,17 @@ import standin.common.Database;
 import standin.common.StandIn;
 
 /** The query info, which needs no session (contract 4). What "ativado" follows is inferred: the end of the first run [I];
- * so is what "govBREnabled" follows: both of its settings, as they were when the server started [I]. */
+ * so is what "govBREnabled" follows: both of its settings, as they were when the server started [I]; the others follow their
+ * settings [I]. */
 final class Info {
+    private static final Map<String, Configuration> FLAGS = Map.of(
+            "internetHabilitada", Configuration.INTERNETHABILITADA,
+            "smtpConfigurado", Configuration.SMTPHABILITADO,
+            "isPrescricaoDigitalEnabled", Configuration.PRESCRICAODIGITALHABILITADA,
+            "anexoArquivosEnabled", Configuration.ANEXOARQUIVOSHABILITADO,
+            "buscaCidadaoPorPropriedadesEnabled", Configuration.BUSCACIDADAOPORPROPRIEDADES,
+            "cadastroDomiciliarViaCdsEnabled", Configuration.CADASTRODOMICILIARVIACDS);
+
     private final Database database;
     private final boolean govbr;
 
@@ -29,16 +38,15 @@ final class Info {
             info.put("tipoInstalacao", setting(connection, "TIPOINSTALACAO"));
             info.put("treinamento", "1".equals(Database.value(connection,
                     "select ds_inteiro from tb_config_sistema where co_config_sistema = 'TREINAMENTO'")));
+            for (Map.Entry<String, Configuration> flag : FLAGS.entrySet()) {
+                info.put(flag.getKey(), flag.getValue().isOn(connection));
+            }
         }
-        info.put("__typename", "Info");
         info.put("id", "1");
         info.put("versao", StandIn.version().toString());
         info.put("serverTimezoneOffset", TimeZone.getDefault().getOffset(System.currentTimeMillis()) / 60_000);
-        info.put("internetHabilitada", true);
         info.put("govBREnabled", govbr);
-        for (String flag : new String[] {"smtpConfigurado", "isPrescricaoDigitalEnabled", "anexoArquivosEnabled",
-            "buscaCidadaoPorPropriedadesEnabled", "cadastroDomiciliarViaCdsEnabled", "firebaseEnabled", "oldPecConnected",
-            "rocksdbEnabled"}) {
+        for (String flag : new String[] {"firebaseEnabled", "oldPecConnected", "rocksdbEnabled"}) {
             info.put(flag, false);
         }
         info.put("frontendLogLevel", "OFF");

@@ -14,7 +14,6 @@ import standin.common.Passwords;
 
 /** login, sessao, selecionarAcesso and logout (contract 4, GraphQL). */
 final class Login {
-    private static final int ATTEMPTS = 5;
     private static final String EXCEPTION = "PecAuthenticationException";
     private static final String WRONG = "Usuário e/ou senha inválidos";
     private static final String ELSEWHERE = "Você já está logado em outra sessão. Deseja continuar nesta aqui?";
@@ -47,7 +46,7 @@ final class Login {
         }
     }
 
-    /** After five wrong ones the right one does not help either; what the real one then says is not known [?]. */
+    /** After five wrong ones, or as many as are set, the right one does not help; what the real one then says is not known [?]. */
     private static boolean passwordFits(Connection connection, long user, String password) throws SQLException {
         String locked = Database.value(connection, "select st_bloqueado from tb_usuario where co_seq_usuario = ?", user);
         String stored = Database.value(connection, "select ds_senha from tb_usuario where co_seq_usuario = ?", user);
@@ -55,8 +54,8 @@ final class Login {
         Database.update(connection, fits
                 ? "update tb_usuario set nu_tentativas = 0 where co_seq_usuario = ?"
                 : "update tb_usuario set nu_tentativas = nu_tentativas + 1,"
-                    + " st_bloqueado = case when nu_tentativas + 1 >= " + ATTEMPTS + " then 1 else st_bloqueado end"
-                    + " where co_seq_usuario = ?", user);
+                    + " st_bloqueado = case when nu_tentativas + 1 >= " + Configuration.NUMEROTENTATIVASLOGIN.number(connection)
+                    + " then 1 else st_bloqueado end where co_seq_usuario = ?", user);
         return fits;
     }
 
@@ -68,8 +67,8 @@ final class Login {
             return null;
         }
         try (Connection connection = database.connect(); Statement statement = connection.createStatement();
-                ResultSet row = statement.executeQuery("select p.* from tb_usuario u join tb_prof p on"
-                        + " p.co_seq_prof = u.co_prof where u.co_seq_usuario = " + user)) {
+                ResultSet row = statement.executeQuery("select p.*, u.st_forcar_troca_senha, u.st_aceitou_termos_uso"
+                        + " from tb_usuario u join tb_prof p on p.co_seq_prof = u.co_prof where u.co_seq_usuario = " + user)) {
             row.next();
             List<Object> accesses = accesses(connection, row.getLong("co_seq_prof"));
             Map<String, Object> person = new HashMap<>();
@@ -77,10 +76,12 @@ final class Login {
             person.put("nome", row.getString("no_civil_profissional"));
             person.put("cpf", row.getString("nu_cpf"));
             person.put("cns", row.getString("nu_cns"));
-            person.put("usuario", Map.of("id", user.toString(), "forcarTrocaSenha", false, "aceitouTermosUso", false));
+            person.put("usuario", Map.of("id", user.toString(), "forcarTrocaSenha", row.getInt("st_forcar_troca_senha") == 1,
+                    "aceitouTermosUso", row.getInt("st_aceitou_termos_uso") == 1));
             person.put("acessos", accesses);
             Map<String, Object> answer = new HashMap<>();
-            answer.put("acesso", accesses.stream().filter(access -> id(access).equals(sessions.selected(session))).findFirst().orElse(null));
+            Object selected = sessions.selected(session);
+            answer.put("acesso", accesses.stream().filter(access -> id(access).equals(selected)).findFirst().orElse(null));
             answer.put("profissional", person);
             return answer;
         }
@@ -102,6 +103,24 @@ final class Login {
             }
         }
         throw new Graphql.Refused(EXCEPTION, "Acesso não encontrado");
+    }
+
+    /** Who is behind a session whose access is the instalador's, by co_prof; the refusal is a guess [?]. */
+    long administrator(Call call) throws SQLException {
+        String session = call.cookie("JSESSIONID");
+        Long user = sessions.user(session);
+        String access = sessions.selected(session);
+        if (user != null && access != null) {
+            try (Connection connection = database.connect()) {
+                String person = Database.value(connection, "select a.co_prof from tb_ator_papel a"
+                        + " join tb_usuario u on u.co_prof = a.co_prof where u.co_seq_usuario = ? and a.co_seq_ator_papel = ?"
+                        + " and a.tp_ator_papel = 'ADMINISTRADOR_GERAL'", user, Long.valueOf(access));
+                if (person != null) {
+                    return Long.parseLong(person);
+                }
+            }
+        }
+        throw new Graphql.Refused("AccessDeniedException", "Acesso negado");
     }
 
     Map<String, Object> logout(Call call) {

@@ -23,7 +23,7 @@ final class Sessions {
     }
 
     String open(long user) {
-        users.values().removeIf(other -> other == user);
+        closeAllOf(user);
         String session = token().replace("-", "").toUpperCase();
         users.put(session, user);
         return session;
@@ -36,11 +36,20 @@ final class Sessions {
         }
     }
 
+    void closeAll() {
+        users.clear();
+        selected.clear();
+    }
+
+    void closeAllOf(long user) {
+        users.values().removeIf(other -> other == user);
+    }
+
     void select(String session, String access) {
         selected.put(session, access);
     }
 
     String selected(String session) {
-        return selected.get(session);
+        return session == null ? null : selected.get(session);
     }
 }

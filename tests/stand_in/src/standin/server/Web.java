@@ -55,6 +55,8 @@ final class Web {
                 call.setCookie("XSRF-TOKEN", Sessions.token(), false);
             }
             route(call);
+        } catch (Call.Abandoned error) {
+            call.abandon();
         } catch (RuntimeException error) {
             Log.error("Web", error.toString());
             call.json(500, Map.of("status", 500, "error", "Internal Server Error"));
