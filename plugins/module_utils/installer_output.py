@@ -38,9 +38,10 @@ class Cause:
 
 
 class Redactor:
-    """Takes secrets out of text: the values that are known, and whatever stands where passwords stand."""
+    """Takes secrets out of text: the values that are known and, unless C(only_known), whatever stands where passwords stand."""
 
-    def __init__(self, secrets: Iterable[str] = ()) -> None:
+    def __init__(self, secrets: Iterable[str] = (), *, only_known: bool = False) -> None:
+        self._forms = () if only_known else _SECRET_FORMS
         known = {form for secret in secrets if secret for form in (secret, _escaped(secret))}
         self._known = re.compile("|".join(re.escape(secret) for secret in sorted(known, key=len, reverse=True))) if known else None
 
@@ -48,7 +49,7 @@ class Redactor:
         """Return the text without secrets; it may have several lines."""
         if self._known is not None:
             text = self._known.sub(MASK, text)
-        for form in _SECRET_FORMS:
+        for form in self._forms:
             text = form.sub(rf"\g<1>{MASK}", text)
         return text
 

@@ -1,0 +1,225 @@
+#!/usr/bin/python
+# SPDX-License-Identifier: GPL-3.0-or-later
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: smtp_check
+short_description: Test the mail server that PEC is to use
+description:
+  - Tests a mail server from the host that PEC runs on, before PEC is given its server, port, login, password and sender.
+  - Takes one step after the other and fails at the first that does not work. It then names the step, says what the server said, and what to
+    do next.
+  - The steps are C(resolve), C(connect), C(greeting), C(starttls), C(tls), C(ehlo), C(login), C(sender), C(recipient) and C(message). Those
+    that were not asked for are left out. With O(security=tls), C(tls) comes before C(greeting).
+  - There is one attempt to log in, so that a wrong password does not lock the account.
+  - Nothing is stored, neither on the host nor in PEC.
+author: ["esus.pec contributors (@esus-pec)"]
+version_added: 0.1.0
+options:
+  host:
+    description: Name or address of the mail server. A certificate must be made out to it.
+    type: str
+    required: true
+  port:
+    description: TCP port. By default V(587) with O(security=starttls), V(465) with O(security=tls) and V(25) with O(security=none).
+    type: int
+  security:
+    description:
+      - How the connection is encrypted. V(starttls) begins without and changes over, V(tls) begins with TLS.
+      - With V(none), a password goes over the network as it is, which is a warning. With the others it never does.
+    type: str
+    choices: [starttls, tls, none]
+    default: starttls
+  username:
+    description: Name of the account that PEC is to log in with. Without it there is no login. Needs O(password).
+    type: str
+  password:
+    description: Password of the account. It may have characters outside ASCII, which are sent as UTF-8.
+    type: str
+  sender:
+    description: E-mail address that PEC is to send from. The server is asked whether it accepts it; for that alone nothing is sent.
+    type: str
+  recipient:
+    description:
+      - E-mail address to send a test message to. Needs O(sender).
+      - The message says, in Portuguese, that it is a test of PEC's e-mail and that nothing has to be done.
+    type: str
+  validate_certs:
+    description: Whether the certificate of the server must be valid, made out to O(host), and signed by an authority that is trusted.
+    type: bool
+    default: true
+  ca_path:
+    description:
+      - File with the certificate authorities to trust. By default those of the host.
+      - PEC's Java has authorities of its own, so that a server that is trusted here may not be trusted there.
+    type: path
+  timeout:
+    description: Seconds for each step. How long C(resolve) takes is a matter of the host's DNS alone.
+    type: int
+    default: 15
+attributes:
+  check_mode:
+    description: Can run in check mode and predict the change. It takes the same steps, with the login, but not C(recipient) and C(message).
+    support: full
+  diff_mode:
+    description: Returns what changed; nothing on the host does.
+    support: N/A
+  idempotent:
+    description: Each run with O(recipient) sends a message. Without it nothing is ever changed.
+    support: partial
+extends_documentation_fragment:
+  - esus.pec.attributes
+seealso:
+  - module: esus.pec.served_certificate
+"""
+
+EXAMPLES = r"""
+- name: Test the mail server as PEC is going to use it
+  esus.pec.smtp_check:
+    host: smtp.municipio.uf.gov.br
+    username: pec@municipio.uf.gov.br
+    password: "{{ vault_smtp_password }}"
+    sender: pec@municipio.uf.gov.br
+  become: true
+
+- name: Send a test message, too
+  esus.pec.smtp_check:
+    host: smtp.municipio.uf.gov.br
+    security: tls
+    username: pec@municipio.uf.gov.br
+    password: "{{ vault_smtp_password }}"
+    sender: pec@municipio.uf.gov.br
+    recipient: informatica@municipio.uf.gov.br
+  become: true
+  register: mail
+
+- name: Say what the server answered
+  ansible.builtin.debug:
+    msg: "{{ mail.steps }}"
+"""
+
+RETURN = r"""
+changed:
+  description: Whether a test message was sent, or would be without check mode.
+  returned: success
+  type: bool
+  sample: false
+steps:
+  description: The steps in their order, up to the first that failed.
+  returned: when the server was asked
+  type: list
+  elements: dict
+  contains:
+    name: {description: Name of the step., type: str, sample: login}
+    ok: {description: Whether it worked., type: bool, sample: true}
+    said: {description: What the server said or what was found., type: str, sample: 235 2.7.0 Authentication successful}
+greeting:
+  description: The first words of the server. Null when it was not reached.
+  returned: when the server was asked
+  type: str
+  sample: 220 smtp.municipio.uf.gov.br ESMTP
+tls:
+  description: The encryption and the server's certificate. Null when there was none.
+  returned: when the server was asked
+  type: dict
+  contains:
+    version: {description: Version of TLS., type: str, sample: TLSv1.3}
+    cipher: {description: Cipher by OpenSSL's name., type: str, sample: TLS_AES_256_GCM_SHA384}
+    trusted: {description: Whether the certificate was accepted. Null with O(validate_certs=false)., type: bool, sample: true}
+    subject: {description: Whose certificate it is., type: str, sample: CN=smtp.municipio.uf.gov.br}
+    issuer: {description: Who signed it., type: str, sample: "CN=R11,O=Let's Encrypt,C=US"}
+    dns_names: {description: Names that it is made out to., type: list, elements: str, sample: [smtp.municipio.uf.gov.br]}
+    not_after: {description: Until when it is valid., type: str, sample: "2027-01-30T00:00:00Z"}
+    days_left: {description: Whole days until then; negative once it has expired., type: int, sample: 68}
+auth_methods:
+  description: The login methods that the server offers, in its order. Empty when it offers none or did not get that far.
+  returned: when the server was asked
+  type: list
+  elements: str
+  sample: [PLAIN, LOGIN]
+"""
+
+import email.message
+import email.policy
+import email.utils
+from dataclasses import asdict
+from functools import partial
+from typing import Any
+
+from ansible_collections.esus.pec.plugins.module_utils import smtp_probe
+from ansible_collections.esus.pec.plugins.module_utils.errors import PecError
+from ansible_collections.esus.pec.plugins.module_utils.quiet_module import QuietModule
+
+ARGUMENTS = {
+    "host": {"type": "str", "required": True},
+    "port": {"type": "int"},
+    "security": {"type": "str", "choices": list(smtp_probe.PORTS), "default": "starttls"},
+    "username": {"type": "str"},
+    "password": {"type": "str", "no_log": True},
+    "sender": {"type": "str"},
+    "recipient": {"type": "str"},
+    "validate_certs": {"type": "bool", "default": True},
+    "ca_path": {"type": "path"},
+    "timeout": {"type": "int", "default": 15},
+}
+FEW_DAYS = 15
+TEXT = """\
+Esta é uma mensagem de teste do e-mail do e-SUS PEC.
+
+Ela foi enviada para verificar o servidor de e-mail {place}
+antes de o PEC usá-lo. Se você a recebeu, o envio funciona.
+
+Não é preciso fazer nada, nem responder a esta mensagem.
+"""
+
+
+def server_from(params: dict[str, Any]) -> smtp_probe.Server:
+    port = smtp_probe.PORTS[params["security"]] if params["port"] is None else params["port"]
+    return smtp_probe.Server(params["host"], port, params["security"], params["validate_certs"], params["ca_path"], params["timeout"])
+
+
+def account_from(params: dict[str, Any]) -> smtp_probe.Account:
+    return smtp_probe.Account(*(params[name] or "" for name in ("username", "password", "sender", "recipient")))
+
+
+def compose(place: str, account: smtp_probe.Account) -> bytes:
+    message = email.message.EmailMessage(email.policy.SMTP)
+    message["Subject"] = "Teste do e-mail do PEC"
+    message["From"], message["To"] = account.sender, account.recipient
+    message["Date"] = email.utils.localtime()
+    message["Message-ID"] = email.utils.make_msgid(domain=account.sender.rpartition("@")[2])
+    message["Auto-Submitted"] = "auto-generated"
+    message.set_content(TEXT.format(place=place), cte="quoted-printable")
+    return message.as_bytes()
+
+
+def warnings(server: smtp_probe.Server, report: smtp_probe.Report) -> list[str]:
+    found, tls = [], report.tls
+    if server.security == "none" and any(step.name == "login" for step in report.steps):
+        found.append(f"the login at {server.place} is not encrypted (security is none), so whoever is in between can read the password")
+    if tls and tls.days_left is not None and tls.days_left < FEW_DAYS:
+        found.append(f"the certificate of {server.place} is valid for {tls.days_left} more days only, until {tls.not_after}")
+    return found
+
+
+def main() -> None:
+    module = QuietModule(argument_spec=ARGUMENTS, supports_check_mode=True)
+    server, account = server_from(module.params), account_from(module.params)
+    message = None if module.check_mode else partial(compose, server.place, account)
+    try:
+        report = smtp_probe.probe(server, account, message)
+    except PecError as error:
+        module.fail_json(msg=str(error))
+    for warning in warnings(server, report):
+        module.warn(warning)
+    result = {name: value for name, value in asdict(report).items() if name != "remedy"}
+    failure = smtp_probe.complaint(server, report)
+    if failure:
+        module.fail_json(msg=failure, **result)
+    module.exit_json(changed=bool(account.recipient), **result)
+
+
+if __name__ == "__main__":
+    main()
