@@ -150,7 +150,7 @@ def describe_api(state: Mapping[str, object]) -> dict[str, object]:
     if state["root_status"] is None:
         return facts
     try:
-        told = Client(Server(str(state["url"]), _API_TIMEOUT, validate_certs=False), attempts=1).public_facts()
+        told = Client(Server(str(state["url"]), _API_TIMEOUT, validate_certs=False), patience=0).public_facts()
     except PecError as error:
         return {**facts, "error": str(error)}
     for name, value in told.items():

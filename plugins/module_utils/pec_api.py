@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A client of PEC's API: its headers, its sessions, its way of telling errors. What it can ask is listed in pec_catalogue.py."""
+"""A client of PEC's API: its headers, its cookies, its way of telling errors. What it can ask is listed in pec_catalogue.py."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import json
 import ssl
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from http.client import HTTPException
 from http.cookiejar import CookieJar
 from typing import Any
@@ -19,13 +19,14 @@ from ansible.module_utils.urls import Request
 
 from ansible_collections.esus.pec.plugins.module_utils import pec_catalogue
 from ansible_collections.esus.pec.plugins.module_utils.errors import PecError
-from ansible_collections.esus.pec.plugins.module_utils.pec_catalogue import Operation
+from ansible_collections.esus.pec.plugins.module_utils.pec_operations import Catalogue, Operation, public_facts
 
-_ATTEMPTS = 4
+_PATIENCE = 7.0
 _FIRST_PAUSE = 1.0
+_LONGEST_PAUSE = 15.0
 _WORTH_RETRYING = (502, 503)
 _MAXIMUM_ANSWER = 1 << 22
-_MAXIMUM_SAID = 300
+_MAXIMUM_SAID = 1000
 
 
 class PecApiError(PecError):
@@ -36,9 +37,18 @@ class PecApiError(PecError):
         self.message = message
         self.classification = classification
 
+    @property
+    def unknown(self) -> bool:
+        """Whether PEC did not understand the question, so that nothing of it was done: this version may not know the operation."""
+        return self.classification == pec_catalogue.VALIDATION_ERROR or self.message.startswith("Validation error")
+
 
 class PecUnreachableError(PecApiError):
-    """Nobody answered, so nothing was done."""
+    """Nobody answered. C(delivered) is whether PEC may have heard the question all the same."""
+
+    def __init__(self, text: str, *, message: str = "", delivered: bool = True) -> None:
+        super().__init__(text, message=message)
+        self.delivered = delivered
 
 
 @dataclass(frozen=True)
@@ -65,13 +75,20 @@ class FirstRun:
 
 
 class Client:
-    """One session with one PEC. C(attempts) is how often a question is asked that nobody answers; C(opener) and C(sleep) are for tests."""
+    """One browser, as it were, in front of one PEC. C(patience) is for how many seconds a question that nobody answers is asked again."""
 
     def __init__(
-        self, server: Server, *, attempts: int = _ATTEMPTS, opener: Any = None, sleep: Callable[[float], None] = time.sleep
+        self,
+        server: Server,
+        *,
+        catalogue: Catalogue | None = None,
+        patience: float = _PATIENCE,
+        opener: Any = None,
+        sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self.server = server
-        self._attempts = attempts
+        self.catalogue = catalogue or Catalogue()
+        self._patience = patience
         self._cookies = CookieJar()
         self._sleep = sleep
         self._opener = opener or Request(
@@ -84,26 +101,40 @@ class Client:
             follow_redirects="none",
         )
 
-    def execute(self, operation: Operation, variables: Mapping[str, object] | None = None) -> object:
+    def execute(self, operation: Operation, values: Mapping[str, object] | None = None) -> object:
         """Send one operation and return the value of its root field.
 
-        A reading operation is repeated, with growing pauses, while nobody answers or a proxy says 502 or 503; one that writes is sent
-        once. Raises PecApiError with PEC's own words when it refuses, PecUnreachableError when nobody answers.
+        It is repeated, with growing pauses, while nobody answers or a proxy says 502 or 503; one that is sent once, only as long as it
+        cannot have reached PEC. Raises PecApiError with PEC's own words when it refuses, PecUnreachableError when nobody answers.
         """
-        body = json.dumps({"operationName": operation.name, "query": operation.document, "variables": dict(variables or {})}).encode()
-        attempts = 1 if operation.writes else self._attempts
-        for attempt in range(1, attempts + 1):
+        return self._value(operation, self._ask(operation, values))
+
+    def understood(self, operation: Operation, values: Mapping[str, object]) -> Operation:
+        """Let PEC check an operation without doing it, and return it in the form that this PEC takes. Raises PecApiError otherwise."""
+        try:
+            self._data(operation, self._ask(operation.unexecuted(), values))
+        except PecApiError as error:
+            if not (error.unknown and "Subselection" in error.message):
+                raise
+            operation = operation.with_other_selection()
+            self._data(operation, self._ask(operation.unexecuted(), values))
+        return operation
+
+    def _ask(self, operation: Operation, values: Mapping[str, object] | None) -> object:
+        question = {"operationName": operation.name, "query": operation.document, "variables": operation.filled(values or {})}
+        body, waited, pause = json.dumps(question).encode(), 0.0, _FIRST_PAUSE
+        while True:
             try:
-                return self._value(operation, self._post(operation, body))
-            except PecUnreachableError:
-                if attempt == attempts:
+                return self._post(operation, body)
+            except PecUnreachableError as error:
+                if waited + pause > self._patience or (operation.once and error.delivered):
                     raise
-                self._sleep(_FIRST_PAUSE * 2 ** (attempt - 1))
-        raise AssertionError("the last attempt returns or raises")
+            self._sleep(pause)
+            waited, pause = waited + pause, min(pause * 2, _LONGEST_PAUSE)
 
     def first_run_done(self) -> bool:
         """Return whether PEC has been through its first run."""
-        info = self.execute(pec_catalogue.CONFIGURACOES)
+        info = self.execute(self.catalogue.operations["info"])
         if not isinstance(info, dict) or not any(isinstance(info.get(name), bool) for name in pec_catalogue.FIRST_RUN_DONE):
             names = " nor ".join(pec_catalogue.FIRST_RUN_DONE)
             raise PecApiError(f"{self.server.url} does not tell whether its first run is over: neither {names} is in its answer")
@@ -116,13 +147,16 @@ class Client:
         """
         facts: dict[str, object] = {}
         for group in pec_catalogue.PUBLIC_FACTS:
-            facts.update(self._public_facts(group))
+            facts.update(self.info(group))
         return facts
 
-    def _public_facts(self, fields: Sequence[str]) -> dict[str, object]:
-        """To a server that does not know one field the whole question is wrong; then each is asked for by itself."""
+    def info(self, fields: Sequence[str]) -> dict[str, object]:
+        """Return some of these facts; None is what PEC does not tell.
+
+        To a server that does not know one field the whole question is wrong, and then each is asked for by itself.
+        """
         try:
-            info = self.execute(pec_catalogue.public_facts(fields))
+            info = self.execute(public_facts(fields))
         except PecUnreachableError:
             raise
         except PecApiError:
@@ -133,12 +167,12 @@ class Client:
             return {fields[0]: None}
         facts: dict[str, object] = {}
         for name in fields:
-            facts.update(self._public_facts([name]))
+            facts.update(self.info([name]))
         return facts
 
     def install(self, answers: FirstRun) -> None:
         """Go through the first run, in one attempt. Raises PecApiError when PEC refuses; its words may quote the answers."""
-        self.execute(pec_catalogue.INSTALAR, {"input": installation_input(answers)})
+        self.execute(self.catalogue.operations["instalar"], asdict(answers))
 
     def _post(self, operation: Operation, body: bytes) -> object:
         url = self.server.url.rstrip("/") + pec_catalogue.GRAPHQL_PATH
@@ -157,15 +191,18 @@ class Client:
         return answer
 
     def _value(self, operation: Operation, answer: object) -> object:
-        if isinstance(answer, dict):
-            message, classification = _first_error(answer)
-            if message:
-                raise PecApiError(f"PEC refused {operation.name}: {message}", message=message, classification=classification)
-            data = answer.get("data")
-            if isinstance(data, dict) and operation.root in data:
-                value: object = data[operation.root]
-                return value
+        data = self._data(operation, answer)
+        if operation.root in data:
+            value: object = data[operation.root]
+            return value
         raise PecApiError(f"{self.server.url} answered {operation.name} without {operation.root}; this version of PEC may not know it")
+
+    def _data(self, operation: Operation, answer: object) -> Mapping[str, object]:
+        message, classification = _errors(answer) if isinstance(answer, dict) else ("", "")
+        if message:
+            raise PecApiError(f"PEC refused {operation.name}: {message}", message=message, classification=classification)
+        data = answer.get("data") if isinstance(answer, dict) else None
+        return data if isinstance(data, dict) else {}
 
     def _headers(self) -> dict[str, str]:
         headers = {**pec_catalogue.HEADERS, "Content-Type": "application/json", "Accept": "application/json"}
@@ -177,24 +214,16 @@ class Client:
         return headers
 
 
-def installation_input(answers: FirstRun) -> dict[str, object]:
-    """Return the variables of C(Instalar) (single source: V)."""
-    return {
-        "dadosInstalacao": {"linkInstalacao": answers.link, "nomeInstalacao": answers.name},
-        "tipoInstalacao": answers.type,
-        "novaSenha": answers.password,
-        "profissional": {"nomeCivil": answers.instalador_name, "cpf": answers.cpf, "endereco": None},
-    }
-
-
-def _first_error(answer: Mapping[str, object]) -> tuple[str, str]:
+def _errors(answer: Mapping[str, object]) -> tuple[str, str]:
+    """What PEC says is wrong, all of it, and the kind of the first error."""
     errors = answer.get("errors")
-    first = errors[0] if isinstance(errors, list) and errors else None
-    if not isinstance(first, dict):
-        return ("an error without a text", "") if errors else ("", "")
-    extensions = first.get("extensions")
+    if not errors:
+        return "", ""
+    found = [error for error in errors if isinstance(error, dict)] if isinstance(errors, list) else []
+    messages = [str(error.get("message") or "an error without a text") for error in found] or ["an error without a text"]
+    extensions = found[0].get("extensions") if found else None
     classification = extensions.get("classification") if isinstance(extensions, dict) else ""
-    return str(first.get("message") or "an error without a text"), str(classification or "")
+    return "; ".join(dict.fromkeys(messages))[:_MAXIMUM_SAID], str(classification or "")
 
 
 def _refused(operation: Operation, url: str, status: int, text: str) -> PecApiError:
@@ -202,17 +231,21 @@ def _refused(operation: Operation, url: str, status: int, text: str) -> PecApiEr
         answer = json.loads(text)
     except ValueError:
         answer = None
-    message, classification = _first_error(answer) if isinstance(answer, dict) else ("", "")
-    said = f"{url} answered {operation.name} with HTTP {status}" + (f": {message[:_MAXIMUM_SAID]}" if message else "")
+    message, classification = _errors(answer) if isinstance(answer, dict) else ("", "")
+    said = f"{url} answered {operation.name} with HTTP {status}" + (f": {message}" if message else "")
     if status in _WORTH_RETRYING:
         return PecUnreachableError(f"{said}; PEC is starting, or stands behind a proxy that does not reach it", message=message)
     return PecApiError(f"{said}; PEC's log says why", message=message, classification=classification)
 
 
 def _unreachable(url: str, error: Exception) -> PecUnreachableError:
+    """urllib wraps what goes wrong before the whole question is sent."""
+    delivered = not isinstance(error, URLError)
     reason = getattr(error, "reason", None) or error
     if isinstance(reason, ssl.SSLError) or "CERTIFICATE_VERIFY_FAILED" in str(reason):
         return PecUnreachableError(
-            f"the certificate of {url} is not trusted ({reason}); name the authority's file in ca_path, or use the name in the certificate"
+            f"the certificate of {url} is not trusted ({reason}); name the authority's file in ca_path, or use the name in the certificate",
+            delivered=delivered,
         )
-    return PecUnreachableError(f"PEC does not answer at {url}: {reason}; check that its service runs, and the address")
+    text = f"PEC does not answer at {url}: {reason}; check that its service runs, and the address"
+    return PecUnreachableError(text, delivered=delivered)

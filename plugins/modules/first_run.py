@@ -14,9 +14,6 @@ description:
 author: ["esus.pec contributors (@esus-pec)"]
 version_added: 0.1.0
 options:
-  url:
-    description: Address of PEC as this host reaches it. By default the local addresses that its files tell.
-    type: str
   name:
     description: Name of the installation, such as that of the município.
     type: str
@@ -38,13 +35,6 @@ options:
       name: {description: Full name., type: str, required: true}
       cpf: {description: CPF with or without dots and dash., type: str, required: true}
       password: {description: "8 to 20 characters, with a letter and a digit, without personal data.", type: str, required: true}
-  validate_certs:
-    description: Whether the certificate of an HTTPS address must be valid. Only used with O(url); a local address is in no certificate.
-    type: bool
-    default: true
-  ca_path:
-    description: File with the certificate authorities to trust.
-    type: path
   timeout:
     description: Seconds for one request. PEC opens the link before it answers.
     type: int
@@ -61,8 +51,10 @@ attributes:
     support: full
 extends_documentation_fragment:
   - esus.pec.attributes
+  - esus.pec.api
 seealso:
   - module: esus.pec.installer
+  - module: esus.pec.setting
 """
 
 EXAMPLES = r"""
@@ -82,18 +74,21 @@ url: {description: The address that was asked., returned: success, type: str, sa
 done: {description: Whether the first run was over before., returned: success, type: bool, sample: false}
 """
 
-import os
 from dataclasses import dataclass
 from typing import Any
 
-from ansible_collections.esus.pec.plugins.module_utils import brazil, installation, postgres
+from ansible_collections.esus.pec.plugins.module_utils import brazil, pec_server, postgres
 from ansible_collections.esus.pec.plugins.module_utils.errors import PecError
 from ansible_collections.esus.pec.plugins.module_utils.installer_output import Redactor
-from ansible_collections.esus.pec.plugins.module_utils.pec_api import Client, FirstRun, PecUnreachableError, Server
+from ansible_collections.esus.pec.plugins.module_utils.pec_api import Client, FirstRun, PecUnreachableError
+from ansible_collections.esus.pec.plugins.module_utils.pec_operations import Catalogue
 from ansible_collections.esus.pec.plugins.module_utils.quiet_module import QuietModule
 
+PATIENCE = 7
+"""Seconds."""
+
 ARGUMENTS = {
-    "url": {"type": "str"},
+    **pec_server.ARGUMENTS,
     "name": {"type": "str", "required": True},
     "link": {"type": "str", "required": True},
     "type": {"type": "str", "choices": ["PRONTUARIO", "CENTRALIZADORA"], "default": "PRONTUARIO"},
@@ -106,8 +101,6 @@ ARGUMENTS = {
             "password": {"type": "str", "required": True, "no_log": True},
         },
     },
-    "validate_certs": {"type": "bool", "default": True},
-    "ca_path": {"type": "path"},
     "timeout": {"type": "int", "default": 120},
 }
 
@@ -121,22 +114,17 @@ class Current:
 
 
 def read_current(params: dict[str, Any], check_mode: bool) -> Current:
-    here = installation.discover() if os.geteuid() == 0 else installation.Installation("absent")
-    given = params["url"]
-    verify = params["validate_certs"] if given else False
-    urls = (given,) if given else here.urls
-    clients = [Client(Server(url, params["timeout"], verify, params["ca_path"], here.version or "")) for url in urls]
-    if check_mode and here.state == "absent" and not given:
+    here = pec_server.look()
+    clients = pec_server.clients(params, here, Catalogue(params["operations"]), PATIENCE)
+    if check_mode and here.state == "absent" and not params["url"]:
         return Current(False, clients[0])
-    failures = []
-    for client in clients:
-        try:
-            return Current(client.first_run_done(), client)
-        except PecUnreachableError as error:
-            failures.append(error)
-    if not check_mode:
-        raise failures[0]
-    return Current(done_by_database(here.connection), clients[0])
+    try:
+        client, done = pec_server.answering(clients, 0)
+    except PecUnreachableError:
+        if not check_mode:
+            raise
+        return Current(done_by_database(here.connection), clients[0])
+    return Current(done, client)
 
 
 def done_by_database(connection: postgres.Connection | None) -> bool:

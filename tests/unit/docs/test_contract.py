@@ -1,59 +1,94 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The page about the beliefs says what the code believes. Run as a program it writes the page's table anew."""
+"""The page about the beliefs says what the code believes. Run as a program it writes the page's tables anew."""
 
 from __future__ import annotations
 
-import importlib.util
 import re
-import sys
+import runpy
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).resolve().parents[3]
+runpy.run_path(str(ROOT / "tests" / "unit" / "conftest.py"))  # as a program, pytest has not done it
+
+from ansible_collections.esus.pec.plugins.module_utils import pec_catalogue  # noqa: E402
+from ansible_collections.esus.pec.plugins.module_utils.beliefs import BELIEFS  # noqa: E402
+
 PAGE = ROOT / "docs" / "contract.md"
-START, END = "<!-- beliefs -->\n", "<!-- /beliefs -->\n"
-
-
-def beliefs() -> tuple:
-    """Loaded from its file: it stands alone, and this also runs as a program."""
-    spec = importlib.util.spec_from_file_location("beliefs_of_the_page", ROOT / "plugins" / "module_utils" / "beliefs.py")
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    return module.BELIEFS
 
 
 def cell(text: str) -> str:
     return text.replace("|", "\\|")
 
 
-def table() -> str:
+def beliefs() -> list[str]:
     rows = ["| Belief | Evidence | Source | Value | Statement |", "| --- | --- | --- | --- | --- |"]
-    for belief in beliefs():
+    for belief in BELIEFS:
         value = f"`{cell(belief.value)}`" if belief.value else ""
         rows.append(f"| `{belief.id}` | {belief.evidence} | {belief.source} | {value} | {cell(belief.statement)} |")
-    return "\n".join(rows) + "\n"
+    return rows
 
 
-def with_table(page: str) -> str:
-    before, _start, rest = page.partition(START)
-    _old, _end, after = rest.partition(END)
-    return before + START + table() + END + after
+def operations() -> list[str]:
+    rows = ["| Entry | Evidence | Source | Document |", "| --- | --- | --- | --- |"]
+    for name, entry in pec_catalogue.OPERATIONS.items():
+        rows.append(f"| `{name}` | {entry['evidence']} | {entry['source']} | `{cell(entry['document'])}` |")
+    return rows
+
+
+def settings() -> list[str]:
+    rows = ["| Setting | Read from | Evidence | Written by | Evidence |", "| --- | --- | --- | --- | --- |"]
+    for name, entry in pec_catalogue.SETTINGS.items():
+        read, write = entry["read"], entry["write"]
+        rows.append(f"| `{name}` | {way(read)} | {marks(read)} | {way(write)} | {marks(write)} |")
+    return rows
+
+
+def way(part: Mapping[str, Any]) -> str:
+    if "info" in part:
+        return "`info`: " + ", ".join(f"`{field}`" for field in part["info"].values())
+    if "sql" in part:
+        return "SQL: " + ", ".join(f"`{cell(sql)}`" for sql in part["sql"].values())
+    if "row" in part:
+        return f"SQL, PEC stopped: row `{part['row'][0]}`, column `{part['row'][1]}`"
+    variables = f" with `{cell(str(part['variables']))}`" if "variables" in part else ""
+    return f"`{cell(part['document'])}`{variables}"
+
+
+def marks(part: Mapping[str, Any]) -> str:
+    return part["evidence"] + (f" ({part['source']})" if part["source"] != "-" else "")
+
+
+TABLES = {"beliefs": beliefs, "operations": operations, "settings": settings}
+
+
+def with_tables(page: str) -> str:
+    for name, table in TABLES.items():
+        before, start, rest = page.partition(f"<!-- {name} -->\n")
+        _old, end, after = rest.partition(f"<!-- /{name} -->\n")
+        page = before + start + "".join(f"{row}\n" for row in table()) + end + after
+    return page
 
 
 def test_every_belief_is_named() -> None:
     page = PAGE.read_text(encoding="utf-8")
-    assert [belief.id for belief in beliefs() if f"`{belief.id}`" not in page] == []
+    assert [belief.id for belief in BELIEFS if f"`{belief.id}`" not in page] == []
 
 
-def test_the_table_is_what_the_code_believes() -> None:
+def test_the_tables_are_what_the_code_believes() -> None:
     page = PAGE.read_text(encoding="utf-8")
-    assert page == with_table(page), "docs/contract.md is older than beliefs.py; run: python tests/unit/docs/test_contract.py"
+    for name in TABLES:
+        assert page.count(f"<!-- {name} -->\n") == page.count(f"<!-- /{name} -->\n") == 1
+    assert page == with_tables(page), "docs/contract.md is older than the code; run: python tests/unit/docs/test_contract.py"
 
 
 def test_every_source_is_explained() -> None:
     explained = set(re.findall(r"[^\s,|]+", " ".join(re.findall(r"^\| ([^|]+) \| ", PAGE.read_text(encoding="utf-8"), re.MULTILINE))))
-    assert {source for belief in beliefs() for source in belief.source.split()} - explained == set()
+    parts = [part for entry in pec_catalogue.SETTINGS.values() for part in entry.values() if isinstance(part, dict) and "source" in part]
+    named = [belief.source for belief in BELIEFS] + [part["source"] for part in (*pec_catalogue.OPERATIONS.values(), *parts)]
+    assert {source for sources in named for source in sources.split()} - explained == set()
 
 
 if __name__ == "__main__":
-    PAGE.write_text(with_table(PAGE.read_text(encoding="utf-8")), encoding="utf-8")
+    PAGE.write_text(with_tables(PAGE.read_text(encoding="utf-8")), encoding="utf-8")

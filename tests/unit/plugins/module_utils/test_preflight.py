@@ -274,13 +274,13 @@ def test_installation_is_fine(facts: dict[str, Any], desired: dict[str, Any]) ->
         pytest.param(
             {"first_run": replace(ANA, instalador_cpf="529.982.247-24")},
             "error [instalador_cpf] the CPF ***.982.247-** has wrong check digits; compare all 11 digits with the person's document. "
-            "What to do: correct pec_first_run_instalador_cpf.",
+            "What to do: correct pec_instalador_cpf.",
             id="CPF with wrong digits",
         ),
         pytest.param(
             {"first_run": replace(ANA, instalador_password="segredo-secreto")},
             "error [instalador_password] the instalador's password has no digit; PEC wants at least one. "
-            "What to do: choose another pec_first_run_instalador_password.",
+            "What to do: choose another pec_instalador_password.",
             id="weak instalador password",
         ),
         pytest.param(

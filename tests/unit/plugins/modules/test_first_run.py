@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from ansible.module_utils.testing import patch_module_args
 
-from ansible_collections.esus.pec.plugins.module_utils import installation, postgres
+from ansible_collections.esus.pec.plugins.module_utils import installation, pec_server, postgres
 from ansible_collections.esus.pec.plugins.module_utils.pec_api import Client, FirstRun, PecApiError, PecUnreachableError, Server
 from ansible_collections.esus.pec.plugins.modules import first_run
 
@@ -60,7 +60,7 @@ class FakePec:
 
 @pytest.fixture
 def pec(monkeypatch: pytest.MonkeyPatch) -> FakePec:
-    monkeypatch.setattr(first_run.os, "geteuid", lambda: 0)
+    monkeypatch.setattr(pec_server.os, "geteuid", lambda: 0)
     monkeypatch.setattr(installation, "discover", lambda: INSTALLED)
     return FakePec(monkeypatch)
 

@@ -1,0 +1,73 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Where a module reaches PEC's API: the options that say so, and the address that answers."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from ansible_collections.esus.pec.plugins.module_utils import installation
+from ansible_collections.esus.pec.plugins.module_utils.pec_api import Client, PecUnreachableError, Server
+from ansible_collections.esus.pec.plugins.module_utils.pec_operations import Catalogue
+
+ARGUMENTS: dict[str, Any] = {
+    "url": {"type": "str"},
+    "validate_certs": {"type": "bool", "default": True},
+    "ca_path": {"type": "path"},
+    "operations": {"type": "dict", "default": {}},
+}
+"""Documented in the fragment esus.pec.api."""
+
+INSTALADOR: dict[str, Any] = {
+    "instalador": {
+        "type": "dict",
+        "required": True,
+        "options": {"cpf": {"type": "str", "required": True}, "password": {"type": "str", "required": True, "no_log": True}},
+    },
+    "force": {"type": "bool", "default": False},
+    "timeout": {"type": "int", "default": 60},
+    "wait": {"type": "int", "default": 300},
+}
+"""Documented in the fragment esus.pec.api.instalador."""
+
+_PAUSE = 3.0
+
+
+def look() -> installation.Installation:
+    """What is on this host; only root can see it."""
+    return installation.discover() if os.geteuid() == 0 else installation.Installation("absent")
+
+
+def clients(params: Mapping[str, Any], here: installation.Installation, catalogue: Catalogue, patience: float = 0) -> list[Client]:
+    """One for each address. Those of this host match no certificate, so only that of C(url) is checked."""
+    given = params["url"]
+    servers = [
+        Server(url, params["timeout"], params["validate_certs"] if given else False, params["ca_path"], here.version or "")
+        for url in ((given,) if given else here.urls)
+    ]
+    return [Client(server, catalogue=catalogue, patience=patience) for server in servers]
+
+
+def answering(candidates: list[Client], seconds: float) -> tuple[Client, bool]:
+    """Return the client of the first address that answers within so many seconds, and whether the first run is over there.
+
+    Raises PecUnreachableError, of the first address, when none does.
+    """
+    deadline = time.monotonic() + seconds
+    while True:
+        failures = []
+        for client in candidates:
+            try:
+                return client, client.first_run_done()
+            except PecUnreachableError as error:
+                failures.append(error)
+        if time.monotonic() + _PAUSE > deadline:
+            raise failures[0]
+        time.sleep(_PAUSE)
+
+
+def patient(client: Client, seconds: float) -> Client:
+    """Return a client of the same PEC that outlasts a restart."""
+    return Client(client.server, catalogue=client.catalogue, patience=seconds)

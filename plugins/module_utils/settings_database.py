@@ -1,0 +1,99 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""PEC's table of settings: read at any time, written only while PEC is stopped, and only in the cells that pec_operations allows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+try:
+    import psycopg2
+except ImportError:
+    psycopg2 = None  # type: ignore[assignment]
+
+from ansible_collections.esus.pec.plugins.module_utils import beliefs, files, health, host, installation, installer_service, postgres
+from ansible_collections.esus.pec.plugins.module_utils.errors import PecError
+from ansible_collections.esus.pec.plugins.module_utils.pec_operations import WRITABLE_ROWS
+from ansible_collections.esus.pec.plugins.module_utils.preflight_facts import INSTALLER_LOCK
+
+_CONNECT_SECONDS = 10
+_RUNNING = ("active", "activating", "reloading")
+
+
+@dataclass(frozen=True)
+class Cell:
+    key: str
+    column: str
+    value: object
+
+
+def read(conn: postgres.Connection, sql: str) -> object:
+    """Return the one value that a query of the catalogue gives, None for no row. Raises PecError where it cannot be asked."""
+    return postgres.query(conn, f"begin read only; select coalesce(to_json(({sql})), 'null'::json); rollback")
+
+
+def identity(conn: postgres.Connection) -> str:
+    """What tells this database from another one that was restored in its place."""
+    return f"{conn.place}{postgres.query(conn, 'select to_json(oid::text) from pg_database where datname = current_database()')}"
+
+
+def write(conn: postgres.Connection, cells: Sequence[Cell]) -> None:
+    """Write all cells in one transaction, or none. Raises PecError where one is not exactly one row."""
+    if psycopg2 is None:
+        raise PecError("the Python library psycopg2 is not on this host; install python3-psycopg2")
+    try:
+        link = psycopg2.connect(
+            host=conn.host,
+            port=conn.port,
+            dbname=conn.database,
+            user=conn.username,
+            password=conn.password,
+            connect_timeout=_CONNECT_SECONDS,
+            application_name="esus.pec.setting",
+        )
+        try:
+            with link, link.cursor() as cursor:
+                for cell in cells:
+                    _update(cursor, cell, postgres.describe(conn))
+        finally:
+            link.close()
+    except psycopg2.Error as error:
+        said = (error.pgerror or str(error)).strip().splitlines()[0]
+        raise PecError(f"{postgres.describe(conn)}: {said}; nothing was written") from None
+
+
+def _update(cursor: Any, cell: Cell, where: str) -> None:
+    if (cell.key, cell.column) not in WRITABLE_ROWS:
+        raise PecError(f"{cell.key} is never written into PEC's database")
+    # A number stands without a text beside it (contract, section 1: TREINAMENTO).
+    also = ", ds_texto = null" if cell.column == "ds_inteiro" else ""
+    sql = f"update public.{beliefs.SETTINGS_TABLE} set {cell.column} = %s{also} where co_config_sistema = %s"
+    cursor.execute(sql, (int(cell.value) if isinstance(cell.value, bool) else cell.value, cell.key))
+    count = cursor.rowcount
+    if count != 1:
+        raise PecError(f"{where} has {count} rows {cell.key} in {beliefs.SETTINGS_TABLE} in place of one; nothing was written")
+
+
+@contextmanager
+def pec_stopped(here: installation.Installation, seconds: float) -> Iterator[None]:
+    """Stop PEC for the time of the block, start it again whatever happens, and wait for so many seconds until it answers.
+
+    A PEC that did not run stays as it was. Raises PecError where there is no service to stop, or PEC does not come back.
+    """
+    unit = host.units((beliefs.PEC_UNIT,))[beliefs.PEC_UNIT]
+    if unit.load_state != "loaded":
+        raise PecError(f"systemd knows no {beliefs.PEC_UNIT}, so PEC cannot be stopped, and nothing was written")
+    with files.lock(INSTALLER_LOCK):
+        if unit.active_state not in _RUNNING:
+            yield
+            return
+        installer_service.systemctl("stop", beliefs.PEC_UNIT)
+        try:
+            yield
+        finally:
+            installer_service.systemctl("start", beliefs.PEC_UNIT)
+            answer = health.wait(here.urls, seconds=seconds, verify=False)
+    if not answer.healthy:
+        raise PecError(f"PEC was started again and did not become healthy within {seconds:g} seconds: {answer.error}")

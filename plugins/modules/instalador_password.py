@@ -1,0 +1,129 @@
+#!/usr/bin/python
+# SPDX-License-Identifier: GPL-3.0-or-later
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: instalador_password
+short_description: Change the password of PEC's instalador
+version_added: 0.1.0
+author: ["esus.pec contributors (@esus-pec)"]
+description:
+  - Logs in with the current password, gives PEC the new one, and proves it by a login. The new one is checked against PEC's rules first.
+  - One source only tells that PEC's API does this (see C(docs/contract.md)). Where it does not, nothing is changed and the error says so.
+  - A salted hash of the new password stays on the host, so that a second run, which still has the old one, tries no wrong password.
+options:
+  new_password:
+    description: The new password, of 8 to 20 characters, with a letter and a digit, without personal data.
+    type: str
+    required: true
+attributes:
+  check_mode:
+    description: Logs in with the current password, and predicts the change.
+    support: full
+  diff_mode:
+    description: There is nothing that could be shown.
+    support: none
+  idempotent:
+    description: A second run on the same host only logs in with the new password.
+    support: full
+extends_documentation_fragment:
+  - esus.pec.attributes
+  - esus.pec.api
+  - esus.pec.api.instalador
+seealso:
+  - module: esus.pec.setting
+"""
+
+EXAMPLES = r"""
+- name: Rotate the password after a transfer
+  esus.pec.instalador_password:
+    instalador:
+      cpf: 529.982.247-25
+      password: "{{ vault_pec_instalador_password }}"
+    new_password: "{{ vault_pec_instalador_new_password }}"
+  become: true
+"""
+
+RETURN = r"""
+url: {description: The address that was asked., returned: success, type: str, sample: "http://127.0.0.1:8080"}
+"""
+
+from dataclasses import replace
+from typing import Any
+
+from ansible_collections.esus.pec.plugins.module_utils import brazil, pec_server, secret_notes
+from ansible_collections.esus.pec.plugins.module_utils.errors import PecError
+from ansible_collections.esus.pec.plugins.module_utils.installer_output import Redactor
+from ansible_collections.esus.pec.plugins.module_utils.pec_api import Client, PecApiError
+from ansible_collections.esus.pec.plugins.module_utils.pec_operations import Catalogue
+from ansible_collections.esus.pec.plugins.module_utils.pec_session import Account, Session
+from ansible_collections.esus.pec.plugins.module_utils.quiet_module import QuietModule
+
+ROTATED = "rotated-password"
+ARGUMENTS = {
+    **pec_server.ARGUMENTS,
+    **pec_server.INSTALADOR,
+    "new_password": {"type": "str", "required": True, "no_log": True},
+}
+
+
+def rotate(session: Session, new: Account) -> None:
+    """Raises PecError in PEC's words, without secrets."""
+    operations = session.client.catalogue.operations
+    try:
+        link = session.execute(operations["solicitar_redefinicao_senha"], {"username": new.username})
+        value = link.get("value") if isinstance(link, dict) else None
+        if not isinstance(value, str) or not value.rstrip("/").rpartition("/")[2]:
+            raise PecError("PEC gave no link to change the password by; nothing was changed. Change it in PEC")
+        token = value.rstrip("/").rpartition("/")[2]
+        session.execute(operations["redefinir_senha"], {"username": new.username, "token": token, "new_password": new.password})
+    except PecApiError as error:
+        said = Redactor([session.account.password, new.password], only_known=True)(str(error))
+        raise PecError(f"the password was not changed: {said}. Change it in PEC, and in the vault") from None
+
+
+def change(client: Client, current: Account, new: Account, check_mode: bool) -> bool:
+    """Return whether it changes. A login with either password is the proof that it is the one that PEC has."""
+    if current.password == new.password or secret_notes.matches(ROTATED, new.secret):
+        with Session(client, new) as session:
+            session.open()
+        return False
+    with Session(client, current) as session:
+        problems = brazil.instalador_password_problems(new.password, session.open(), current.username)
+        if problems:
+            raise PecError("\n".join(["the password was not changed, because PEC would refuse the new one:", *problems]))
+        if check_mode:
+            return True
+        rotate(session, new)
+    with Session(client, replace(new, force=True)) as session:
+        session.open()
+    secret_notes.write(ROTATED, new.secret)
+    return True
+
+
+def run(params: dict[str, Any], check_mode: bool) -> tuple[bool, str | None]:
+    here = pec_server.look()
+    catalogue = Catalogue(params["operations"])
+    problems = brazil.cpf_problems(params["instalador"]["cpf"])
+    if problems:
+        raise PecError("\n".join(["PEC was not asked, because nobody could log in:", *problems]))
+    if check_mode and here.state == "absent" and not params["url"]:
+        return True, None
+    current = Account(brazil.cpf_digits(params["instalador"]["cpf"]), params["instalador"]["password"], params["force"])
+    client, _done = pec_server.answering(pec_server.clients(params, here, catalogue), params["wait"])
+    return change(client, current, replace(current, password=params["new_password"]), check_mode), client.server.url
+
+
+def main() -> None:
+    module = QuietModule(argument_spec=ARGUMENTS, supports_check_mode=True)
+    try:
+        changed, url = run(module.params, module.check_mode)
+    except PecError as error:
+        module.fail_json(msg=str(error))
+    module.exit_json(changed=changed, url=url)
+
+
+if __name__ == "__main__":
+    main()

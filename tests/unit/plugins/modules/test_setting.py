@@ -1,0 +1,374 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+import copy
+import json
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from ansible.module_utils.testing import patch_module_args
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "module_utils"))
+from fake_pec import CPF, NAME, PASSWORD, FakePec
+
+from ansible_collections.esus.pec.plugins.module_utils import (
+    contra_chave,
+    files,
+    installation,
+    pec_api,
+    pec_server,
+    postgres,
+    secret_notes,
+    settings_database,
+)
+from ansible_collections.esus.pec.plugins.module_utils.errors import PecError
+from ansible_collections.esus.pec.plugins.module_utils.pec_operations import Catalogue
+from ansible_collections.esus.pec.plugins.module_utils.pec_session import Session
+from ansible_collections.esus.pec.plugins.module_utils.settings_run import Pec
+from ansible_collections.esus.pec.plugins.modules import instalador_password, setting
+
+SECRET = "Senha-do-e-mail\\'1"
+SMTP = {"host": "smtp.example", "port": 587, "username": "pec@example", "password": SECRET}
+CONNECTION = postgres.Connection("127.0.0.1", 5432, "esus", "esus", "secret")
+HERE = installation.Installation(
+    "installed", version="5.4.37", connection=CONNECTION, certificates=("/opt/e-SUS/webserver/chaves/municipio.pfx",)
+)
+
+
+class World:
+    """One PEC, its database's cells, and the file of this host's notes."""
+
+    def __init__(self, pec: FakePec, capsys: pytest.CaptureFixture[str], notes: Path) -> None:
+        self.pec = pec
+        self.capsys = capsys
+        self.notes = notes
+        self.cells: dict[str, Any] = {"TREINAMENTO": 0, "LINKINSTALACAO": "https://pec.example", "CADSUSHABILITADO": 0, "agendamento": 0}
+        self.database = "oid 1"
+        self.stops = 0
+        self.refuses = ""
+
+    def read(self, _conn: postgres.Connection, sql: str) -> Any:
+        return next((value for key, value in self.cells.items() if key in sql), None)
+
+    def write(self, _conn: postgres.Connection, cells: list[settings_database.Cell]) -> None:
+        if self.refuses:
+            raise PecError(self.refuses)
+        self.cells.update({cell.key: int(cell.value) if isinstance(cell.value, bool) else cell.value for cell in cells})
+
+    @contextmanager
+    def stopped(self, _here: installation.Installation, _seconds: float) -> Iterator[None]:
+        self.stops += 1
+        self.pec.session = None
+        yield
+
+    def run(self, wanted: dict[str, Any], *, check: bool = False, **changes: Any) -> dict[str, Any]:
+        given = {"instalador": {"cpf": "529.982.247-25", "password": PASSWORD}, "settings": wanted, "wait": 5}
+        return self.module(setting, {**given, **changes}, check)
+
+    def rotate(self, new: str, *, check: bool = False, **changes: Any) -> dict[str, Any]:
+        given = {"instalador": {"cpf": CPF, "password": PASSWORD}, "new_password": new, "wait": 5}
+        return self.module(instalador_password, {**given, **changes}, check)
+
+    def module(self, module: Any, arguments: dict[str, Any], check: bool) -> dict[str, Any]:
+        self.pec.calls.clear()
+        arguments = {**copy.deepcopy(arguments), "_ansible_check_mode": check, "_ansible_diff": True}
+        with patch_module_args(arguments), pytest.raises(SystemExit):
+            module.main()
+        output = self.capsys.readouterr().out
+        for secret in (PASSWORD, SECRET, json.dumps(SECRET)[1:-1], "CONTRA-CHAVE", "Nova2027"):
+            assert secret not in output
+        return dict(json.loads(output))
+
+    def same(self, wanted: dict[str, Any], **changes: Any) -> dict[str, Any]:
+        """Check mode, the run, and the run again; the first two must agree and the last must change nothing."""
+        foretold = self.run(wanted, check=True, **changes)
+        did = self.run(wanted, **changes)
+        assert (foretold["changed"], foretold["results"], foretold["diff"]) == (did["changed"], did["results"], did["diff"])
+        again = self.run(wanted, **changes)
+        assert again["changed"] is False and again["diff"] == {"before": "", "after": ""}
+        return did
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Iterator[World]:
+    pec = FakePec()
+    world = World(pec, capsys, tmp_path / "notes.json")
+    lock = files.lock
+    monkeypatch.setattr(files, "lock", lambda name: lock(name, directory=str(tmp_path / "lock")))
+    monkeypatch.setattr(pec_server.os, "geteuid", lambda: 0)
+    monkeypatch.setattr(installation, "discover", lambda: HERE)
+    monkeypatch.setattr(installation.Installation, "urls", property(lambda _self: (pec.url,)))
+    monkeypatch.setattr(Session.__init__, "__defaults__", (str(world.notes),))
+    monkeypatch.setattr(Pec, "notes", str(world.notes), raising=False)
+    monkeypatch.setattr(Pec.__init__, "__defaults__", (str(world.notes),))
+    for name in ("read", "matches", "write"):
+        monkeypatch.setattr(getattr(secret_notes, name), "__defaults__", _defaults(getattr(secret_notes, name), str(world.notes)))
+    monkeypatch.setattr(settings_database, "read", world.read)
+    monkeypatch.setattr(settings_database, "write", world.write)
+    monkeypatch.setattr(settings_database, "identity", lambda _conn: world.database)
+    monkeypatch.setattr(settings_database, "pec_stopped", world.stopped)
+    monkeypatch.setattr(contra_chave, "read", lambda: (contra_chave.Entry("agendamento", "2927408", "CONTRA-CHAVE"),))
+    monkeypatch.setattr(pec_api.time, "sleep", lambda _seconds: None)
+    yield world
+    pec.close()
+
+
+def _defaults(function: Any, path: str) -> tuple[Any, ...]:
+    return tuple(path if value == secret_notes.PATH else value for value in function.__defaults__ or ())
+
+
+def results(answer: dict[str, Any]) -> dict[str, str]:
+    return {one["setting"]: one["result"] + (f" {one['reason_code']}" if one["reason_code"] else "") for one in answer["results"]}
+
+
+def test_from_nothing(here: World) -> None:
+    wanted = {"videochamada": True, "tentativas_login": 3, "periodo_inatividade": 60, "smtp": SMTP, "internet": True}
+    did = here.same(wanted)
+    assert results(did) == {
+        "internet": "not_needed",
+        "periodo_inatividade": "not_needed",
+        "tentativas_login": "confirmed",
+        "smtp": "confirmed",
+        "videochamada": "confirmed",
+    }
+    assert did["manual"] == [] and did["url"] == here.pec.url
+    assert (here.pec.video, here.pec.security["tentativasLogin"]) == (True, 3)
+    assert here.pec.smtp == {
+        "endereco": "smtp.example",
+        "porta": 587,
+        "usuario": "pec@example",
+        "senha": SECRET,
+        "email": "pec@example",
+    }
+    assert "tentativas_login.value: 3\n" in did["diff"]["after"] and "smtp.password: ********\n" in did["diff"]["after"]
+
+
+def test_check_mode_does_nothing_and_shows_pec_no_password_of_others(here: World) -> None:
+    here.run({"videochamada": True, "smtp": SMTP}, check=True)
+    assert here.pec.video is False and here.pec.smtp == {}
+    assert [(name, skipped) for name, _variables, skipped in here.pec.calls if name.startswith("Alterar")] == [
+        ("AlterarServidorSMTP", True),
+        ("AlterarVideochamada", True),
+    ]
+    assert SECRET not in str(here.pec.calls)
+
+
+def test_a_second_run_needs_no_login_where_all_is_told_without(here: World) -> None:
+    here.run({"smtp": SMTP})
+    here.run({"smtp": SMTP})
+    assert here.pec.done() == ["Configuracoes", "Configuracoes"]
+
+
+def test_drift_is_corrected_and_shown(here: World) -> None:
+    here.run({"tentativas_login": 3, "smtp": SMTP})
+    here.pec.security["tentativasLogin"], here.pec.info["smtpConfigurado"] = 10, False
+    did = here.same({"tentativas_login": 3, "smtp": SMTP})
+    assert did["diff"]["before"].startswith("tentativas_login.value: 10\nsmtp.enabled: False\n")
+    assert here.pec.security["tentativasLogin"] == 3 and here.pec.info["smtpConfigurado"] is True
+
+
+def test_a_new_password_of_smtp_is_sent(here: World) -> None:
+    here.run({"smtp": SMTP})
+    did = here.same({"smtp": {**SMTP, "password": SECRET + "2"}})
+    assert results(did) == {"smtp": "confirmed"} and here.pec.smtp["senha"] == SECRET + "2"
+
+
+def test_what_another_database_has_is_not_known(here: World) -> None:
+    here.run({"smtp": SMTP})
+    here.database = "oid 2"
+    assert here.run({"smtp": SMTP})["changed"] is True
+
+
+def test_switching_off(here: World) -> None:
+    here.run({"smtp": SMTP})
+    did = here.same({"smtp": {"enabled": False}})
+    assert did["diff"] == {"before": "smtp.enabled: True\n", "after": "smtp.enabled: False\n"}
+    assert here.run({"smtp": SMTP})["changed"] is True
+
+
+def test_a_pec_whose_mutations_return_objects(here: World) -> None:
+    here.pec.objects = {"AlterarVideochamada"}
+    assert results(here.same({"videochamada": True})) == {"videochamada": "confirmed"}
+
+
+def test_an_operation_that_this_pec_does_not_know(here: World) -> None:
+    here.pec.unknown = {"AlterarVideochamada"}
+    did = here.same({"videochamada": True, "tentativas_login": 4})
+    assert results(did) == {"tentativas_login": "confirmed", "videochamada": "manual unknown_operation"}
+    (left,) = did["manual"]
+    assert "FieldUndefined" in left["reason"] and "pec_api_operations" in left["reason"]
+    assert left["screen"] == "Configurações da instalação > Conexão > Videochamadas"
+    assert left["after"] == {"enabled": True} and left["changed"] is False
+
+
+def test_a_question_that_this_pec_does_not_know(here: World) -> None:
+    here.pec.unknown = {"ConfiguracaoVideochamada"}
+    assert results(here.same({"videochamada": True})) == {"videochamada": "manual unknown_operation"}
+    assert here.pec.video is False, "what cannot be read is not written"
+
+
+def test_a_fact_that_this_pec_does_not_tell(here: World) -> None:
+    del here.pec.info["anexoArquivosEnabled"]
+    did = here.same({"anexos": {"directory": "/srv/anexos"}, "internet": True})
+    assert results(did) == {"internet": "not_needed", "anexos": "manual unreadable"}
+    assert "what PEC has for anexos.enabled is not known: it tells nothing" in did["manual"][0]["reason"]
+
+
+def test_a_correction_of_the_site(here: World) -> None:
+    here.pec.unknown = {"ConfiguracaoVideochamada"}
+    here.pec.info["videochamadaEnabled"] = True
+    did = here.run({"videochamada": True}, operations={"videochamada": {"read": {"info": {"enabled": "videochamadaEnabled"}}}})
+    assert results(did) == {"videochamada": "not_needed"} and did["results"][0]["evidence"] == "site"
+
+
+def test_a_refusal_leaves_the_others_done(here: World) -> None:
+    here.pec.refused["AlterarServidorSMTP"] = f"Não foi possível conectar com {SECRET}"
+    did = here.run({"smtp": SMTP, "videochamada": True})
+    assert results(did) == {"smtp": "manual refused", "videochamada": "confirmed"}
+    assert did["manual"][0]["reason"] == "it was refused: Não foi possível conectar com ********"
+    assert did["manual"][0]["said"] == "Não foi possível conectar com ********"
+    assert did["changed"] is True and did["manual"][0]["changed"] is False
+
+
+def test_a_refusal_alone_changes_nothing(here: World) -> None:
+    here.pec.refused["AlterarVideochamada"] = "Não"
+    assert here.run({"videochamada": True})["changed"] is False
+
+
+def test_what_pec_takes_without_effect(here: World) -> None:
+    here.pec.ignored = {"AlterarNumeroTentativasLogin"}
+    did = here.run({"tentativas_login": 3})
+    assert results(did) == {"tentativas_login": "manual unconfirmed"}
+    assert did["manual"][0]["reason"] == "PEC took it, but does not confirm it: it tells value: 5; look at the screen"
+
+
+def test_a_secret_that_pec_did_not_take_is_not_remembered(here: World) -> None:
+    here.pec.ignored = {"AlterarServidorSMTP"}
+    here.run({"smtp": SMTP})
+    here.pec.info["smtpConfigurado"] = True
+    assert here.run({"smtp": SMTP}, check=True)["changed"] is True
+
+
+def test_a_manual_step_can_fail_the_run_once_the_others_are_done(here: World) -> None:
+    here.pec.unknown = {"AlterarVideochamada"}
+    did = here.run({"videochamada": True, "tentativas_login": 4}, on_manual="fail")
+    assert did["failed"] is True and did["changed"] is True and here.pec.security["tentativasLogin"] == 4
+    heading, line = did["msg"].splitlines()
+    assert heading == "these settings are left for a person, and on_manual is fail:"
+    assert line.startswith("videochamada: PEC does not take the operation that would set it: Validation error") and line.endswith(
+        "> Videochamadas)"
+    )
+
+
+def test_prerequisites(here: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    digital = {"prescricao_digital": {"username": "login", "password": SECRET}}
+    assert results(here.same(digital)) == {"prescricao_digital": "manual prerequisite"}
+    assert here.run(digital)["manual"][0]["reason"] == "PEC has no SMTP server; set smtp in the same run, or before"
+    assert results(here.same({**digital, "smtp": SMTP})) == {"smtp": "confirmed", "prescricao_digital": "confirmed"}
+    here.pec.video = False
+    here.cells["LINKINSTALACAO"] = "http://pec.example:8080"
+    assert "PEC is not open by HTTPS" in here.run({"videochamada": True})["manual"][0]["reason"]
+    monkeypatch.setattr(contra_chave, "read", lambda: ())
+    assert "no contra-chave for agendamento" in here.run({"agenda_online": True})["manual"][0]["reason"]
+
+
+def test_what_is_written_into_the_database(here: World) -> None:
+    wanted = {"treinamento": True, "link_instalacao": "https://novo.pec.example", "tentativas_login": 3}
+    left = here.same(wanted, database_writes=False)
+    assert [one["reason_code"] for one in left["manual"]] == ["database_not_allowed"] * 2 and here.stops == 0
+    did = here.same(wanted, database_writes=True)
+    assert results(did)["treinamento"] == results(did)["link_instalacao"] == "confirmed" and here.stops == 1
+    assert (here.cells["TREINAMENTO"], here.cells["LINKINSTALACAO"]) == (1, "https://novo.pec.example")
+
+
+def test_a_database_that_refuses(here: World) -> None:
+    here.refuses = "it has 0 rows TREINAMENTO"
+    did = here.run({"treinamento": True, "tentativas_login": 3}, database_writes=True)
+    assert results(did) == {"treinamento": "manual refused", "tentativas_login": "confirmed"}
+    assert did["manual"][0]["reason"] == "it was refused: it has 0 rows TREINAMENTO" and here.stops == 1
+
+
+def test_a_cell_that_holds_something_else(here: World) -> None:
+    here.cells["CADSUSHABILITADO"] = "INDETERMINADO"
+    assert "it tells 'INDETERMINADO'" in here.run({"cadsus": True})["manual"][0]["reason"]
+
+
+def test_a_wrong_password_ends_the_run_after_one_attempt(here: World) -> None:
+    here.pec.password = "Outra2026"
+    assert "PEC refused the login" in here.run({"videochamada": True})["msg"]
+    assert here.pec.done("Login") == ["Login"]
+    assert "PEC refused this very password" in here.run({"videochamada": True}, check=True)["msg"]
+    assert here.pec.done("Login") == []
+
+
+def test_before_pec_can_be_asked(here: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    here.pec.info.update(ativado=False, linkInstalacaoConfigurado=False)
+    assert here.run({"cadsus": True}, check=True)["changed"] is True
+    assert "has not been through its first run" in here.run({"cadsus": True})["msg"]
+    monkeypatch.setattr(installation, "discover", lambda: installation.Installation("absent"))
+    foretold = here.run({"cadsus": True}, check=True)
+    assert foretold["changed"] is True and "PEC is not installed on this host yet" in str(foretold["warnings"])
+
+
+def test_a_pec_that_does_not_answer(here: World) -> None:
+    here.pec.statuses = [503] * 9
+    assert "PEC is starting" in here.run({"cadsus": True}, wait=0)["msg"]
+
+
+def test_options_that_make_no_sense(here: World) -> None:
+    assert "has wrong check digits" in here.run({"cadsus": True}, instalador={"cpf": "52998224726", "password": "x"})["msg"]
+    assert "smtp.host is empty" in here.run({"smtp": {"port": 25, "sender": "a@b"}})["msg"]
+    assert "cadsuss is not in the catalogue" in here.run({"cadsus": True}, operations={"cadsuss": {}})["msg"]
+    assert "value of tentativas_login must be one of" in here.run({"tentativas_login": 11})["msg"]
+    assert "Unsupported parameters" in here.run({"cadsuss": True})["msg"]
+    assert here.pec.calls == []
+
+
+def test_the_documentation_has_every_setting_as_the_catalogue_has_it() -> None:
+    documented = yaml.safe_load(setting.DOCUMENTATION)["options"]["settings"]["suboptions"]
+    known = Catalogue().settings
+    assert set(documented) == set(known)
+    for name, spec in ((name, each.argument_spec()) for name, each in known.items()):
+        assert (documented[name]["type"], documented[name].get("choices")) == (spec["type"], spec.get("choices"))
+        assert set(documented[name].get("suboptions", {})) == set(spec.get("options", {}))
+
+
+def test_rotation(here: World) -> None:
+    assert here.rotate("Nova2027", check=True)["changed"] is True and here.pec.password == PASSWORD
+    assert here.rotate("Nova2027")["changed"] is True and here.pec.password == "Nova2027"
+    assert here.pec.done("Login") == ["Login", "Login"], "the old one, and the proof with the new one"
+    for check in (True, False):
+        assert here.rotate("Nova2027", check=check)["changed"] is False
+        assert here.pec.done("Login") == ["Login"], "the old one is not tried any more"
+
+
+def test_a_new_password_against_the_rules(here: World) -> None:
+    for new, problem in (("curta1", "has 6 characters"), ("maria2027x", "a part of the instalador's name"), ("semdigitos", "no digit")):
+        assert problem in here.rotate(new)["msg"]
+    assert NAME.startswith("Maria") and here.pec.password == PASSWORD
+    assert here.pec.done("SolicitarRedefinicaoSenha") == []
+
+
+def test_a_rotation_that_pec_refuses(here: World) -> None:
+    here.pec.refused["SolicitarRedefinicaoSenha"] = f"Não com {PASSWORD}"
+    assert here.rotate("Nova2027")["msg"] == (
+        "the password was not changed: PEC refused SolicitarRedefinicaoSenha: Não com ********. Change it in PEC, and in the vault"
+    )
+    del here.pec.refused["SolicitarRedefinicaoSenha"]
+    here.pec.unknown = {"RedefinirSenha"}
+    assert "FieldUndefined" in here.rotate("Nova2027")["msg"] and here.pec.password == PASSWORD
+
+
+def test_a_rotation_with_a_wrong_password(here: World) -> None:
+    here.pec.password = "Outra2026"
+    assert "PEC refused the login" in here.rotate("Nova2027")["msg"]
+    assert here.pec.done("Login") == ["Login"]
+
+
+def test_a_rotation_to_the_same_password(here: World) -> None:
+    assert here.rotate(PASSWORD)["changed"] is False and here.pec.done("Login") == ["Login"]
