@@ -16,7 +16,7 @@ sources := git ls-files --cached --others --exclude-standard
 # The newest of the Pythons that ansible-core 2.19 runs on; PYTHON=... names another.
 PYTHON ?= $(shell for v in 3.13 3.12 3.11; do python$$v -c 'import ensurepip' 2>/dev/null && echo python$$v && exit; done; echo python3)
 PEC_VERSION ?= 5.4.37
-SCENARIOS := default bundled check broken backup configure
+SCENARIOS := default bundled check broken backup configure services
 SCENARIO ?= $(SCENARIOS)
 SCALE ?= 0.1
 
@@ -116,7 +116,8 @@ molecule: $(SCENARIO:%=molecule-%) ## The journeys of a server; SCENARIO=default
 # Molecule empties its ephemeral directory of what it does not know, so that directory is named here, inside .build.
 .PHONY: molecule-%
 molecule-%: setup images stand-in
-	@CONTAINERS_CONF="$$($(lab) conf)" MOLECULE_EPHEMERAL_DIRECTORY=$(build)/molecule/$* molecule test --scenario-name $*
+	@tests/stand_in/build 5.3.28 >/dev/null
+	CONTAINERS_CONF="$$($(lab) conf)" MOLECULE_EPHEMERAL_DIRECTORY=$(build)/molecule/$* molecule test --scenario-name $*
 
 .PHONY: benchmark
 benchmark: setup ## Time dump and restore against the procedure; SCALE=1 is a database of 2 GB

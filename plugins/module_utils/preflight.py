@@ -113,9 +113,9 @@ def _first_run(_facts: Facts, desired: Desired) -> Iterator[Finding]:
     if not wanted.instalador_name.strip():
         yield error("instalador_name", "the name of the instalador is empty", "set pec_first_run_instalador_name to the person's full name")
     for problem in brazil.cpf_problems(wanted.instalador_cpf):
-        yield error("instalador_cpf", problem, "correct pec_first_run_instalador_cpf")
+        yield error("instalador_cpf", problem, "correct pec_instalador_cpf")
     for problem in brazil.instalador_password_problems(wanted.instalador_password, wanted.instalador_name, wanted.instalador_cpf):
-        yield error("instalador_password", problem, "choose another pec_first_run_instalador_password")
+        yield error("instalador_password", problem, "choose another pec_instalador_password")
 
 
 def _database(facts: Facts, desired: Desired) -> Iterator[Finding]:

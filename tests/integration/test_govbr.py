@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
+from installed import install, prepare
 
 NAME = "esus-pec-govbr"
 VERSION = "5.4.37"
@@ -20,15 +21,6 @@ PROPERTIES = "/opt/e-SUS/webserver/config/application.properties"
 ID, SECRET, ROTATED = "pec.municipio.uf.gov.br", 'Se"gre\\do-um#26', "Segredo-dois!26"
 VARIABLES = {"pec_domain": "pec.municipio.uf.gov.br", "pec_govbr_client_id": ID, "pec_govbr_client_secret": SECRET}
 KEYS = "bridge.security.oauth2.client.registration.govbr.client-"
-PREPARE = """
-export DEBIAN_FRONTEND=noninteractive
-apt-get update -qq
-apt-get install -y -qq --no-install-recommends openjdk-17-jre-headless file locales postgresql-client >/dev/null
-echo 'pt_BR.UTF-8 UTF-8' >> /etc/locale.gen
-locale-gen >/dev/null
-mkdir -p /etc/systemd/logind.conf.d
-printf '[Login]\\nRemoveIPC=no\\n' > /etc/systemd/logind.conf.d/pec.conf
-"""
 
 
 class NoRedirect(urllib.request.HTTPRedirectHandler):
@@ -82,7 +74,7 @@ class Pec:
 @pytest.fixture(scope="module")
 def bare(start_server: Any) -> Pec:
     server = start_server(NAME, "debian12")
-    server.run("sh", "-ec", PREPARE)
+    prepare(server)
     return Pec(server)
 
 
@@ -90,11 +82,8 @@ def bare(start_server: Any) -> Pec:
 def pec(bare: Pec, jar: Any) -> Pec:
     """PEC installed by hand, as most servers are, with something of its administrator's in its settings."""
     server = bare.server
-    server.copy(jar(VERSION), f"/root/eSUS-AB-PEC-{VERSION}-Linux64.jar")
-    script = f"cd /root && LC_ALL=C.UTF-8 java -jar eSUS-AB-PEC-{VERSION}-Linux64.jar -console -continue && systemctl start e-SUS-PEC"
-    server.run("sh", "-ec", script)
+    install(server, jar(VERSION))
     server.run("sh", "-ec", f"printf '# da prefeitura\\r\\nlogging.level = \\\\\\r\\n   WARN' >> {PROPERTIES}; chmod 0640 {PROPERTIES}")
-    assert not server.module("esus.pec.health", {"timeout": 180})["_failed"]
     return bare
 
 

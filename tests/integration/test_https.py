@@ -16,6 +16,7 @@ from typing import Any
 
 import certificates
 import pytest
+from installed import install, prepare
 
 from ansible_collections.esus.pec.plugins.module_utils import x509
 
@@ -28,16 +29,6 @@ AUTHORITY = {"certmgr.authority": "/root/authority.p12", "certmgr.authority_pass
 SERVICE = "esus-pec-renewal.service"
 CERTMGR = "/opt/e-SUS/webserver/certmgr/config"
 PROPERTIES = "/opt/e-SUS/webserver/config/application.properties"
-PREPARE = f"""
-export DEBIAN_FRONTEND=noninteractive
-apt-get update -qq
-apt-get install -y -qq --no-install-recommends openjdk-17-jre-headless file locales postgresql-client openssl >/dev/null
-echo 'pt_BR.UTF-8 UTF-8' >> /etc/locale.gen
-locale-gen >/dev/null
-mkdir -p /etc/systemd/logind.conf.d
-printf '[Login]\\nRemoveIPC=no\\n' > /etc/systemd/logind.conf.d/pec.conf
-echo '127.0.1.1 {DOMAIN} {OTHER}' >> /etc/hosts
-"""
 
 
 @dataclass(frozen=True)
@@ -116,19 +107,18 @@ class Pec:
 @pytest.fixture(scope="module")
 def bare(start_server: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pec]:
     server = start_server(NAME, "debian12")
-    server.run("sh", "-ec", PREPARE)
+    prepare(server, "openssl")
+    server.run("sh", "-c", f"echo '127.0.1.1 {DOMAIN} {OTHER}' >> /etc/hosts")
     yield Pec(server, tmp_path_factory.mktemp("https"))
 
 
 @pytest.fixture(scope="module")
 def pec(bare: Pec, jar: Any) -> Pec:
-    bare.server.copy(jar(VERSION), JAR)
     authority = bare.directory / "authority.p12"
     authority.write_bytes(certificates.pack(certificates.authorities()[1], AUTHORITY["certmgr.authority_password"], name="ca"))
     bare.server.copy(authority, AUTHORITY["certmgr.authority"])
     bare.command()
-    bare.server.run("sh", "-ec", f"cd /root && LC_ALL=C.UTF-8 java -jar {JAR} -console -continue")
-    assert not bare.server.module("esus.pec.health", {"timeout": 180})["_failed"]
+    assert install(bare.server, jar(VERSION)) == JAR
     return bare
 
 

@@ -1,0 +1,85 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What two servers are whose settings were brought to one inventory's, seen through HTTP and SQL."""
+
+from __future__ import annotations
+
+import json
+import os
+import urllib.request
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+testinfra_hosts = ["podman://esus-pec-services-new", "podman://esus-pec-services-old"]
+CPF = "52998224725"
+SECRETS = ["Senha do e-mail '\\\"#%1", "Segredo2026", "Errada2026"]
+
+
+def sql(host: Any, statement: str) -> str:
+    return str(host.check_output("cd / && runuser -u postgres -- psql -XAtqd esus -c %s", statement))
+
+
+def number(host: Any, key: str) -> str:
+    return sql(host, f"select ds_inteiro from tb_config_sistema where co_config_sistema = '{key}'")
+
+
+def told(host: Any, field: str) -> Any:
+    address = host.check_output("ip -4 -o addr show eth0").split()[3].split("/")[0]
+    question = json.dumps({"query": f"query Configuracoes {{ info {{ {field} }} }}"}).encode()
+    request = urllib.request.Request(f"http://{address}:8080/api/graphql", question, {"Content-Type": "application/json"})
+    with urllib.request.urlopen(request, timeout=10) as answer:
+        content = json.load(answer)
+    return "unknown" if "errors" in content else content["data"]["info"][field]
+
+
+def is_old(host: Any) -> bool:
+    return sql(host, "select ds_texto from tb_config_sistema where co_config_sistema = 'VERSAOBANCODADOS'") == "5.3.28"
+
+
+def test_both_versions_are_here(host: Any) -> None:
+    assert is_old(host) == host.check_output("hostname").endswith("-old")
+
+
+def test_services_are_as_wanted(host: Any) -> None:
+    assert (number(host, "CADSUSHABILITADO"), number(host, "HORUSHABILITADO")) == ("1", "0")
+
+
+def test_pec_sends_mail(host: Any) -> None:
+    assert told(host, "smtpConfigurado") is True
+    events = [json.loads(line) for line in host.file("/root/mail.jsonl").content_string.splitlines()]
+    logins = [event for event in events if event["event"] == "login"]
+    assert logins and all(event["ok"] and event["user"] == "pec@example" for event in logins)
+    assert not [event for event in events if event["event"] == "message"], "nobody asked for a test message"
+
+
+def test_what_an_older_pec_lacks_is_not_there(host: Any) -> None:
+    assert told(host, "cadastroDomiciliarViaCdsEnabled") == ("unknown" if is_old(host) else True)
+
+
+def test_one_wrong_attempt_was_made(host: Any) -> None:
+    assert sql(host, f"select nu_tentativas, st_bloqueado from tb_usuario where no_login = '{CPF}'") == "1|0"
+
+
+def test_pec_restarted_by_itself(host: Any) -> None:
+    log = host.check_output("journalctl --no-pager -u e-SUS-PEC")
+    assert log.count("Stopped e-SUS") >= 1 and host.service("e-SUS-PEC").is_running
+
+
+@pytest.mark.parametrize("secret", SECRETS)
+def test_no_secret_is_where_others_read(host: Any, secret: str) -> None:
+    for text in (secret, json.dumps(secret)[1:-1]):
+        assert host.run("grep -rlF -e %s /var/log /tmp /var/tmp /root/.ansible /etc/systemd /etc/esus-pec /run/log", text).stdout == ""
+        assert host.run("journalctl --no-pager | grep -cF -e %s", text).stdout.strip() == "0"
+
+
+@pytest.mark.parametrize("secret", SECRETS)
+def test_no_secret_was_in_a_command_line(host: Any, secret: str) -> None:
+    assert host.run("grep -aqF -e python /root/command-lines").rc == 0, "the watch saw the programs that ran"
+    assert host.run("grep -aqF -e %s /root/command-lines", secret).rc == 1
+
+
+@pytest.mark.parametrize("secret", SECRETS)
+def test_no_secret_stays_on_the_controller(secret: str) -> None:
+    temporary = [path for path in Path(os.environ["ANSIBLE_HOME"]).rglob("*") if path.is_file()]
+    assert [path for path in temporary if secret.encode() in path.read_bytes()] == []
