@@ -21,7 +21,7 @@ from ansible_collections.esus.pec.plugins.module_utils import pec_catalogue
 from ansible_collections.esus.pec.plugins.module_utils.errors import PecError
 from ansible_collections.esus.pec.plugins.module_utils.pec_operations import Catalogue, Operation, public_facts
 
-_PATIENCE = 7.0
+_PATIENCE = 8.0
 _FIRST_PAUSE = 1.0
 _LONGEST_PAUSE = 15.0
 _WORTH_RETRYING = (502, 503)
@@ -101,36 +101,38 @@ class Client:
             follow_redirects="none",
         )
 
-    def execute(self, operation: Operation, values: Mapping[str, object] | None = None) -> object:
+    def execute(self, operation: Operation, values: Mapping[str, object] | None = None, *, patience: float | None = None) -> object:
         """Send one operation and return the value of its root field.
 
         It is repeated, with growing pauses, while nobody answers or a proxy says 502 or 503; one that is sent once, only as long as it
         cannot have reached PEC. Raises PecApiError with PEC's own words when it refuses, PecUnreachableError when nobody answers.
         """
-        return self._value(operation, self._ask(operation, values))
+        return self._value(operation, self._ask(operation, values, self._patience if patience is None else patience))
 
     def understood(self, operation: Operation, values: Mapping[str, object]) -> Operation:
         """Let PEC check an operation without doing it, and return it in the form that this PEC takes. Raises PecApiError otherwise."""
         try:
-            self._data(operation, self._ask(operation.unexecuted(), values))
+            self._data(operation, self._ask(operation.unexecuted(), values, self._patience))
         except PecApiError as error:
             if not (error.unknown and "Subselection" in error.message):
                 raise
             operation = operation.with_other_selection()
-            self._data(operation, self._ask(operation.unexecuted(), values))
+            self._data(operation, self._ask(operation.unexecuted(), values, self._patience))
         return operation
 
-    def _ask(self, operation: Operation, values: Mapping[str, object] | None) -> object:
+    def _ask(self, operation: Operation, values: Mapping[str, object] | None, patience: float) -> object:
         question = {"operationName": operation.name, "query": operation.document, "variables": operation.filled(values or {})}
-        body, waited, pause = json.dumps(question).encode(), 0.0, _FIRST_PAUSE
+        body, pause = json.dumps(question).encode(), _FIRST_PAUSE
         while True:
+            started = time.monotonic()
             try:
                 return self._post(operation, body)
             except PecUnreachableError as error:
-                if waited + pause > self._patience or (operation.once and error.delivered):
+                patience -= time.monotonic() - started + pause
+                if patience < 0 or (operation.once and error.delivered):
                     raise
             self._sleep(pause)
-            waited, pause = waited + pause, min(pause * 2, _LONGEST_PAUSE)
+            pause = min(pause * 2, _LONGEST_PAUSE)
 
     def first_run_done(self) -> bool:
         """Return whether PEC has been through its first run."""

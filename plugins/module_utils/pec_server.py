@@ -8,9 +8,11 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-from ansible_collections.esus.pec.plugins.module_utils import installation
+from ansible_collections.esus.pec.plugins.module_utils import brazil, installation, settings_database
+from ansible_collections.esus.pec.plugins.module_utils.errors import PecError
 from ansible_collections.esus.pec.plugins.module_utils.pec_api import Client, PecUnreachableError, Server
 from ansible_collections.esus.pec.plugins.module_utils.pec_operations import Catalogue
+from ansible_collections.esus.pec.plugins.module_utils.pec_session import Account
 
 ARGUMENTS: dict[str, Any] = {
     "url": {"type": "str"},
@@ -68,6 +70,32 @@ def answering(candidates: list[Client], seconds: float) -> tuple[Client, bool]:
         time.sleep(_PAUSE)
 
 
-def patient(client: Client, seconds: float) -> Client:
-    """Return a client of the same PEC that outlasts a restart."""
-    return Client(client.server, catalogue=client.catalogue, patience=seconds)
+def account(params: Mapping[str, Any]) -> Account:
+    """Return who logs in. Raises PecError where nobody could."""
+    problems = brazil.cpf_problems(params["instalador"]["cpf"])
+    if problems:
+        raise PecError("\n".join(["PEC was not asked, because nobody could log in:", *problems]))
+    return Account(brazil.cpf_digits(params["instalador"]["cpf"]), params["instalador"]["password"], params["force"])
+
+
+def reach(params: Mapping[str, Any], here: installation.Installation, catalogue: Catalogue, check_mode: bool) -> tuple[Client | None, str]:
+    """Return a client that outlasts a restart of PEC; in check mode none where PEC cannot be asked yet, and why.
+
+    Raises PecError where PEC does not answer, or nobody can log in because its first run is not over.
+    """
+    if check_mode and here.state == "absent" and not params["url"]:
+        return None, "PEC is not installed on this host yet"
+    client, done = answering(clients(params, here, catalogue), params["wait"])
+    if not done and check_mode:
+        return None, "PEC has not been through its first run yet"
+    if not done:
+        raise PecError(f"PEC at {client.server.url} has not been through its first run; do it first (esus.pec.first_run)")
+    return Client(client.server, catalogue=catalogue, patience=params["wait"]), ""
+
+
+def database(here: installation.Installation) -> str:
+    """Return what tells PEC's database from another one; nothing where it cannot be asked."""
+    try:
+        return settings_database.identity(here.connection) if here.connection else ""
+    except PecError:
+        return ""

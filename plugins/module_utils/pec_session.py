@@ -39,11 +39,15 @@ class Account:
 
 
 class Session:
-    """Opened by the first question, and closed at the end of the C(with) block. C(notes) is the file of secret_notes."""
+    """Opened by the first question, and closed at the end of the C(with) block.
 
-    def __init__(self, client: Client, account: Account, notes: str = secret_notes.PATH) -> None:
+    C(where) tells the database of this PEC from others, as one that is restored has other passwords; C(notes) is the file of secret_notes.
+    """
+
+    def __init__(self, client: Client, account: Account, where: str = "", notes: str = secret_notes.PATH) -> None:
         self.client = client
         self.account = account
+        self._secret = f"{where}\n{account.secret}"
         self._notes = notes
         self._opened = False
         self._name = ""
@@ -55,7 +59,7 @@ class Session:
     def __exit__(self, *_error: object) -> None:
         if self._opened:
             with contextlib.suppress(PecError):
-                self.client.execute(self._operation("logout"))
+                self.client.execute(self._operation("logout"), patience=0)
 
     def execute(self, operation: Operation, values: Mapping[str, object] | None = None) -> object:
         """Send an operation as the instalador. Where the session is gone, as after a restart of PEC, another one is opened, once."""
@@ -105,7 +109,7 @@ class Session:
 
     def _login(self) -> None:
         who = f"the instalador {brazil.cpf_masked(self.account.username)}"
-        if secret_notes.matches(_REFUSED, self.account.secret, self._notes):
+        if secret_notes.matches(_REFUSED, self._secret, self._notes):
             refused = secret_notes.read(self._notes)[_REFUSED].get("at", "an earlier run")
             raise LoginError(
                 f"PEC refused this very password of {who} at {refused}, so it was not tried again, because a few wrong ones lock the "
@@ -138,7 +142,7 @@ class Session:
         )
 
     def _note_refusal(self) -> None:
-        secret_notes.write(_REFUSED, self.account.secret, self._notes, at=utc())
+        secret_notes.write(_REFUSED, self._secret, self._notes, at=utc())
 
     def _alive(self) -> bool:
         try:

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,6 +20,10 @@ from ansible_collections.esus.pec.plugins.module_utils.preflight_facts import IN
 
 _CONNECT_SECONDS = 10
 _RUNNING = ("active", "activating", "reloading")
+
+
+class NotStoppedError(PecError):
+    """PEC could not be stopped, so nothing was written, and PEC is as it was."""
 
 
 @dataclass(frozen=True)
@@ -80,20 +84,23 @@ def _update(cursor: Any, cell: Cell, where: str) -> None:
 def pec_stopped(here: installation.Installation, seconds: float) -> Iterator[None]:
     """Stop PEC for the time of the block, start it again whatever happens, and wait for so many seconds until it answers.
 
-    A PEC that did not run stays as it was. Raises PecError where there is no service to stop, or PEC does not come back.
+    A PEC that did not run stays as it was. Raises NotStoppedError where it cannot be stopped, PecError where it does not come back.
     """
     unit = host.units((beliefs.PEC_UNIT,))[beliefs.PEC_UNIT]
     if unit.load_state != "loaded":
-        raise PecError(f"systemd knows no {beliefs.PEC_UNIT}, so PEC cannot be stopped, and nothing was written")
-    with files.lock(INSTALLER_LOCK):
-        if unit.active_state not in _RUNNING:
-            yield
-            return
-        installer_service.systemctl("stop", beliefs.PEC_UNIT)
+        raise NotStoppedError(f"systemd knows no {beliefs.PEC_UNIT}, so PEC cannot be stopped, and nothing was written")
+    with ExitStack() as stack:
+        try:
+            stack.enter_context(files.lock(INSTALLER_LOCK))  # which stops and starts PEC, too
+            if unit.active_state in _RUNNING:
+                installer_service.systemctl("stop", beliefs.PEC_UNIT)
+        except PecError as error:
+            raise NotStoppedError(f"{error}; nothing was written") from None
         try:
             yield
         finally:
-            installer_service.systemctl("start", beliefs.PEC_UNIT)
-            answer = health.wait(here.urls, seconds=seconds, verify=False)
-    if not answer.healthy:
+            if unit.active_state in _RUNNING:
+                installer_service.systemctl("start", beliefs.PEC_UNIT)
+    answer = health.wait(here.urls, seconds=seconds, verify=False) if unit.active_state in _RUNNING else None
+    if answer is not None and not answer.healthy:
         raise PecError(f"PEC was started again and did not become healthy within {seconds:g} seconds: {answer.error}")

@@ -19,22 +19,27 @@ from ansible_collections.esus.pec.plugins.module_utils.settings import Outcome, 
 
 _INFO_INTERNET, _INFO_SMTP, _INFO_GOVBR = "internetHabilitada", "smtpConfigurado", "govBREnabled"
 _BOOLEANS = {1: True, 0: False, "1": True, "0": False, "true": True, "false": False}  # 1 and 0 are also True and False
+_DUMMY = "-"  # in place of a secret, where PEC only checks
 
 Wanted = Mapping[str, Mapping[str, Any]]
 
 
 @dataclass(frozen=True)
 class Pec:
-    """One PEC: its files on this host, the instalador's session, and the settings that are known. C(wait) is in seconds."""
+    """One PEC: its files on this host, the instalador's session, and the settings that are known.
+
+    C(wait) is in seconds. C(database) tells its database from another one, C(notes) is the file of secret_notes.
+    """
 
     here: Installation
     session: Session
     known: Mapping[str, Setting]
     database_writes: bool
     wait: float
+    database: str
     notes: str = secret_notes.PATH
 
-    def look(self, wanted: Wanted) -> tuple[World, Plan, dict[str, Operation]]:
+    def look(self, wanted: Wanted) -> tuple[Plan, dict[str, Operation]]:
         """Read what is there and decide. Also returns, for what is to be written, the operations in the form that this PEC takes."""
         info = self._info(wanted)
         world = World(
@@ -45,8 +50,7 @@ class Pec:
             database_writes=self.database_writes,
         )
         operations, unknown = self._understood(wanted, settings.plan(wanted, self.known, world))
-        world = replace(world, unknown=unknown)
-        return world, settings.plan(wanted, self.known, world), operations
+        return settings.plan(wanted, self.known, replace(world, unknown=unknown)), operations
 
     def read(self, wanted: Wanted, info: Mapping[str, object]) -> dict[str, Reading]:
         answers: dict[str, object] = {}
@@ -57,7 +61,7 @@ class Pec:
         failed = self._write_rows({name: wanted[name] for name in plan.writes if isinstance(self._writer(name, wanted), Row)})
         for name, operation in operations.items():
             try:
-                self.session.execute(operation, self._values(self.known[name], wanted[name]))
+                self.session.execute(operation, self._values(self.known[name], wanted[name], self._contra_chave()))
             except PecUnreachableError:
                 raise
             except PecApiError as error:
@@ -90,11 +94,14 @@ class Pec:
         rows = [(self._writer(name, wanted), next(iter(fields.values()))) for name, fields in wanted.items()]
         cells = [settings_database.Cell(row.key, row.column, value) for row, value in rows if isinstance(row, Row)]
         problem = ""
-        with settings_database.pec_stopped(self.here, self.wait):
-            try:
-                settings_database.write(self.here.connection, cells)
-            except PecError as error:  # PEC has to come back in any case, and the other settings may be possible
-                problem = str(error)
+        try:
+            with settings_database.pec_stopped(self.here, self.wait):
+                try:
+                    settings_database.write(self.here.connection, cells)
+                except PecError as error:  # PEC has to come back in any case, and the other settings may be possible
+                    problem = str(error)
+        except settings_database.NotStoppedError as error:
+            problem = str(error)
         return dict.fromkeys(wanted, problem) if problem else {}
 
     def _understood(self, wanted: Wanted, plan: Plan) -> tuple[dict[str, Operation], dict[str, str]]:
@@ -105,9 +112,9 @@ class Pec:
             setting, operation = self.known[name], self._writer(name, wanted)
             if isinstance(operation, Row):
                 continue
-            fields = {key: "-" if setting.is_secret(key) else value for key, value in wanted[name].items()}
+            fields = {key: _DUMMY if setting.is_secret(key) else value for key, value in wanted[name].items()}
             try:
-                operations[name] = self.session.understood(operation, self._values(setting, fields))
+                operations[name] = self.session.understood(operation, self._values(setting, fields, _DUMMY))
             except PecUnreachableError:
                 raise
             except PecApiError as error:
@@ -178,9 +185,8 @@ class Pec:
     def _writer(self, name: str, wanted: Wanted) -> Operation | Row:
         return self.known[name].writer(wanted[name])
 
-    def _values(self, setting: Setting, fields: Mapping[str, Any]) -> dict[str, object]:
-        values = {field: fields.get(field) for field in setting.fields}
-        return {**values, "contra_chave": self._contra_chave()} if setting.name == "agenda_online" else values
+    def _values(self, setting: Setting, fields: Mapping[str, Any], contra_chave: str | None) -> dict[str, object]:
+        return {**{field: fields.get(field) for field in setting.fields}, "contra_chave": contra_chave}
 
     def _kept(self, setting: Setting, fields: Mapping[str, Any]) -> bool:
         return bool(setting.unread) and secret_notes.matches(setting.name, self._sent(setting, fields), self.notes)
@@ -192,12 +198,11 @@ class Pec:
 
     def _sent(self, setting: Setting, fields: Mapping[str, Any]) -> str:
         """What was sent of the fields that nothing reads, and to which database: a restored one has others."""
-        where = settings_database.identity(self.here.connection) if self.here.connection else ""
-        return json.dumps([where, {field: fields.get(field) for field in setting.unread}], sort_keys=True)
+        return json.dumps([self.database, {field: fields.get(field) for field in setting.unread}], sort_keys=True)
 
     def _redacted(self, name: str, wanted: Wanted, text: str) -> str:
         secrets = [str(value) for field, value in wanted[name].items() if self.known[name].is_secret(field)]
-        return Redactor([*secrets, *([self._contra_chave() or ""] if name == "agenda_online" else [])], only_known=True)(text)
+        return Redactor([*secrets, self._contra_chave() or ""], only_known=True)(text)
 
 
 def _typed(value: object, kind: str, where: str) -> object:

@@ -84,7 +84,7 @@ from ansible_collections.esus.pec.plugins.module_utils.pec_api import Client, Fi
 from ansible_collections.esus.pec.plugins.module_utils.pec_operations import Catalogue
 from ansible_collections.esus.pec.plugins.module_utils.quiet_module import QuietModule
 
-PATIENCE = 7
+PATIENCE = 8
 """Seconds."""
 
 ARGUMENTS = {

@@ -84,36 +84,33 @@ def rotate(session: Session, new: Account) -> None:
         raise PecError(f"the password was not changed: {said}. Change it in PEC, and in the vault") from None
 
 
-def change(client: Client, current: Account, new: Account, check_mode: bool) -> bool:
+def change(client: Client, current: Account, new: Account, database: str, check_mode: bool) -> bool:
     """Return whether it changes. A login with either password is the proof that it is the one that PEC has."""
-    if current.password == new.password or secret_notes.matches(ROTATED, new.secret):
-        with Session(client, new) as session:
+    noted = f"{database}\n{new.secret}"
+    if current.password == new.password or secret_notes.matches(ROTATED, noted):
+        with Session(client, new, database) as session:
             session.open()
         return False
-    with Session(client, current) as session:
+    with Session(client, current, database) as session:
         problems = brazil.instalador_password_problems(new.password, session.open(), current.username)
         if problems:
             raise PecError("\n".join(["the password was not changed, because PEC would refuse the new one:", *problems]))
         if check_mode:
             return True
         rotate(session, new)
-    with Session(client, replace(new, force=True)) as session:
+    with Session(client, replace(new, force=True), database) as session:
         session.open()
-    secret_notes.write(ROTATED, new.secret)
+    secret_notes.write(ROTATED, noted)
     return True
 
 
 def run(params: dict[str, Any], check_mode: bool) -> tuple[bool, str | None]:
-    here = pec_server.look()
-    catalogue = Catalogue(params["operations"])
-    problems = brazil.cpf_problems(params["instalador"]["cpf"])
-    if problems:
-        raise PecError("\n".join(["PEC was not asked, because nobody could log in:", *problems]))
-    if check_mode and here.state == "absent" and not params["url"]:
+    here, current = pec_server.look(), pec_server.account(params)
+    client, _pending = pec_server.reach(params, here, Catalogue(params["operations"]), check_mode)
+    if client is None:
         return True, None
-    current = Account(brazil.cpf_digits(params["instalador"]["cpf"]), params["instalador"]["password"], params["force"])
-    client, _done = pec_server.answering(pec_server.clients(params, here, catalogue), params["wait"])
-    return change(client, current, replace(current, password=params["new_password"]), check_mode), client.server.url
+    new = replace(current, password=params["new_password"])
+    return change(client, current, new, pec_server.database(here), check_mode), client.server.url
 
 
 def main() -> None:

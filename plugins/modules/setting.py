@@ -185,10 +185,10 @@ manual:
 from dataclasses import asdict
 from typing import Any
 
-from ansible_collections.esus.pec.plugins.module_utils import brazil, pec_server, settings
+from ansible_collections.esus.pec.plugins.module_utils import pec_server, settings
 from ansible_collections.esus.pec.plugins.module_utils.errors import PecError
 from ansible_collections.esus.pec.plugins.module_utils.pec_operations import Catalogue
-from ansible_collections.esus.pec.plugins.module_utils.pec_session import Account, Session
+from ansible_collections.esus.pec.plugins.module_utils.pec_session import Session
 from ansible_collections.esus.pec.plugins.module_utils.quiet_module import QuietModule
 from ansible_collections.esus.pec.plugins.module_utils.settings_run import Pec
 
@@ -205,51 +205,34 @@ ARGUMENTS = {
 }
 
 
-def read_wanted(params: dict[str, Any], catalogue: Catalogue) -> tuple[Account, dict[str, dict[str, Any]]]:
-    """Raises PecError with what is wrong with the options."""
-    problems = brazil.cpf_problems(params["instalador"]["cpf"])
-    if problems:
-        raise PecError("\n".join(["PEC was not asked, because nobody could log in:", *problems]))
-    account = Account(brazil.cpf_digits(params["instalador"]["cpf"]), params["instalador"]["password"], params["force"])
-    return account, settings.wanted_from(params["settings"], catalogue.settings)
-
-
-def run(module: QuietModule, account: Account, wanted: dict[str, dict[str, Any]], catalogue: Catalogue) -> dict[str, Any]:
-    """The result of the module, but for what is not there yet in check mode."""
+def run(module: QuietModule) -> dict[str, Any]:
+    """The result of the module. Raises PecError."""
     params, here = module.params, pec_server.look()
-    if module.check_mode and here.state == "absent" and not params["url"]:
-        return pending("PEC is not installed on this host yet")
-    client, done = pec_server.answering(pec_server.clients(params, here, catalogue), params["wait"])
-    if not done and module.check_mode:
-        return pending("PEC has not been through its first run yet")
-    if not done:
-        raise PecError(f"PEC at {client.server.url} has not been through its first run; do it first (esus.pec.first_run)")
-    with Session(pec_server.patient(client, params["wait"]), account) as session:
-        pec = Pec(here, session, catalogue.settings, params["database_writes"], params["wait"])
-        _world, plan, operations = pec.look(wanted)
+    catalogue = Catalogue(params["operations"])
+    account, wanted = pec_server.account(params), settings.wanted_from(params["settings"], catalogue.settings)
+    client, pending = pec_server.reach(params, here, catalogue, module.check_mode)
+    if client is None:
+        return {"changed": True, "url": None, "warnings": [f"{pending}, so how each setting would end is not known"]}
+    database = pec_server.database(here)
+    with Session(client, account, database) as session:
+        pec = Pec(here, session, catalogue.settings, params["database_writes"], params["wait"], database)
+        plan, operations = pec.look(wanted)
         outcomes = plan.outcomes if module.check_mode or not plan.changed else pec.apply(wanted, plan, operations)
-        results = [asdict(outcome) for outcome in outcomes]
-        return {
-            "changed": any(outcome.changed for outcome in outcomes),
-            "url": client.server.url,
-            "results": results,
-            "manual": [result for result in results if result["result"] == settings.MANUAL],
-            "diff": settings.diff(plan),
-            "warnings": [*plan.warnings, *session.warnings],
-        }
-
-
-def pending(reason: str) -> dict[str, Any]:
-    """Check mode before PEC can be asked."""
-    return {"changed": True, "url": None, "warnings": [f"{reason}, so how each setting would end is not known"]}
+    results = [asdict(outcome) for outcome in outcomes]
+    return {
+        "changed": any(outcome.changed for outcome in outcomes),
+        "url": client.server.url,
+        "results": results,
+        "manual": [result for result in results if result["result"] == settings.MANUAL],
+        "diff": settings.diff(plan),
+        "warnings": [*plan.warnings, *session.warnings],
+    }
 
 
 def main() -> None:
     module = QuietModule(argument_spec=ARGUMENTS, supports_check_mode=True)
     try:
-        catalogue = Catalogue(module.params["operations"])
-        account, wanted = read_wanted(module.params, catalogue)
-        result = run(module, account, wanted, catalogue)
+        result = run(module)
     except PecError as error:
         module.fail_json(msg=str(error))
     for warning in result.pop("warnings"):

@@ -103,8 +103,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capture
     monkeypatch.setattr(pec_server.os, "geteuid", lambda: 0)
     monkeypatch.setattr(installation, "discover", lambda: HERE)
     monkeypatch.setattr(installation.Installation, "urls", property(lambda _self: (pec.url,)))
-    monkeypatch.setattr(Session.__init__, "__defaults__", (str(world.notes),))
-    monkeypatch.setattr(Pec, "notes", str(world.notes), raising=False)
+    monkeypatch.setattr(Session.__init__, "__defaults__", ("", str(world.notes)))
     monkeypatch.setattr(Pec.__init__, "__defaults__", (str(world.notes),))
     for name in ("read", "matches", "write"):
         monkeypatch.setattr(getattr(secret_notes, name), "__defaults__", _defaults(getattr(secret_notes, name), str(world.notes)))
@@ -176,6 +175,12 @@ def test_a_new_password_of_smtp_is_sent(here: World) -> None:
     here.run({"smtp": SMTP})
     did = here.same({"smtp": {**SMTP, "password": SECRET + "2"}})
     assert results(did) == {"smtp": "confirmed"} and here.pec.smtp["senha"] == SECRET + "2"
+
+
+def test_a_restored_database_has_the_old_password(here: World) -> None:
+    here.rotate("Nova2027")
+    here.database, here.pec.password = "oid 2", PASSWORD
+    assert here.rotate("Nova2027")["changed"] is True and here.pec.done("Login") == ["Login", "Login"]
 
 
 def test_what_another_database_has_is_not_known(here: World) -> None:
@@ -293,6 +298,26 @@ def test_a_database_that_refuses(here: World) -> None:
     assert did["manual"][0]["reason"] == "it was refused: it has 0 rows TREINAMENTO" and here.stops == 1
 
 
+def test_a_pec_that_cannot_be_stopped(here: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    @contextmanager
+    def stopped(*_arguments: object) -> Iterator[None]:
+        raise settings_database.NotStoppedError("systemd knows no e-SUS-PEC.service")
+        yield
+
+    monkeypatch.setattr(settings_database, "pec_stopped", stopped)
+    did = here.run({"treinamento": True, "tentativas_login": 3}, database_writes=True)
+    assert results(did) == {"treinamento": "manual refused", "tentativas_login": "confirmed"} and here.cells["TREINAMENTO"] == 0
+
+
+def test_the_contra_chave_is_only_shown_to_what_activates(here: World) -> None:
+    here.pec.refused["AtivarAgendaOnline"] = "CONTRA-CHAVE inválida"
+    assert here.run({"agenda_online": True})["manual"][0]["said"] == "******** inválida"
+    assert [variables["contraChave"] for name, variables, _skipped in here.pec.calls if name == "AtivarAgendaOnline"] == [
+        "-",
+        "CONTRA-CHAVE",
+    ]
+
+
 def test_a_cell_that_holds_something_else(here: World) -> None:
     here.cells["CADSUSHABILITADO"] = "INDETERMINADO"
     assert "it tells 'INDETERMINADO'" in here.run({"cadsus": True})["manual"][0]["reason"]
@@ -308,8 +333,10 @@ def test_a_wrong_password_ends_the_run_after_one_attempt(here: World) -> None:
 
 def test_before_pec_can_be_asked(here: World, monkeypatch: pytest.MonkeyPatch) -> None:
     here.pec.info.update(ativado=False, linkInstalacaoConfigurado=False)
-    assert here.run({"cadsus": True}, check=True)["changed"] is True
-    assert "has not been through its first run" in here.run({"cadsus": True})["msg"]
+    for run in (lambda **options: here.run({"cadsus": True}, **options), lambda **options: here.rotate("Nova2027", **options)):
+        assert run(check=True)["changed"] is True
+        assert "has not been through its first run" in run()["msg"]
+    assert here.pec.done("Login") == [], "there is nobody yet who could log in"
     monkeypatch.setattr(installation, "discover", lambda: installation.Installation("absent"))
     foretold = here.run({"cadsus": True}, check=True)
     assert foretold["changed"] is True and "PEC is not installed on this host yet" in str(foretold["warnings"])
