@@ -233,7 +233,7 @@ class _Talk:
             shown = probe(replace(self._server, validate_certs=False), Account()).tls  # a refused handshake keeps it to itself
             self.tls = replace(shown, trusted=False) if shown else None
             raise _untrusted(error, self.tls) from None
-        except ssl.SSLEOFError:
+        except (ssl.SSLEOFError, ssl.SSLZeroReturnError):  # which of the two is a matter of moments
             raise
         except ssl.SSLError as error:
             if error.reason in _NOT_TLS:

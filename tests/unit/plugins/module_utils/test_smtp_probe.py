@@ -238,6 +238,16 @@ def test_what_servers_do(security: str, answers: tuple[Any, ...], step: str, sai
         assert not any(secret in line for line in sent for secret in FORMS)
 
 
+@pytest.mark.parametrize("error", [ssl.SSLEOFError, ssl.SSLZeroReturnError, ConnectionResetError, BrokenPipeError])
+def test_how_a_connection_ends_is_a_matter_of_moments(error: type[OSError], monkeypatch: pytest.MonkeyPatch) -> None:
+    def closed(*_arguments: object, **_options: object) -> None:
+        raise error("closed")
+
+    monkeypatch.setattr(ssl.SSLContext, "wrap_socket", closed)
+    with scripted(SILENCE) as (port, _sent):
+        assert "the connection was closed" in failure(Server("127.0.0.1", port, "tls", timeout=1), ACCOUNT, "tls")
+
+
 @pytest.mark.parametrize("security", ["tls", "starttls"])
 @pytest.mark.parametrize(
     ("certificate", "said", "remedy"),

@@ -1,0 +1,124 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What becomes of PEC around a write into its database; the writing itself is tested against a real one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ansible_collections.esus.pec.plugins.module_utils import (
+    files,
+    health,
+    host,
+    installation,
+    installer_service,
+    postgres,
+    settings_database,
+)
+from ansible_collections.esus.pec.plugins.module_utils.errors import PecError
+from ansible_collections.esus.pec.plugins.module_utils.settings_database import Cell, NotStoppedError, pec_stopped
+
+HERE = installation.Installation("installed")
+CONNECTION = postgres.Connection("127.0.0.1", 1, "esus", "esus", "s3nha")
+
+
+class Service:
+    """PEC's unit as systemd tells it, and what was done with it."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, path: Path) -> None:
+        self.load_state, self.active_state = "loaded", "active"
+        self.done: list[str] = []
+        self.refuses = ""
+        self.healthy = True
+        lock = files.lock
+        monkeypatch.setattr(files, "lock", lambda name: lock(name, directory=str(path / "lock")))
+        monkeypatch.setattr(host, "units", lambda names: {name: self._unit(name) for name in names})
+        monkeypatch.setattr(installer_service, "systemctl", self._systemctl)
+        monkeypatch.setattr(health, "wait", self._wait)
+
+    def _unit(self, name: str) -> host.Unit:
+        return host.Unit(name, self.load_state, self.active_state, True, None)
+
+    def _systemctl(self, verb: str, _unit: str) -> None:
+        if verb == self.refuses:
+            raise PecError(f"cannot {verb}")
+        self.done.append(verb)
+
+    def _wait(self, *_arguments: object, **_options: object) -> health.Health:
+        self.done.append("wait")
+        return health.Health("", self.healthy, 200, 401, None, None if self.healthy else "GET / answered 500", self.healthy)
+
+
+@pytest.fixture
+def service(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Service:
+    return Service(monkeypatch, tmp_path)
+
+
+def stop(service: Service, error: Exception | None = None) -> None:
+    with pec_stopped(HERE, 60):
+        service.done.append("write")
+        if error:
+            raise error
+
+
+def test_pec_is_stopped_meanwhile(service: Service) -> None:
+    stop(service)
+    assert service.done == ["stop", "write", "start", "wait"]
+
+
+def test_it_comes_back_whatever_happens(service: Service) -> None:
+    with pytest.raises(ZeroDivisionError):
+        stop(service, ZeroDivisionError())
+    assert service.done == ["stop", "write", "start"]
+
+
+def test_a_pec_that_did_not_run_stays_as_it_was(service: Service) -> None:
+    service.active_state = "inactive"
+    stop(service)
+    assert service.done == ["write"]
+
+
+def test_it_does_not_come_back(service: Service) -> None:
+    service.healthy = False
+    with pytest.raises(PecError, match="did not become healthy within 60 seconds: GET / answered 500"):
+        stop(service)
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        pytest.param({"load_state": "not-found"}, "systemd knows no e-SUS-PEC.service", id="no service"),
+        pytest.param({"refuses": "stop"}, "cannot stop; nothing was written", id="systemd refuses"),
+    ],
+)
+def test_it_cannot_be_stopped(service: Service, changes: dict[str, Any], said: str) -> None:
+    vars(service).update(changes)
+    with pytest.raises(NotStoppedError, match=said):
+        stop(service)
+    assert service.done == []
+
+
+def test_an_installer_is_at_work(service: Service) -> None:
+    with files.lock(settings_database.INSTALLER_LOCK), pytest.raises(NotStoppedError, match="another run holds the lock"):
+        stop(service)
+    assert service.done == []
+
+
+def test_a_database_that_does_not_answer() -> None:
+    with pytest.raises(PecError) as caught:
+        settings_database.write(CONNECTION, [Cell("TREINAMENTO", "ds_inteiro", True)])
+    assert str(caught.value).startswith("database 'esus' at 127.0.0.1:1 as 'esus': ") and "s3nha" not in str(caught.value)
+    assert str(caught.value).endswith("; nothing was written")
+
+
+def test_another_cell_is_never_written() -> None:
+    with pytest.raises(PecError, match="VERSAOBANCODADOS is never written"):
+        settings_database._update(None, Cell("VERSAOBANCODADOS", "ds_texto", "5.5.28"), "")
+
+
+def test_a_host_without_the_library(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(settings_database, "psycopg2", None)
+    with pytest.raises(PecError, match="install python3-psycopg2"):
+        settings_database.write(CONNECTION, [])
