@@ -41,7 +41,7 @@ options:
       cpf: {description: CPF with or without dots and dash., type: str, required: true}
       password: {description: The password., type: str, required: true}
   force:
-    description: Whether to end another session of the same person. PEC allows one a person.
+    description: Whether to end another session of the same person. PEC allows one a person. In check mode none is ended.
     type: bool
     default: false
   timeout:

@@ -7,6 +7,7 @@ of Java, PostgreSQL and Liquibase; they are approximate, and an unknown text cos
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -42,7 +43,7 @@ class Redactor:
 
     def __init__(self, secrets: Iterable[str] = (), *, only_known: bool = False) -> None:
         self._forms = () if only_known else _SECRET_FORMS
-        known = {form for secret in secrets if secret for form in (secret, _escaped(secret))}
+        known = {form for secret in secrets if secret for form in (secret, _escaped(secret), json.dumps(secret)[1:-1])}
         self._known = re.compile("|".join(re.escape(secret) for secret in sorted(known, key=len, reverse=True))) if known else None
 
     def __call__(self, text: str) -> str:

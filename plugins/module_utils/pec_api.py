@@ -30,25 +30,35 @@ _MAXIMUM_SAID = 1000
 
 
 class PecApiError(PecError):
-    """PEC refused; C(message) holds its own words, C(classification) its kind of error, where it told one."""
+    """PEC refused; C(message) holds its own words, C(classification) its kind of error, where it told one.
 
-    def __init__(self, text: str, *, message: str = "", classification: str = "") -> None:
+    C(status) is the status of HTTP where that was the refusal, else 0.
+    """
+
+    def __init__(self, text: str, *, message: str = "", classification: str = "", status: int = 0) -> None:
         super().__init__(text)
         self.message = message
         self.classification = classification
+        self.status = status
 
     @property
     def unknown(self) -> bool:
         """Whether PEC did not understand the question, so that nothing of it was done: this version may not know the operation."""
         return self.classification == pec_catalogue.VALIDATION_ERROR or self.message.startswith("Validation error")
 
+    @property
+    def refused(self) -> bool:
+        """Whether PEC understood the question, and said no."""
+        return bool(self.message) and not self.status and not self.unknown
+
 
 class PecUnreachableError(PecApiError):
-    """Nobody answered. C(delivered) is whether PEC may have heard the question all the same."""
+    """Nobody answered. C(delivered) is whether PEC may have heard the question all the same, C(final) whether asking again is of no use."""
 
-    def __init__(self, text: str, *, message: str = "", delivered: bool = True) -> None:
+    def __init__(self, text: str, *, message: str = "", delivered: bool = True, final: bool = False) -> None:
         super().__init__(text, message=message)
         self.delivered = delivered
+        self.final = final
 
 
 @dataclass(frozen=True)
@@ -112,16 +122,20 @@ class Client:
     def understood(self, operation: Operation, values: Mapping[str, object]) -> Operation:
         """Let PEC check an operation without doing it, and return it in the form that this PEC takes. Raises PecApiError otherwise."""
         try:
-            self._data(operation, self._ask(operation.unexecuted(), values, self._patience))
+            self._data(operation, self._ask(operation, values, self._patience, operation.unexecuted()))
         except PecApiError as error:
             if not (error.unknown and "Subselection" in error.message):
                 raise
             operation = operation.with_other_selection()
-            self._data(operation, self._ask(operation.unexecuted(), values, self._patience))
+            self._data(operation, self._ask(operation, values, self._patience, operation.unexecuted()))
         return operation
 
-    def _ask(self, operation: Operation, values: Mapping[str, object] | None, patience: float) -> object:
-        question = {"operationName": operation.name, "query": operation.document, "variables": operation.filled(values or {})}
+    def _ask(self, operation: Operation, values: Mapping[str, object] | None, patience: float, document: str = "") -> object:
+        question = {
+            "operationName": operation.name,
+            "query": document or operation.document,
+            "variables": operation.filled(values or {}),
+        }
         body, pause = json.dumps(question).encode(), _FIRST_PAUSE
         while True:
             started = time.monotonic()
@@ -129,7 +143,7 @@ class Client:
                 return self._post(operation, body)
             except PecUnreachableError as error:
                 patience -= time.monotonic() - started + pause
-                if patience < 0 or (operation.once and error.delivered):
+                if error.final or patience < 0 or (operation.once and error.delivered):
                     raise
             self._sleep(pause)
             pause = min(pause * 2, _LONGEST_PAUSE)
@@ -237,7 +251,7 @@ def _refused(operation: Operation, url: str, status: int, text: str) -> PecApiEr
     said = f"{url} answered {operation.name} with HTTP {status}" + (f": {message}" if message else "")
     if status in _WORTH_RETRYING:
         return PecUnreachableError(f"{said}; PEC is starting, or stands behind a proxy that does not reach it", message=message)
-    return PecApiError(f"{said}; PEC's log says why", message=message, classification=classification)
+    return PecApiError(f"{said}; PEC's log says why", message=message, classification=classification, status=status)
 
 
 def _unreachable(url: str, error: Exception) -> PecUnreachableError:
@@ -248,6 +262,7 @@ def _unreachable(url: str, error: Exception) -> PecUnreachableError:
         return PecUnreachableError(
             f"the certificate of {url} is not trusted ({reason}); name the authority's file in ca_path, or use the name in the certificate",
             delivered=delivered,
+            final=True,
         )
     text = f"PEC does not answer at {url}: {reason}; check that its service runs, and the address"
     return PecUnreachableError(text, delivered=delivered)

@@ -2,10 +2,10 @@
 """What this collection asks PEC's API for, and the settings it knows, as data: one entry to correct when a real server differs.
 
 A site corrects an entry without a release, by the option C(operations) of the modules (variable C(pec_api_operations)); it has the form
-of the entries here, and holds only what differs. pec_settings.py reads both.
+of the entries here, and holds only what differs. pec_operations.py reads both.
 
 Evidence: C official or two independent sources; S one source; I inferred; ? a guess, for lack of any evidence. The letters of a source are
-those of docs/contract.md. A document that is wrong is harmless: a GraphQL server checks the whole of it before it does any of it.
+those of docs/contract.md. A document that PEC does not know is harmless: a GraphQL server checks the whole of it before it does any of it.
 
 In variables, C($name) stands for a value: an answer of the first run, part of a login, a field of a setting.
 """
@@ -52,6 +52,9 @@ ALREADY_LOGGED_IN = "UsuarioJaLogadoException"
 
 VALIDATION_ERROR = "ValidationError"
 """Classification of a document that the server does not understand, of which then nothing was done: graphql-java's, which Spring uses."""
+
+PREREQUISITES = ("internet", "https", "smtp", "certificate", "contra_chave", "govbr")
+"""What settings stand on, by the names in their requires and advises."""
 
 # An operation that is sent once is never repeated once it may have reached PEC: a wrong password counts, and a first run is one.
 OPERATIONS: dict[str, dict[str, Any]] = {
@@ -124,10 +127,14 @@ def _row(key: str, column: str) -> str:
 _MODULE = "Configurações da instalação"
 _SECURITY = "query ConfiguracoesSeguranca { configuracoesSeguranca { periodoRedefinicaoSenha periodoInatividade tentativasLogin } }"
 
-# screen: where a person sets it. requires: what has to be there before it can be switched on; advises: what it is of little use without.
-# since: the oldest PEC that has it. read: from the public `info`, by SQL, or by a document of the instalador's session; a field that
-# nothing reads is compared with what this host last sent. write: what sets it; disable: what switches it off, where that is another one.
-# The order is that in which they are set, because some stand on others.
+# The order is that in which settings are set, because some stand on others.
+# screen: where a person sets it. C (M) for Servidores, Segurança, CADSUS, Hórus, Agenda Online, Prescrição digital and the number of
+#   requests; S (V) for the rest, whose words on the screen were not seen.
+# requires, advises: what has to be there before it can be switched on, and what it is of little use without. C (M).
+# since: the oldest PEC that has it.
+# read: from the public `info`, by SQL, or by a document of the instalador's session. A field that nothing reads is compared with what this
+#   host sent last.
+# write, disable: what sets it, and what switches it off where that is another operation.
 SETTINGS: dict[str, dict[str, Any]] = {
     "nome_instalacao": {
         "fields": {"value": {"type": "str"}},
@@ -143,7 +150,7 @@ SETTINGS: dict[str, dict[str, Any]] = {
     },
     "treinamento": {
         "fields": {"enabled": {"type": "bool"}},
-        "screen": "nenhuma: o instalador do PEC com -treinamento",
+        "screen": "sem tela: é escolhido na instalação (opção -treinamento do programa instalador)",
         "read": {"sql": {"enabled": _row(beliefs.TRAINING_KEY, "coalesce(ds_inteiro, 0)")}, "evidence": "C", "source": "FD RS"},
         "write": {"row": [beliefs.TRAINING_KEY, "ds_inteiro"], "evidence": "C", "source": "FD RS"},
     },
@@ -274,7 +281,7 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "videochamada": {
         "fields": {"enabled": {"type": "bool"}},
         "screen": f"{_MODULE} > Conexão > Videochamadas",
-        "requires": ["internet", "https"],
+        "requires": ["https"],
         "read": {
             "document": "query ConfiguracaoVideochamada { configuracaoVideochamada { habilitado } }",
             "values": {"enabled": "habilitado"},
@@ -317,7 +324,9 @@ SETTINGS: dict[str, dict[str, Any]] = {
         },
         "screen": f"{_MODULE} > Conexão > Prescrição digital",
         "since": "5.2.6",
-        "requires": ["internet", "https", "smtp", "certificate"],
+        "requires": ["https", "smtp"],
+        # The manual wants a valid certificate of ICP-Brasil, and does not say whose nor where.
+        "advises": ["certificate"],
         "read": {"info": {"enabled": "isPrescricaoDigitalEnabled"}, "evidence": "S", "source": "MOCK"},
         "write": {
             "document": "mutation AlterarConfiguracaoPrescricaoDigital($input: ConfiguracaoPrescricaoDigitalInput!) "

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from ansible_collections.esus.pec.plugins.module_utils import beliefs, pec_catalogue
@@ -17,11 +17,14 @@ WRITABLE_ROWS = ((beliefs.NAME_KEY, "ds_texto"), (beliefs.LINK_KEY, "ds_texto"),
 SITE = "site"
 """Evidence of an entry that was corrected by the site itself."""
 
-_HEADER = re.compile(r"\s*(query|mutation)\s+([A-Za-z_]\w*)[^{]*\{\s*([A-Za-z_]\w*)")
+_HEADER = re.compile(r"\s*(query|mutation)\s+([A-Za-z_]\w*)\s*")
+_ROOT = re.compile(r"\s*\{\s*([A-Za-z_]\w*)")
+_PIECES = re.compile(r'"(?:[^"\\]|\\.)*"|.', re.DOTALL)
+_CLOSING = {"(": ")", "{": "}"}
 _OPERATION_KEYS = {"document", "variables", "once", "evidence", "source"}
 _READ_KEYS = {"info", "sql", "document", "values", "variables", "evidence", "source"}
 _WRITE_KEYS = {"row", "document", "variables", "evidence", "source"}
-_SETTING_KEYS = {"fields", "screen", "since", "requires", "advises", "read", "write", "disable"}
+_SETTING_KEYS = {"screen", "since", "requires", "advises", "read", "write", "disable"}
 
 
 @dataclass(frozen=True)
@@ -32,52 +35,65 @@ class Operation:
     variables: Any = None
     once: bool = False
     evidence: str = ""
-    source: str = ""
 
     def __post_init__(self) -> None:
-        self._header()
+        self._parts()
+
+    @property
+    def kind(self) -> str:
+        """query or mutation."""
+        return self._parts()[0]
 
     @property
     def name(self) -> str:
-        return self._header().group(2)
+        return self._parts()[1]
 
     @property
     def root(self) -> str:
-        return self._header().group(3)
+        return self._parts()[2]
 
     def filled(self, values: Mapping[str, object]) -> object:
         """The variables with values in place of the placeholders. Raises PecError for a placeholder without a value."""
         return _fill({} if self.variables is None else self.variables, values, self.name)
 
-    def unexecuted(self) -> Operation:
-        """The same, to be checked by the server and not done: a field with @skip is left out after the whole document was validated.
+    def unexecuted(self) -> str:
+        """The document to be checked by the server and not done: a field with @skip is left out after the whole document was validated.
 
         Source: GraphQL specification, sections 3.13.1 and 6.3.2.
         """
-        before, after = self._split()
-        return Operation(f"{before} @skip(if: true){after}", self.variables, self.once, self.evidence, self.source)
+        *_names, before, after = self._parts()
+        return f"{before} @skip(if: true){after}"
 
     def with_other_selection(self) -> Operation:
         """The same for a result that is an object where it was taken for a plain value, and the reverse."""
-        before, after = self._split()
-        after = "}" if after.lstrip().startswith("{") else f" {{ __typename }}{after}"
-        return Operation(before + after, self.variables, self.once, self.evidence, self.source)
+        *_names, before, after = self._parts()
+        return replace(self, document=f"{before} }}" if after.lstrip().startswith("{") else f"{before} {{ __typename }}{after}")
 
-    def _header(self) -> re.Match[str]:
-        found = _HEADER.match(self.document) if isinstance(self.document, str) else None
-        if found is None:
-            raise PecError(f"{self.document!r} is not a GraphQL document that starts as in: query Name {{ field }}")
-        return found
+    def _parts(self) -> tuple[str, str, str, str, str]:
+        """Kind, name and root field; the text up to the end of the root field's arguments, and what follows: a selection or nothing."""
+        text = self.document if isinstance(self.document, str) else ""
+        header = _HEADER.match(text)
+        root = _ROOT.match(text, _after_brackets(text, header.end(), "(")) if header else None
+        if header and root:
+            end = _after_brackets(text, root.end(), "(")
+            if text[_after_brackets(text, end, "{") :].strip() == "}":
+                return header.group(1), header.group(2), root.group(1), text[:end], text[end:]
+        raise PecError(f"{self.document!r} is not a GraphQL document of one field, as in: query Name {{ field }}")
 
-    def _split(self) -> tuple[str, str]:
-        """The document up to the end of the root field's arguments, and what follows."""
-        end, depth = self._header().end(), 0
-        if self.document[end:].lstrip().startswith("("):
-            for at in range(end, len(self.document)):
-                depth += {"(": 1, ")": -1}.get(self.document[at], 0)
-                if depth == 0 and self.document[at] == ")":
-                    return self.document[: at + 1], self.document[at + 1 :]
-        return self.document[:end], self.document[end:]
+
+def _after_brackets(text: str, start: int, opening: str) -> int:
+    """Where the brackets end that open here, if they do; those in strings are text. What stays open reaches to the end."""
+    at = start + len(text[start:]) - len(text[start:].lstrip())
+    if text[at : at + 1] != opening:
+        return start
+    depth = 0
+    for piece in _PIECES.finditer(text, at):
+        depth += {opening: 1, _CLOSING[opening]: -1}.get(piece.group(), 0)
+        if depth == 0:
+            return piece.end()
+        if piece.group() == '"':
+            break
+    return len(text)
 
 
 @dataclass(frozen=True)
@@ -158,7 +174,7 @@ class Catalogue:
 
 def public_facts(fields: Sequence[str]) -> Operation:
     """The question for some of the fields that `info` tells everybody."""
-    return Operation(f"query Configuracoes {{ info {{ {' '.join(fields)} }} }}", evidence="S", source="V")
+    return Operation(f"query Configuracoes {{ info {{ {' '.join(fields)} }} }}", evidence="S")
 
 
 def _merged(name: str, entry: Mapping[str, Any], correction: object) -> Mapping[str, Any]:
@@ -167,19 +183,23 @@ def _merged(name: str, entry: Mapping[str, Any], correction: object) -> Mapping[
         return entry
     if not isinstance(correction, Mapping):
         raise PecError(f"{name} is corrected by {type(correction).__name__}; give a mapping such as {{write: {{document: ...}}}}")
+    _only(name, correction, _OPERATION_KEYS if name in pec_catalogue.OPERATIONS else _SETTING_KEYS)
     if name in pec_catalogue.OPERATIONS:
-        return {**entry, **correction, "evidence": SITE, "source": "-"}
+        return {**entry, **correction, "evidence": SITE}
     parts = {key: {"evidence": SITE, **value} if isinstance(value, Mapping) else value for key, value in correction.items()}
     return {**entry, **parts, **({"disable": None} if "write" in correction and "disable" not in correction else {})}
 
 
 def _operation(name: str, entry: Mapping[str, Any]) -> Operation:
-    _only(name, entry, _OPERATION_KEYS)
-    return _document(name, entry, entry.get("once", False))
+    kind = "query" if pec_catalogue.OPERATIONS[name]["document"].startswith("query") else "mutation"
+    return _document(name, entry, kind, entry.get("once", False))
 
 
 def _setting(name: str, entry: Mapping[str, Any]) -> Setting:
-    _only(name, entry, _SETTING_KEYS)
+    for part in ("requires", "advises"):
+        unknown = [each for each in entry.get(part, ()) if each not in pec_catalogue.PREREQUISITES]
+        if unknown or isinstance(entry.get(part), str):
+            raise PecError(f"{name}.{part} is a list of {', '.join(pec_catalogue.PREREQUISITES)}")
     write = _write(f"{name}.write", entry["write"])
     return Setting(
         name=name,
@@ -203,25 +223,28 @@ def _read(name: str, entry: Mapping[str, Any], fields: Mapping[str, Any]) -> Rea
     values = entry.get("values") if given == ["document"] else entry[given[0]]
     if not isinstance(values, Mapping) or not values or set(values) - set(fields):
         raise PecError(f"{where} has to say where each of its fields stands; {name} has {', '.join(fields)}")
-    source = _document(where, entry, False) if given == ["document"] else given[0]
+    source = _document(where, entry, "query") if given == ["document"] else given[0]
     return Read(source, values, entry.get("evidence", ""))
 
 
 def _write(where: str, entry: Mapping[str, Any]) -> Operation | Row:
     _only(where, entry, _WRITE_KEYS)
     if "row" not in entry:
-        return _document(where, entry, False)
-    row = tuple(entry["row"])
-    if row not in WRITABLE_ROWS:
-        raise PecError(f"{where} names the row {' '.join(map(str, row))}, which this collection never writes; give a document")
+        return _document(where, entry, "mutation")
+    row = next((row for row in WRITABLE_ROWS if list(row) == entry["row"]), None)
+    if row is None:
+        raise PecError(f"{where} names the row {entry['row']}, which this collection never writes; give a document")
     return Row(*row, evidence=entry.get("evidence", ""))
 
 
-def _document(where: str, entry: Mapping[str, Any], once: bool) -> Operation:
+def _document(where: str, entry: Mapping[str, Any], kind: str, once: bool = False) -> Operation:
     try:
-        return Operation(entry.get("document", ""), entry.get("variables"), once, entry.get("evidence", ""), entry.get("source", ""))
+        operation = Operation(entry.get("document", ""), entry.get("variables"), once, entry.get("evidence", ""))
     except PecError as error:
         raise PecError(f"{where}: {error}") from None
+    if operation.kind != kind:
+        raise PecError(f"{where} has to be a {kind}, and {operation.name} is a {operation.kind}")
+    return operation
 
 
 def _only(where: str, entry: object, known: set[str]) -> None:

@@ -43,8 +43,16 @@ def look() -> installation.Installation:
 
 
 def clients(params: Mapping[str, Any], here: installation.Installation, catalogue: Catalogue, patience: float = 0) -> list[Client]:
-    """One for each address. Those of this host match no certificate, so only that of C(url) is checked."""
+    """One for each address. Those of this host match no certificate, so only that of C(url) is checked.
+
+    Raises PecError where the options lead nowhere.
+    """
     given = params["url"]
+    problems = brazil.link_problems(given) if given else []
+    if params["ca_path"] and not os.path.isfile(params["ca_path"]):
+        problems.append(f"ca_path: there is no file {params['ca_path']}")
+    if problems:
+        raise PecError("; ".join(problems))
     servers = [
         Server(url, params["timeout"], params["validate_certs"] if given else False, params["ca_path"], here.version or "")
         for url in ((given,) if given else here.urls)
@@ -65,17 +73,17 @@ def answering(candidates: list[Client], seconds: float) -> tuple[Client, bool]:
                 return client, client.first_run_done()
             except PecUnreachableError as error:
                 failures.append(error)
-        if time.monotonic() + _PAUSE > deadline:
+        if all(error.final for error in failures) or time.monotonic() + _PAUSE > deadline:
             raise failures[0]
         time.sleep(_PAUSE)
 
 
-def account(params: Mapping[str, Any]) -> Account:
-    """Return who logs in. Raises PecError where nobody could."""
+def account(params: Mapping[str, Any], check_mode: bool) -> Account:
+    """Return who logs in; in check mode nobody's session is ended. Raises PecError where nobody could log in."""
     problems = brazil.cpf_problems(params["instalador"]["cpf"])
     if problems:
         raise PecError("\n".join(["PEC was not asked, because nobody could log in:", *problems]))
-    return Account(brazil.cpf_digits(params["instalador"]["cpf"]), params["instalador"]["password"], params["force"])
+    return Account(brazil.cpf_digits(params["instalador"]["cpf"]), params["instalador"]["password"], params["force"] and not check_mode)
 
 
 def reach(params: Mapping[str, Any], here: installation.Installation, catalogue: Catalogue, check_mode: bool) -> tuple[Client | None, str]:
@@ -85,6 +93,8 @@ def reach(params: Mapping[str, Any], here: installation.Installation, catalogue:
     """
     if check_mode and here.state == "absent" and not params["url"]:
         return None, "PEC is not installed on this host yet"
+    if here.state == "absent" and not params["url"]:
+        raise PecError("PEC is not installed on this host; install it first")
     client, done = answering(clients(params, here, catalogue), params["wait"])
     if not done and check_mode:
         return None, "PEC has not been through its first run yet"

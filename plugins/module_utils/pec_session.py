@@ -6,22 +6,28 @@ PEC lets each person have one session, and locks an account after five wrong pas
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 from ansible_collections.esus.pec.plugins.module_utils import beliefs, brazil, pec_catalogue, secret_notes
 from ansible_collections.esus.pec.plugins.module_utils.errors import PecError
+from ansible_collections.esus.pec.plugins.module_utils.installer_output import Redactor
 from ansible_collections.esus.pec.plugins.module_utils.pec_api import Client, PecApiError, PecUnreachableError
 from ansible_collections.esus.pec.plugins.module_utils.pec_operations import Operation
-from ansible_collections.esus.pec.plugins.module_utils.pg_session import utc
 
-_REFUSED = "refused-login"
+_NOTE = "instalador"
+_NOT_AUTHENTICATED = (401, 403)
+
+Answer = TypeVar("Answer")
 
 
 class LoginError(PecError):
     """There is no session, and no other question will open one: nothing else is to be tried."""
+
+
+class LoggedInElsewhereError(LoginError):
+    """The person has another session."""
 
 
 @dataclass(frozen=True)
@@ -41,31 +47,60 @@ class Account:
 class Session:
     """Opened by the first question, and closed at the end of the C(with) block.
 
-    C(where) tells the database of this PEC from others, as one that is restored has other passwords; C(notes) is the file of secret_notes.
+    C(database) tells the database of this PEC from others; C(notes) is the file of the logins that PEC refused.
     """
 
-    def __init__(self, client: Client, account: Account, where: str = "", notes: str = secret_notes.PATH) -> None:
+    def __init__(self, client: Client, account: Account, database: str = "", notes: str = secret_notes.REFUSED) -> None:
         self.client = client
         self.account = account
-        self._secret = f"{where}\n{account.secret}"
+        self.warnings: list[str] = []
+        self._database = database
         self._notes = notes
         self._opened = False
+        self._failure: LoginError | None = None
         self._name = ""
-        self.warnings: list[str] = []
+        self._redact = Redactor([account.password], only_known=True)
 
     def __enter__(self) -> Session:
         return self
 
     def __exit__(self, *_error: object) -> None:
         if self._opened:
-            with contextlib.suppress(PecError):
+            try:
                 self.client.execute(self._operation("logout"), patience=0)
+            except PecError as error:
+                self.warnings.append(f"PEC did not take the logout, so that this session stays open for a while: {error}")
 
     def execute(self, operation: Operation, values: Mapping[str, object] | None = None) -> object:
         """Send an operation as the instalador. Where the session is gone, as after a restart of PEC, another one is opened, once."""
+        return self._kept_alive(lambda: self.client.execute(operation, values))
+
+    def understood(self, operation: Operation, values: Mapping[str, object]) -> Operation:
+        """As the client's, with a session, for a PEC that wants one even for questions that it does not do."""
+        return self._kept_alive(lambda: self.client.understood(operation, values))
+
+    def open(self) -> str:
+        """Log in with one attempt and take the instalador's access. Returns the person's name.
+
+        Raises LoginError in words that say what to do, and the same one whenever it is called again; PecUnreachableError.
+        """
+        if self._failure:
+            raise self._failure
+        if not self._opened:
+            try:
+                self._log_in()
+                self._name = self._enter(_mapping(self.client.execute(self._operation("sessao"))))
+            except PecUnreachableError:
+                raise
+            except PecError as error:
+                self._failure = error if isinstance(error, LoginError) else LoginError(self._redact(f"no login to PEC: {error}"))
+                raise self._failure from None
+        return self._name
+
+    def _kept_alive(self, ask: Callable[[], Answer]) -> Answer:
         self.open()
         try:
-            return self.client.execute(operation, values)
+            return ask()
         except PecUnreachableError:
             raise
         except PecApiError as error:
@@ -73,28 +108,7 @@ class Session:
                 raise
         self._opened = False
         self.open()
-        return self.client.execute(operation, values)
-
-    def understood(self, operation: Operation, values: Mapping[str, object]) -> Operation:
-        """As the client's, with a session, for a PEC that wants one even for questions that it does not do."""
-        self.open()
-        return self.client.understood(operation, values)
-
-    def open(self) -> str:
-        """Log in with one attempt and take the instalador's access. Returns the person's name.
-
-        Raises LoginError in words that say what to do.
-        """
-        if not self._opened:
-            try:
-                self._login()
-                self._opened = True
-                self._name = self._enter(_mapping(self.client.execute(self._operation("sessao"))))
-            except PecUnreachableError:
-                raise
-            except PecApiError as error:
-                raise LoginError(f"{error}; what PEC takes for a login can be corrected by pec_api_operations") from None
-        return self._name
+        return ask()
 
     def _enter(self, session: Mapping[str, Any]) -> str:
         person = _mapping(session.get("profissional"))
@@ -107,48 +121,46 @@ class Session:
             self.client.execute(self._operation("selecionar_acesso"), {"id": _administrator(person)})
         return str(person.get("nome") or "")
 
-    def _login(self) -> None:
+    def _log_in(self) -> None:
         who = f"the instalador {brazil.cpf_masked(self.account.username)}"
-        if secret_notes.matches(_REFUSED, self._secret, self._notes):
-            refused = secret_notes.read(self._notes)[_REFUSED].get("at", "an earlier run")
+        note = secret_notes.find(self._notes, _NOTE, self.account.secret, self._database)
+        if note:
             raise LoginError(
-                f"PEC refused this very password of {who} at {refused}, so it was not tried again, because a few wrong ones lock the "
+                f"PEC refused this very password of {who} at {note['at']}, so it was not tried again, because a few wrong ones lock the "
                 f"account; correct it. If it is right meanwhile, remove {self._notes} and run again"
             )
+        secret_notes.prove_writable(self._notes)
         values = {"username": self.account.username, "password": self.account.password, "force": self.account.force}
         try:
             answer = _mapping(self.client.execute(self._operation("login"), values))
+        except PecApiError as error:
+            if not error.refused:
+                raise
+            if beliefs.REAL_TEXTS["logged-in-elsewhere"] in error.message or error.classification == pec_catalogue.ALREADY_LOGGED_IN:
+                raise LoggedInElsewhereError(
+                    f"{who} is logged in to PEC elsewhere, and PEC allows one session a person; wait until that work is done, or set force "
+                    f"to end it. A run whose logout PEC did not take leaves a session, too ({error.message})"
+                ) from None
+            raise self._refused(who, error.message) from None
+        if answer.get("success") is not True:
+            raise self._refused(who, "it says neither yes nor why not")
+        self._opened = True
+
+    def _refused(self, who: str, said: str) -> LoginError:
+        secret_notes.add(self._notes, _NOTE, self.account.secret, self._database)
+        return LoginError(
+            f"PEC refused the login of {who}; compare CPF and password with a login in the browser, and correct the vault. It is not tried "
+            f"again with this password, because a few wrong ones lock the account ({self._redact(said)})"
+        )
+
+    def _alive(self) -> bool:
+        """Where PEC does not tell, its first words count, and no other login is made."""
+        try:
+            return bool(_mapping(self.client.execute(self._operation("sessao"))).get("profissional"))
         except PecUnreachableError:
             raise
         except PecApiError as error:
-            if error.unknown:
-                raise
-            if beliefs.REAL_TEXTS["logged-in-elsewhere"] in error.message or error.classification == pec_catalogue.ALREADY_LOGGED_IN:
-                raise LoginError(
-                    f"{who} is logged in to PEC elsewhere, and PEC allows one session a person; wait until that work is done, or "
-                    f"set force to end it ({error.message})"
-                ) from None
-            self._note_refusal()
-            raise LoginError(f"{self._refusal(who)} ({error.message or error})") from None
-        if answer.get("success") is not True:
-            self._note_refusal()
-            raise LoginError(self._refusal(who))
-        secret_notes.write(_REFUSED, None, self._notes)
-
-    def _refusal(self, who: str) -> str:
-        return (
-            f"PEC refused the login of {who}; compare CPF and password with a login in the browser, and correct the vault. It is not tried "
-            "again with this password, because a few wrong ones lock the account"
-        )
-
-    def _note_refusal(self) -> None:
-        secret_notes.write(_REFUSED, self._secret, self._notes, at=utc())
-
-    def _alive(self) -> bool:
-        try:
-            return bool(_mapping(self.client.execute(self._operation("sessao"))).get("profissional"))
-        except PecApiError:
-            return False
+            return error.status not in _NOT_AUTHENTICATED
 
     def _operation(self, name: str) -> Operation:
         return self.client.catalogue.operations[name]

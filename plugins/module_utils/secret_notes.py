@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What this host remembers of secrets without keeping them: whether a text is the very one that was used last time.
+"""What this host remembers of secrets without keeping them: whether a text is the very one that was used before.
 
-A slow, salted hash in a file for root alone; PEC itself keeps passwords on this host in no better form.
+Slow, salted hashes in files for root alone; PEC itself keeps passwords on this host in no better form. A note counts for one database of
+PEC, because one that is restored has other passwords; where a database is not known, it counts for any.
 """
 
 from __future__ import annotations
@@ -11,42 +12,68 @@ import hmac
 import json
 import os
 import secrets
-from collections.abc import Mapping
+from typing import Dict, List, Mapping
 
 from ansible_collections.esus.pec.plugins.module_utils import files
 from ansible_collections.esus.pec.plugins.module_utils.errors import PecError
+from ansible_collections.esus.pec.plugins.module_utils.pg_session import utc
 
-PATH = os.path.join(files.STATE_DIRECTORY, "settings.json")
+SENT = os.path.join(files.STATE_DIRECTORY, "settings.json")
+REFUSED = os.path.join(files.STATE_DIRECTORY, "refused-logins.json")
 _ITERATIONS = 200_000
+_KEPT = 10
+
+Note = Mapping[str, str]
+Notes = Dict[str, List[Note]]
 
 
-def read(path: str = PATH) -> dict[str, Mapping[str, str]]:
-    """Return the notes by their names; a missing or damaged file is no notes, for they are made anew."""
+def find(path: str, name: str, text: str, database: str) -> Note | None:
+    """Return the note of this text under this name."""
+    for note in _read(path).get(name, []):
+        known = bool(note.get("database")) and bool(database)
+        if not (known and note["database"] != database) and hmac.compare_digest(note["hash"], _hash(text, note["salt"])):
+            return note
+    return None
+
+
+def add(path: str, name: str, text: str, database: str, *, only: bool = False) -> None:
+    """Remember a text under a name, beside the last few others of that name, or C(only) it."""
+    salt = secrets.token_hex(16)
+    note = {"salt": salt, "hash": _hash(text, salt), "database": database, "at": utc()}
+    with files.lock("secret-notes"):
+        notes = _read(path)
+        notes[name] = [note] if only else [*notes.get(name, []), note][-_KEPT:]
+        _write(path, notes)
+
+
+def forget(path: str, name: str, text: str | None = None, database: str = "") -> None:
+    """Forget a text of a name, or all of them."""
+    with files.lock("secret-notes"):
+        notes = _read(path)
+        found = None if text is None else find(path, name, text, database)
+        kept = [note for note in notes.get(name, []) if text is not None and note != found]
+        if kept != notes.get(name, []):
+            _write(path, {**notes, name: kept})
+
+
+def prove_writable(path: str) -> None:
+    """Raises PecError where nothing could be remembered afterwards."""
+    with files.lock("secret-notes"):
+        _write(path, _read(path))
+
+
+def _read(path: str) -> Notes:
+    """A missing or damaged file is no notes, for they are made anew."""
     try:
         content = json.loads(files.read_bytes(path))
-    except (PecError, ValueError):
+        return {name: [note for note in notes if note["hash"] and note["salt"]] for name, notes in content.items()}
+    except (PecError, ValueError, TypeError, KeyError, AttributeError):
         return {}
-    return {name: note for name, note in content.items() if isinstance(note, dict)} if isinstance(content, dict) else {}
 
 
-def matches(name: str, text: str, path: str = PATH) -> bool:
-    """Return whether this is the text that was noted under this name."""
-    note = read(path).get(name, {})
-    return bool(note.get("hash")) and hmac.compare_digest(str(note["hash"]), _hash(text, str(note.get("salt", ""))))
-
-
-def write(name: str, text: str | None, path: str = PATH, **facts: str) -> None:
-    """Remember a text under a name, with facts that are no secrets; None forgets the name."""
-    with files.lock("settings"):
-        notes = read(path)
-        if text is None and name not in notes:
-            return
-        notes.pop(name, None)
-        if text is not None:
-            salt = secrets.token_hex(16)
-            notes[name] = {**facts, "salt": salt, "hash": _hash(text, salt)}
-        files.make_private(os.path.dirname(path))
-        files.write_atomic(path, (json.dumps(notes, indent=1, sort_keys=True) + "\n").encode(), mode=0o600)
+def _write(path: str, notes: Notes) -> None:
+    files.make_private(os.path.dirname(path))
+    files.write_atomic(path, (json.dumps(notes, indent=1, sort_keys=True) + "\n").encode(), mode=0o600)
 
 
 def _hash(text: str, salt: str) -> str:

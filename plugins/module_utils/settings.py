@@ -3,7 +3,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -17,14 +18,14 @@ CONFIRMED, NOT_NEEDED, MANUAL = "confirmed", "not_needed", "manual"
 
 # Why a person has to do it.
 UNKNOWN, REFUSED, PREREQUISITE, VERSION = "unknown_operation", "refused", "prerequisite", "version"
-UNREADABLE, DATABASE, UNCONFIRMED = "unreadable", "database_not_allowed", "unconfirmed"
+UNREADABLE, DATABASE, UNCONFIRMED, INTERRUPTED = "unreadable", "database_not_allowed", "unconfirmed", "interrupted"
 
 PREREQUISITES = {
     "internet": "the use of the internet is switched off in PEC; set internet: true",
     "https": "PEC is not open by HTTPS: neither does it serve it, nor does its link start with https:// (role pec_https)",
     "smtp": "PEC has no SMTP server; set smtp in the same run, or before",
-    "certificate": "the município's certificate is not in PEC's directory chaves (role pec_certificate)",
-    "contra_chave": "no contra-chave for agendamento is kept on this host, or several are (role pec_contra_chave)",
+    "certificate": "PEC's manual wants a valid certificate of ICP-Brasil, and none is in PEC's directory chaves (role pec_certificate)",
+    "contra_chave": "no contra-chave for agendamento is kept on this host, several are, or their file is damaged (role pec_contra_chave)",
     "govbr": "the login with Gov.br is off (role pec_govbr)",
 }
 
@@ -49,18 +50,28 @@ class Reading:
 
 
 @dataclass(frozen=True)
+class Obstacle:
+    """Why a setting cannot be written; C(said) are PEC's own words."""
+
+    code: str
+    reason: str
+    said: str = ""
+
+
+@dataclass(frozen=True)
 class World:
     """All that a plan is made from.
 
-    C(kept): settings whose unread fields are those that this host sent last. C(present): prerequisites that are there. C(unknown): what PEC
-    says of an operation that would write a setting, where it does not know it.
+    C(kept): settings whose unread fields are those that this host sent last. C(present): prerequisites that are there; https by PEC itself
+    only, while C(link) may tell of a proxy that gives it. C(obstacles) are what PEC and its host say of what is to be written.
     """
 
     readings: Mapping[str, Reading]
     version: str
     present: frozenset[str]
+    link: str = ""
     kept: frozenset[str] = frozenset()
-    unknown: Mapping[str, str] = field(default_factory=dict)
+    obstacles: Mapping[str, Obstacle] = field(default_factory=dict)
     database_writes: bool = False
 
 
@@ -90,7 +101,7 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Plan:
-    """C(outcomes) has every setting that is wanted; those in C(writes) are confirmed once they are written."""
+    """C(outcomes) has every setting that is wanted; those in C(writes) end as they say once they are written."""
 
     outcomes: tuple[Outcome, ...]
     writes: tuple[str, ...]
@@ -123,11 +134,8 @@ def wanted_from(settings: Mapping[str, Any], known: Mapping[str, Setting]) -> di
 
 
 def _problems(name: str, fields: Mapping[str, Any]) -> list[str]:
-    problems = [
-        f"{name}.{key} has a line end in it; remove it"
-        for key, value in fields.items()
-        if isinstance(value, str) and len(value.splitlines()) > 1
-    ]
+    broken = [key for key, value in fields.items() if isinstance(value, str) and re.search(r"[\x00-\x1f\x7f]", value)]
+    problems = [f"{name}.{key} has a line end or a control character in it; remove it" for key in broken]
     missing = [key for key in _NEEDED.get(name, ()) if not fields.get(key)] if fields.get("enabled") else []
     problems += [f"{name}.{key} is empty; give it, or set {name}.enabled: false" for key in missing]
     if name == "smtp" and bool(fields.get("username")) != bool(fields.get("password")):
@@ -165,20 +173,22 @@ def differences(setting: Setting, wanted: Mapping[str, Any], reading: Reading, k
 def plan(wanted: Mapping[str, Mapping[str, Any]], known: Mapping[str, Setting], world: World) -> Plan:
     """Decide how each setting ends. A setting that stands on another is written only if that one is there, or is written before it."""
     outcomes: list[Outcome] = []
-    writes: list[str] = []
     warnings: list[str] = []
-    present = set(world.present)
+    present, link = set(world.present), world.link
     for name, fields in wanted.items():
         setting = known[name]
-        outcome = _outcome(setting, fields, world, present)
+        there = present | ({"https"} if link.startswith("https://") else set())
+        outcome = _outcome(setting, fields, world, there)
         outcomes.append(outcome)
-        if outcome.result == CONFIRMED:
-            writes.append(name)
-        if outcome.result != MANUAL and name in PREREQUISITES:
-            present = present | {name} if fields.get("enabled") else present - {name}
-        if fields.get("enabled") and outcome.result != MANUAL:
-            warnings += [f"{name} is of little use: {PREREQUISITES[other]}" for other in setting.advises if other not in present]
-    return Plan(tuple(outcomes), tuple(writes), tuple(warnings))
+        if outcome.result == MANUAL:
+            continue
+        if name == "link_instalacao":
+            link = fields["value"]
+        if name in PREREQUISITES:
+            present = present | {name} if fields["enabled"] else present - {name}
+        if fields.get("enabled"):
+            warnings += [f"{name} is of little use: {PREREQUISITES[other]}" for other in setting.advises if other not in there]
+    return Plan(tuple(outcomes), tuple(outcome.setting for outcome in outcomes if outcome.changed), tuple(warnings))
 
 
 def _outcome(setting: Setting, wanted: Mapping[str, Any], world: World, present: set[str]) -> Outcome:
@@ -197,22 +207,34 @@ def _outcome(setting: Setting, wanted: Mapping[str, Any], world: World, present:
         after={key: _shown(setting, key, new) for key, (_old, new) in different.items()},
         changed=True,
     )
-    return _without_obstacle(outcome, setting, wanted, world, present)
+    outcome = _without_obstacle(outcome, setting, wanted, world, present)
+    return outcome if outcome.result == MANUAL else confirmed(outcome, setting)
+
+
+def confirmed(outcome: Outcome, setting: Setting) -> Outcome:
+    """How a setting ends that PEC took and tells as it is wanted: confirmed, unless nothing of what differed is told by anybody."""
+    if any(key in setting.read.values for key in outcome.after):
+        return replace(outcome, result=CONFIRMED)
+    untold = ", ".join(outcome.after)
+    return outcome.left(UNCONFIRMED, f"PEC takes it without telling what it has for {untold}; look at the screen", changed=True)
 
 
 def _without_obstacle(outcome: Outcome, setting: Setting, wanted: Mapping[str, Any], world: World, present: set[str]) -> Outcome:
     """The outcome, unless something is in its way."""
-    missing = tuple(name for name in setting.requires if name not in present) if wanted.get("enabled") else ()
     if setting.since and world.version and parse_version(world.version) < parse_version(setting.since):
         return outcome.left(VERSION, f"PEC has it since {setting.since}, and this one is {world.version}; update PEC")
+    missing = [name for name in setting.requires if name not in present] if wanted.get("enabled") else []
     if missing:
-        return outcome.left(PREREQUISITE, "; ".join(PREREQUISITES[name] for name in missing), missing=missing)
+        return without(outcome, missing)
     if isinstance(setting.writer(wanted), Row) and not world.database_writes:
         return outcome.left(DATABASE, _DATABASE)
-    if setting.name in world.unknown:
-        said = world.unknown[setting.name]
-        return outcome.left(UNKNOWN, f"PEC does not take the operation that would set it: {said}; {CORRECT}", said=said)
-    return outcome
+    obstacle = world.obstacles.get(setting.name)
+    return outcome.left(obstacle.code, obstacle.reason, said=obstacle.said) if obstacle else outcome
+
+
+def without(outcome: Outcome, missing: Iterable[str]) -> Outcome:
+    """The outcome of a setting that stands on what is missing."""
+    return outcome.left(PREREQUISITE, "; ".join(PREREQUISITES[name] for name in missing), missing=tuple(missing))
 
 
 def _shown(setting: Setting, key: str, value: object) -> object:
@@ -221,10 +243,10 @@ def _shown(setting: Setting, key: str, value: object) -> object:
     return _MASK if setting.is_secret(key) and value is not None else value
 
 
-def diff(plan: Plan) -> dict[str, str]:
+def diff(outcomes: Iterable[Outcome]) -> dict[str, str]:
     """Both sides of Ansible's diff; of a secret only that it is set."""
-    written = [outcome for outcome in plan.outcomes if outcome.setting in plan.writes]
+    changed = [outcome for outcome in outcomes if outcome.changed]
     return {
-        side: "".join(f"{outcome.setting}.{key}: {value}\n" for outcome in written for key, value in getattr(outcome, side).items())
+        side: "".join(f"{outcome.setting}.{key}: {value}\n" for outcome in changed for key, value in getattr(outcome, side).items())
         for side in ("before", "after")
     }

@@ -19,11 +19,12 @@ from ansible_collections.esus.pec.plugins.module_utils.pec_operations import WRI
 from ansible_collections.esus.pec.plugins.module_utils.preflight_facts import INSTALLER_LOCK
 
 _CONNECT_SECONDS = 10
-_RUNNING = ("active", "activating", "reloading")
+_LIMITS = "-c lock_timeout=10s -c statement_timeout=30s"  # PEC is stopped meanwhile
+_NOT_ACTIVE = f"{beliefs.PEC_UNIT} does not run by systemd, so PEC cannot be stopped, and nothing was written"
 
 
 class NotStoppedError(PecError):
-    """PEC could not be stopped, so nothing was written, and PEC is as it was."""
+    """PEC could not be stopped, so nothing was written."""
 
 
 @dataclass(frozen=True)
@@ -56,6 +57,7 @@ def write(conn: postgres.Connection, cells: Sequence[Cell]) -> None:
             password=conn.password,
             connect_timeout=_CONNECT_SECONDS,
             application_name="esus.pec.setting",
+            options=_LIMITS,
         )
         try:
             with link, link.cursor() as cursor:
@@ -64,7 +66,7 @@ def write(conn: postgres.Connection, cells: Sequence[Cell]) -> None:
         finally:
             link.close()
     except psycopg2.Error as error:
-        said = (error.pgerror or str(error)).strip().splitlines()[0]
+        said = next(iter((error.pgerror or str(error)).strip().splitlines()), "the connection was lost")
         raise PecError(f"{postgres.describe(conn)}: {said}; nothing was written") from None
 
 
@@ -77,30 +79,49 @@ def _update(cursor: Any, cell: Cell, where: str) -> None:
     cursor.execute(sql, (int(cell.value) if isinstance(cell.value, bool) else cell.value, cell.key))
     count = cursor.rowcount
     if count != 1:
-        raise PecError(f"{where} has {count} rows {cell.key} in {beliefs.SETTINGS_TABLE} in place of one; nothing was written")
+        raise PecError(_not_one_row(count, cell.key, where))
+
+
+def obstacle(conn: postgres.Connection | None, key: str) -> str:
+    """Return what would keep a cell from being written, as far as it can be seen before; nothing if nothing would."""
+    if conn is None:
+        return "the database of PEC is not known on this host"
+    if not _unit_is_active():
+        return _NOT_ACTIVE
+    count = read(conn, f"select count(*) from public.{beliefs.SETTINGS_TABLE} where co_config_sistema = {postgres.literal(key)}")
+    return "" if count == 1 else _not_one_row(count, key, postgres.describe(conn))
 
 
 @contextmanager
 def pec_stopped(here: installation.Installation, seconds: float) -> Iterator[None]:
     """Stop PEC for the time of the block, start it again whatever happens, and wait for so many seconds until it answers.
 
-    A PEC that did not run stays as it was. Raises NotStoppedError where it cannot be stopped, PecError where it does not come back.
+    Raises NotStoppedError where it cannot be stopped, PecError where it does not come back.
     """
-    unit = host.units((beliefs.PEC_UNIT,))[beliefs.PEC_UNIT]
-    if unit.load_state != "loaded":
-        raise NotStoppedError(f"systemd knows no {beliefs.PEC_UNIT}, so PEC cannot be stopped, and nothing was written")
     with ExitStack() as stack:
         try:
             stack.enter_context(files.lock(INSTALLER_LOCK))  # which stops and starts PEC, too
-            if unit.active_state in _RUNNING:
-                installer_service.systemctl("stop", beliefs.PEC_UNIT)
         except PecError as error:
             raise NotStoppedError(f"{error}; nothing was written") from None
+        if not _unit_is_active():
+            raise NotStoppedError(_NOT_ACTIVE)
+        stopped = False
         try:
+            installer_service.systemctl("stop", beliefs.PEC_UNIT)
+            stopped = True
             yield
+        except PecError as error:
+            raise error if stopped else NotStoppedError(f"{error}; nothing was written") from None
         finally:
-            if unit.active_state in _RUNNING:
-                installer_service.systemctl("start", beliefs.PEC_UNIT)
-    answer = health.wait(here.urls, seconds=seconds, verify=False) if unit.active_state in _RUNNING else None
-    if answer is not None and not answer.healthy:
+            installer_service.systemctl("start", beliefs.PEC_UNIT)
+    answer = health.wait(here.urls, seconds=seconds, verify=False)
+    if not answer.healthy:
         raise PecError(f"PEC was started again and did not become healthy within {seconds:g} seconds: {answer.error}")
+
+
+def _unit_is_active() -> bool:
+    return host.units((beliefs.PEC_UNIT,))[beliefs.PEC_UNIT].active_state == "active"
+
+
+def _not_one_row(count: object, key: str, where: str) -> str:
+    return f"{where} has {count} rows {key} in {beliefs.SETTINGS_TABLE} in place of one; nothing was written"

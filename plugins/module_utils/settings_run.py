@@ -4,9 +4,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from functools import cached_property
+from typing import Any, Mapping
 
 from ansible_collections.esus.pec.plugins.module_utils import beliefs, contra_chave, secret_notes, settings, settings_database
 from ansible_collections.esus.pec.plugins.module_utils.errors import PecError
@@ -15,7 +15,7 @@ from ansible_collections.esus.pec.plugins.module_utils.installer_output import R
 from ansible_collections.esus.pec.plugins.module_utils.pec_api import PecApiError, PecUnreachableError
 from ansible_collections.esus.pec.plugins.module_utils.pec_operations import Operation, Read, Row, Setting
 from ansible_collections.esus.pec.plugins.module_utils.pec_session import LoginError, Session
-from ansible_collections.esus.pec.plugins.module_utils.settings import Outcome, Plan, Reading, World
+from ansible_collections.esus.pec.plugins.module_utils.settings import Obstacle, Outcome, Plan, Reading, World
 
 _INFO_INTERNET, _INFO_SMTP, _INFO_GOVBR = "internetHabilitada", "smtpConfigurado", "govBREnabled"
 _BOOLEANS = {1: True, 0: False, "1": True, "0": False, "true": True, "false": False}  # 1 and 0 are also True and False
@@ -28,7 +28,7 @@ Wanted = Mapping[str, Mapping[str, Any]]
 class Pec:
     """One PEC: its files on this host, the instalador's session, and the settings that are known.
 
-    C(wait) is in seconds. C(database) tells its database from another one, C(notes) is the file of secret_notes.
+    C(wait) is in seconds. C(database) tells its database from another one, C(notes) is the file of what this host sent.
     """
 
     here: Installation
@@ -37,7 +37,7 @@ class Pec:
     database_writes: bool
     wait: float
     database: str
-    notes: str = secret_notes.PATH
+    notes: str = secret_notes.SENT
 
     def look(self, wanted: Wanted) -> tuple[Plan, dict[str, Operation]]:
         """Read what is there and decide. Also returns, for what is to be written, the operations in the form that this PEC takes."""
@@ -46,80 +46,108 @@ class Pec:
             readings=self.read(wanted, info),
             version=self.here.version or "",
             present=frozenset(self._present(info)),
+            link=self._link(),
             kept=frozenset(name for name, fields in wanted.items() if self._kept(self.known[name], fields)),
             database_writes=self.database_writes,
         )
-        operations, unknown = self._understood(wanted, settings.plan(wanted, self.known, world))
-        return settings.plan(wanted, self.known, replace(world, unknown=unknown)), operations
+        writes = settings.plan(wanted, self.known, world).writes
+        operations, obstacles = self._understood({name: wanted[name] for name in writes})
+        return settings.plan(wanted, self.known, replace(world, obstacles=obstacles)), operations
 
     def read(self, wanted: Wanted, info: Mapping[str, object]) -> dict[str, Reading]:
         answers: dict[str, object] = {}
         return {name: self._read(self.known[name], info, answers) for name in wanted}
 
-    def apply(self, wanted: Wanted, plan: Plan, operations: Mapping[str, Operation]) -> tuple[Outcome, ...]:
-        """Write what is planned, read it again, and return how each setting really ended."""
-        failed = self._write_rows({name: wanted[name] for name in plan.writes if isinstance(self._writer(name, wanted), Row)})
-        for name, operation in operations.items():
-            try:
-                self.session.execute(operation, self._values(self.known[name], wanted[name], self._contra_chave()))
-            except PecUnreachableError:
-                raise
-            except PecApiError as error:
-                failed[name] = self._redacted(name, wanted, error.message or str(error))
-        written = {name: wanted[name] for name in plan.writes if name not in failed}
-        readings = self.read(written, self._info(written)) if written else {}
-        return tuple(
-            outcome.left(settings.REFUSED, f"it was refused: {failed[outcome.setting]}", said=failed[outcome.setting])
-            if outcome.setting in failed
-            else self._confirmed(outcome, wanted, readings)
-            if outcome.setting in written
-            else outcome
-            for outcome in plan.outcomes
-        )
+    def apply(self, wanted: Wanted, plan: Plan, operations: Mapping[str, Operation]) -> tuple[tuple[Outcome, ...], str]:
+        """Write what is planned and read it again. Returns how each setting really ended, and what broke the run off, if something did."""
+        ended = {outcome.setting: outcome for outcome in plan.outcomes}
+        # Nothing is known yet of what is to be written.
+        pending = {name: ended[name].left(settings.INTERRUPTED, "the run ended before it was written") for name in plan.writes}
+        problem = ""
+        try:
+            self._write_rows(wanted, plan, pending)
+            for name, operation in operations.items():
+                self._write(name, operation, wanted[name], pending)
+            self._confirm({name: wanted[name] for name in plan.writes}, pending)
+        except PecError as error:
+            problem = str(error)
+        return tuple({**ended, **pending}.values()), problem
 
-    def _confirmed(self, outcome: Outcome, wanted: Wanted, readings: Mapping[str, Reading]) -> Outcome:
-        setting, reading = self.known[outcome.setting], readings[outcome.setting]
-        left = settings.differences(setting, wanted[setting.name], reading, kept=True)
-        if not left and not reading.problem:
-            self._keep(setting, wanted[setting.name])
-            return outcome
-        said = ", ".join(f"{key}: {value}" for key, (value, _wanted) in left.items()) or reading.said
-        reason = f"PEC took it, but does not confirm it: it tells {said or reading.problem}; look at the screen"
-        return outcome.left(settings.UNCONFIRMED, reason, said=said, changed=True)
+    def _write(self, name: str, operation: Operation, fields: Mapping[str, Any], pending: dict[str, Outcome]) -> None:
+        setting, outcome = self.known[name], pending[name]
+        failed = {each for each, other in pending.items() if other.reason_code in (settings.REFUSED, settings.PREREQUISITE)}
+        lost = failed | ({"https"} if "link_instalacao" in failed and not self._https() else set())
+        missing = [each for each in setting.requires if each in lost] if fields.get("enabled") else []
+        if missing:
+            pending[name] = settings.without(outcome, missing)
+            return
+        try:
+            self.session.execute(operation, self._values(setting, fields, self._contra_chave))
+        except PecUnreachableError as error:
+            pending[name] = _taken(outcome) if error.delivered else outcome
+            raise
+        except PecApiError as error:
+            pending[name] = _refused(outcome, self._redacted(setting, fields, error.message or str(error)))
+        else:
+            pending[name] = _taken(outcome)
 
-    def _write_rows(self, wanted: Wanted) -> dict[str, str]:
-        """All in one transaction while PEC is stopped; returns why they were not written."""
-        if not wanted or self.here.connection is None:
-            return dict.fromkeys(wanted, "the database of PEC is not known on this host")
-        rows = [(self._writer(name, wanted), next(iter(fields.values()))) for name, fields in wanted.items()]
-        cells = [settings_database.Cell(row.key, row.column, value) for row, value in rows if isinstance(row, Row)]
+    def _write_rows(self, wanted: Wanted, plan: Plan, pending: dict[str, Outcome]) -> None:
+        """All in one transaction while PEC is stopped."""
+        rows = {name: self.known[name].writer(wanted[name]) for name in plan.writes}
+        cells = {
+            name: settings_database.Cell(row.key, row.column, next(iter(wanted[name].values())))
+            for name, row in rows.items()
+            if isinstance(row, Row)
+        }
+        if not cells or self.here.connection is None:
+            return
         problem = ""
         try:
             with settings_database.pec_stopped(self.here, self.wait):
                 try:
-                    settings_database.write(self.here.connection, cells)
+                    settings_database.write(self.here.connection, list(cells.values()))
                 except PecError as error:  # PEC has to come back in any case, and the other settings may be possible
                     problem = str(error)
+                pending.update({name: _refused(pending[name], problem) if problem else _taken(pending[name]) for name in cells})
         except settings_database.NotStoppedError as error:
-            problem = str(error)
-        return dict.fromkeys(wanted, problem) if problem else {}
+            pending.update({name: _refused(pending[name], str(error)) for name in cells})
 
-    def _understood(self, wanted: Wanted, plan: Plan) -> tuple[dict[str, Operation], dict[str, str]]:
+    def _confirm(self, wanted: Wanted, pending: dict[str, Outcome]) -> None:
+        """Ask again for everything that was sent, also for what seemed to be refused: an answer may be lost, and the work done."""
+        sent = {name: wanted[name] for name, outcome in pending.items() if outcome.reason_code != settings.PREREQUISITE}
+        readings = self.read(sent, self._info(sent)) if sent else {}
+        for name, reading in readings.items():
+            setting, outcome = self.known[name], pending[name]
+            left = settings.differences(setting, wanted[name], reading, kept=True)
+            told = not left and not reading.problem
+            if outcome.reason_code == settings.REFUSED and not (told and set(outcome.after) & set(setting.read.values)):
+                continue
+            if told:
+                self._keep(setting, wanted[name])
+                pending[name] = settings.confirmed(replace(outcome, reason_code="", reason="", said="", changed=True), setting)
+                continue
+            said = ", ".join(f"{key}: {value}" for key, (value, _wanted) in left.items()) or reading.said
+            reason = f"PEC took it, but does not confirm it: it tells {said or reading.problem}; look at the screen"
+            pending[name] = outcome.left(settings.UNCONFIRMED, reason, said=said, changed=True)
+
+    def _understood(self, writes: Wanted) -> tuple[dict[str, Operation], dict[str, Obstacle]]:
         """Let PEC check each operation without doing it, so that a check mode knows what a run would find out."""
         operations: dict[str, Operation] = {}
-        unknown: dict[str, str] = {}
-        for name in plan.writes:
-            setting, operation = self.known[name], self._writer(name, wanted)
+        obstacles: dict[str, Obstacle] = {}
+        for name, fields in writes.items():
+            setting, operation = self.known[name], self.known[name].writer(fields)
             if isinstance(operation, Row):
+                problem = settings_database.obstacle(self.here.connection, operation.key)
+                obstacles.update({name: Obstacle(settings.REFUSED, problem)} if problem else {})
                 continue
-            fields = {key: _DUMMY if setting.is_secret(key) else value for key, value in wanted[name].items()}
+            shown = {key: _DUMMY if setting.is_secret(key) else value for key, value in fields.items()}
             try:
-                operations[name] = self.session.understood(operation, self._values(setting, fields, _DUMMY))
-            except PecUnreachableError:
+                operations[name] = self.session.understood(operation, self._values(setting, shown, _DUMMY))
+            except (PecUnreachableError, LoginError):
                 raise
             except PecApiError as error:
-                unknown[name] = error.message or str(error)
-        return operations, unknown
+                obstacles[name] = _obstacle(error)
+        return operations, obstacles
 
     def _info(self, wanted: Wanted) -> dict[str, object]:
         """What PEC tells everybody, as far as these settings and what they stand on want it."""
@@ -146,12 +174,10 @@ class Pec:
     def _value(self, read: Read, place: str, info: Mapping[str, object], answers: dict[str, object]) -> object:
         if read.source == "info":
             return info.get(place)
-        if read.source == "sql":
+        if not isinstance(read.source, Operation):
             if self.here.connection is None:
                 raise PecError("the database of PEC is not known on this host")
             return settings_database.read(self.here.connection, place)
-        if not isinstance(read.source, Operation):
-            raise PecError(f"settings are not read from {read.source}")
         if read.source.document not in answers:
             answers[read.source.document] = self.session.execute(read.source)
         value: object = answers[read.source.document]
@@ -160,56 +186,82 @@ class Pec:
         return value
 
     def _present(self, info: Mapping[str, object]) -> list[str]:
+        keys = [path for path in self.here.certificates if f"/{beliefs.KEYS_DIRECTORY}/" in path]
         found = {
             "internet": info.get(_INFO_INTERNET) is not False,
             "smtp": info.get(_INFO_SMTP) is True,
             "govbr": info.get(_INFO_GOVBR) is True,
-            "https": self._https(),
-            "certificate": any(f"/{beliefs.KEYS_DIRECTORY}/" in path and path.lower().endswith(beliefs.CERTIFICATE_SUFFIXES)
-                               for path in self.here.certificates),
-            "contra_chave": self._contra_chave() is not None,
-        }  # fmt: skip
+            "https": self._own_https(),
+            "certificate": any(path.lower().endswith(beliefs.CERTIFICATE_SUFFIXES) for path in keys),
+            "contra_chave": self._contra_chave is not None,
+        }
         return [name for name, there in found.items() if there]
 
+    def _own_https(self) -> bool:
+        return self.here.https.mode != "none" or self.session.client.server.url.startswith("https://")
+
     def _https(self) -> bool:
-        """PEC's own, or that of a proxy before it, of which only the link tells."""
-        if self.here.https.mode != "none" or self.session.client.server.url.startswith("https://"):
-            return True
-        reading = self._read(self.known["link_instalacao"], {}, {})
-        return str(reading.values.get("value") or "").startswith("https://")
+        return self._own_https() or self._link().startswith("https://")
 
+    def _link(self) -> str:
+        """Of a proxy before PEC only its link tells."""
+        return str(self._read(self.known["link_instalacao"], {}, {}).values.get("value") or "")
+
+    @cached_property
     def _contra_chave(self) -> str | None:
-        found = [entry.contra_chave for entry in contra_chave.read() if entry.purpose == "agendamento"]
+        try:
+            found = [entry.contra_chave for entry in contra_chave.read() if entry.purpose == "agendamento"]
+        except PecError:
+            return None  # esus.pec.contra_chave says what is wrong with its file
         return found[0] if len(found) == 1 else None
-
-    def _writer(self, name: str, wanted: Wanted) -> Operation | Row:
-        return self.known[name].writer(wanted[name])
 
     def _values(self, setting: Setting, fields: Mapping[str, Any], contra_chave: str | None) -> dict[str, object]:
         return {**{field: fields.get(field) for field in setting.fields}, "contra_chave": contra_chave}
 
     def _kept(self, setting: Setting, fields: Mapping[str, Any]) -> bool:
-        return bool(setting.unread) and secret_notes.matches(setting.name, self._sent(setting, fields), self.notes)
+        sent = self._sent(setting, fields)
+        return bool(setting.unread) and secret_notes.find(self.notes, setting.name, sent, self.database) is not None
 
     def _keep(self, setting: Setting, fields: Mapping[str, Any]) -> None:
-        if setting.unread:
-            sent = self._sent(setting, fields) if fields.get("enabled", True) else None
-            secret_notes.write(setting.name, sent, self.notes)
+        if setting.unread and fields.get("enabled", True):
+            secret_notes.add(self.notes, setting.name, self._sent(setting, fields), self.database, only=True)
+        elif setting.unread:
+            secret_notes.forget(self.notes, setting.name)
 
     def _sent(self, setting: Setting, fields: Mapping[str, Any]) -> str:
-        """What was sent of the fields that nothing reads, and to which database: a restored one has others."""
-        return json.dumps([self.database, {field: fields.get(field) for field in setting.unread}], sort_keys=True)
+        """What was sent of the fields that nothing reads, and by what: a corrected operation may send something else."""
+        writer = setting.writer(fields)
+        by = [writer.document, writer.variables] if isinstance(writer, Operation) else []
+        return json.dumps([by, {field: fields.get(field) for field in setting.unread}], sort_keys=True)
 
-    def _redacted(self, name: str, wanted: Wanted, text: str) -> str:
-        secrets = [str(value) for field, value in wanted[name].items() if self.known[name].is_secret(field)]
-        return Redactor([*secrets, self._contra_chave() or ""], only_known=True)(text)
+    def _redacted(self, setting: Setting, fields: Mapping[str, Any], text: str) -> str:
+        secrets = [str(value) for field, value in fields.items() if setting.is_secret(field)]
+        return Redactor([*secrets, self._contra_chave or ""], only_known=True)(text)
+
+
+def _taken(outcome: Outcome) -> Outcome:
+    """What becomes of it if the run ends before PEC is asked again."""
+    return outcome.left(
+        settings.INTERRUPTED, "it was sent, and the run ended before PEC could be asked again; look at the screen", changed=True
+    )
+
+
+def _refused(outcome: Outcome, said: str) -> Outcome:
+    return outcome.left(settings.REFUSED, f"it was refused: {said}", said=said)
+
+
+def _obstacle(error: PecApiError) -> Obstacle:
+    said = error.message or str(error)
+    if error.unknown:
+        return Obstacle(settings.UNKNOWN, f"PEC does not take the operation that would set it: {said}; {settings.CORRECT}", said)
+    return Obstacle(settings.REFUSED, f"it was refused when it was only checked: {said}", said)
 
 
 def _typed(value: object, kind: str, where: str) -> object:
     """PEC's value as the setting has it. Raises PecError for one that cannot be it."""
     if kind == "bool" and isinstance(value, (bool, int, str)) and value in _BOOLEANS:
         return _BOOLEANS[value]
-    if kind == "int" and isinstance(value, (int, str)) and not isinstance(value, bool) and str(value).isdigit():
+    if kind == "int" and isinstance(value, (int, str)) and not isinstance(value, bool) and str(value).isdecimal():
         return int(value)
     if kind == "str" and isinstance(value, str):
         return value

@@ -56,9 +56,9 @@ from typing import Any
 from ansible_collections.esus.pec.plugins.module_utils import brazil, pec_server, secret_notes
 from ansible_collections.esus.pec.plugins.module_utils.errors import PecError
 from ansible_collections.esus.pec.plugins.module_utils.installer_output import Redactor
-from ansible_collections.esus.pec.plugins.module_utils.pec_api import Client, PecApiError
+from ansible_collections.esus.pec.plugins.module_utils.pec_api import Client, PecApiError, PecUnreachableError
 from ansible_collections.esus.pec.plugins.module_utils.pec_operations import Catalogue
-from ansible_collections.esus.pec.plugins.module_utils.pec_session import Account, Session
+from ansible_collections.esus.pec.plugins.module_utils.pec_session import Account, LoggedInElsewhereError, LoginError, Session
 from ansible_collections.esus.pec.plugins.module_utils.quiet_module import QuietModule
 
 ROTATED = "rotated-password"
@@ -69,27 +69,65 @@ ARGUMENTS = {
 }
 
 
-def rotate(session: Session, new: Account) -> None:
-    """Raises PecError in PEC's words, without secrets."""
+def rotate(session: Session, new: Account, database: str) -> bool:
+    """Give PEC the new password. Returns whether PEC said that it took it; False where its answer was lost.
+
+    Raises PecError, in PEC's words and without secrets, where it did not take it.
+    """
     operations = session.client.catalogue.operations
     try:
         link = session.execute(operations["solicitar_redefinicao_senha"], {"username": new.username})
-        value = link.get("value") if isinstance(link, dict) else None
-        if not isinstance(value, str) or not value.rstrip("/").rpartition("/")[2]:
-            raise PecError("PEC gave no link to change the password by; nothing was changed. Change it in PEC")
-        token = value.rstrip("/").rpartition("/")[2]
-        session.execute(operations["redefinir_senha"], {"username": new.username, "token": token, "new_password": new.password})
     except PecApiError as error:
-        said = Redactor([session.account.password, new.password], only_known=True)(str(error))
-        raise PecError(f"the password was not changed: {said}. Change it in PEC, and in the vault") from None
+        raise not_changed(error, session.account, new) from None
+    token = str(link.get("value") or "").rstrip("/").rpartition("/")[2] if isinstance(link, dict) else ""
+    if not token:
+        raise PecError("the password was not changed: PEC gave no link to change it by. Change it in PEC, and in the vault")
+    # From here on the next run has to begin with the new one, unless PEC says that it has not taken it.
+    secret_notes.add(secret_notes.SENT, ROTATED, new.secret, database, only=True)
+    values = {"username": new.username, "token": token, "new_password": new.password}
+    try:
+        # By the client, as the session would log in again with the old password, which may be wrong by then.
+        return session.client.execute(operations["redefinir_senha"], values) is not False
+    except PecApiError as error:
+        if error.status or (isinstance(error, PecUnreachableError) and error.delivered):
+            return False
+        secret_notes.forget(secret_notes.SENT, ROTATED)
+        raise not_changed(error, session.account, new) from None
+
+
+def not_changed(error: PecError, *accounts: Account) -> PecError:
+    said = Redactor([account.password for account in accounts], only_known=True)(str(error))
+    return PecError(f"the password was not changed: {said}. Change it in PEC, and in the vault")
+
+
+def prove(client: Client, new: Account, database: str, sure: bool) -> None:
+    """Log in with the new password. Raises PecError."""
+    secret_notes.forget(secret_notes.REFUSED, "instalador", new.secret, database)
+    try:
+        with Session(client, replace(new, force=True), database) as session:
+            session.open()
+    except PecError as error:
+        doubt = (
+            "PEC said that it took the new password"
+            if sure
+            else "whether PEC took the new password is not known, because its answer was lost"
+        )
+        raise PecError(f"{doubt}, and a login with it does not work: {error}. Log in in a browser to see which one counts") from None
 
 
 def change(client: Client, current: Account, new: Account, database: str, check_mode: bool) -> bool:
     """Return whether it changes. A login with either password is the proof that it is the one that PEC has."""
-    noted = f"{database}\n{new.secret}"
-    if current.password == new.password or secret_notes.matches(ROTATED, noted):
-        with Session(client, new, database) as session:
-            session.open()
+    rotated = secret_notes.find(secret_notes.SENT, ROTATED, new.secret, database)
+    if rotated or current.password == new.password:
+        try:
+            with Session(client, new, database) as session:
+                session.open()
+        except LoggedInElsewhereError:
+            raise
+        except LoginError as error:
+            secret_notes.forget(secret_notes.SENT, ROTATED)
+            hint = ". An earlier run had given it to PEC; the next one begins with the current password again" if rotated else ""
+            raise PecError(f"{error}{hint}") from None
         return False
     with Session(client, current, database) as session:
         problems = brazil.instalador_password_problems(new.password, session.open(), current.username)
@@ -97,20 +135,23 @@ def change(client: Client, current: Account, new: Account, database: str, check_
             raise PecError("\n".join(["the password was not changed, because PEC would refuse the new one:", *problems]))
         if check_mode:
             return True
-        rotate(session, new)
-    with Session(client, replace(new, force=True), database) as session:
-        session.open()
-    secret_notes.write(ROTATED, noted)
+        sure = rotate(session, new, database)
+    prove(client, new, database, sure)
     return True
 
 
 def run(params: dict[str, Any], check_mode: bool) -> tuple[bool, str | None]:
-    here, current = pec_server.look(), pec_server.account(params)
-    client, _pending = pec_server.reach(params, here, Catalogue(params["operations"]), check_mode)
+    here, current = pec_server.look(), pec_server.account(params, check_mode)
+    client, _reason = pec_server.reach(params, here, Catalogue(params["operations"]), check_mode)
     if client is None:
         return True, None
     new = replace(current, password=params["new_password"])
-    return change(client, current, new, pec_server.database(here), check_mode), client.server.url
+    try:
+        return change(client, current, new, pec_server.database(here), check_mode), client.server.url
+    except LoggedInElsewhereError:
+        if not (check_mode and params["force"]):
+            raise
+        return True, client.server.url
 
 
 def main() -> None:

@@ -11,12 +11,14 @@ version_added: 0.1.0
 author: ["esus.pec contributors (@esus-pec)"]
 description:
   - Reads the settings inside PEC, compares them with those that are wanted, writes what differs, and reads it again.
-  - Each setting ends in one of three ways. V(confirmed), where it was written and PEC then told the new value; V(not_needed), where PEC
-    had it already; or V(manual), where a person has to do it, with the path in PEC's screens and the reason.
+  - Each setting ends in one of three ways. V(confirmed), where it was written and PEC, or its database, then told the new value;
+    V(not_needed), where that was so before; or V(manual), where a person has to do it or look at it, with the path in PEC's screens and
+    the reason.
   - Only part of PEC's API is known for certain. What is believed of it, with its evidence, is in C(docs/contract.md); every operation is
     checked by PEC itself before it is done, one that this PEC does not know changes nothing and becomes V(manual), and O(operations)
     corrects it without another release.
-  - What nothing reads, such as a password, is compared with what this host sent last, of which it keeps a salted hash.
+  - What nothing reads, such as a password, is compared with what this host sent last, of which it keeps a salted hash. Where nothing else
+    of a setting differs, PEC cannot confirm it, and a person has to look.
 options:
   settings:
     description: The settings that are wanted. What is not given stays as it is.
@@ -58,7 +60,7 @@ options:
         description: Online appointments. Need the contra-chave for V(agendamento) that M(esus.pec.contra_chave) keeps on this host.
         type: bool
       prescricao_digital:
-        description: Digital prescription. Needs HTTPS, SMTP, the município's certificate, and PEC 5.2.6 or newer.
+        description: Digital prescription. Needs HTTPS, SMTP, a valid certificate of ICP-Brasil, and PEC 5.2.6 or newer.
         type: dict
         suboptions:
           enabled: {description: Whether it is on., type: bool, default: true}
@@ -164,12 +166,12 @@ results:
         - Why a person has to do it. V(unknown_operation), this PEC does not know the operation. V(refused), PEC refused it.
           V(prerequisite), something is missing. V(version), PEC is too old. V(unreadable), its value is not told.
           V(database_not_allowed), it needs O(database_writes). V(unconfirmed), PEC took it and does not tell the new value.
-          Otherwise empty.
+          V(interrupted), the run broke off. Otherwise empty.
       type: str
       sample: ""
     reason: {description: The same in words., type: str, sample: ""}
     missing:
-      description: "With V(prerequisite), what is missing: V(internet), V(https), V(smtp), V(certificate), V(contra_chave)."
+      description: "With V(prerequisite), what is missing: V(internet), V(https), V(smtp), V(contra_chave)."
       type: list
       elements: str
       sample: []
@@ -188,7 +190,7 @@ from typing import Any
 from ansible_collections.esus.pec.plugins.module_utils import pec_server, settings
 from ansible_collections.esus.pec.plugins.module_utils.errors import PecError
 from ansible_collections.esus.pec.plugins.module_utils.pec_operations import Catalogue
-from ansible_collections.esus.pec.plugins.module_utils.pec_session import Session
+from ansible_collections.esus.pec.plugins.module_utils.pec_session import LoggedInElsewhereError, Session
 from ansible_collections.esus.pec.plugins.module_utils.quiet_module import QuietModule
 from ansible_collections.esus.pec.plugins.module_utils.settings_run import Pec
 
@@ -209,24 +211,37 @@ def run(module: QuietModule) -> dict[str, Any]:
     """The result of the module. Raises PecError."""
     params, here = module.params, pec_server.look()
     catalogue = Catalogue(params["operations"])
-    account, wanted = pec_server.account(params), settings.wanted_from(params["settings"], catalogue.settings)
-    client, pending = pec_server.reach(params, here, catalogue, module.check_mode)
+    account, wanted = pec_server.account(params, module.check_mode), settings.wanted_from(params["settings"], catalogue.settings)
+    client, reason = pec_server.reach(params, here, catalogue, module.check_mode)
     if client is None:
-        return {"changed": True, "url": None, "warnings": [f"{pending}, so how each setting would end is not known"]}
-    database = pec_server.database(here)
-    with Session(client, account, database) as session:
-        pec = Pec(here, session, catalogue.settings, params["database_writes"], params["wait"], database)
-        plan, operations = pec.look(wanted)
-        outcomes = plan.outcomes if module.check_mode or not plan.changed else pec.apply(wanted, plan, operations)
+        return pending(reason)
+    database, problem = pec_server.database(here), ""
+    try:
+        with Session(client, account, database) as session:
+            pec = Pec(here, session, catalogue.settings, params["database_writes"], params["wait"], database)
+            plan, operations = pec.look(wanted)
+            outcomes = plan.outcomes
+            if plan.changed and not module.check_mode:
+                outcomes, problem = pec.apply(wanted, plan, operations)
+    except LoggedInElsewhereError:
+        if not (module.check_mode and params["force"]):
+            raise
+        return pending("somebody works as the instalador, whose session a run would end")
     results = [asdict(outcome) for outcome in outcomes]
     return {
         "changed": any(outcome.changed for outcome in outcomes),
         "url": client.server.url,
         "results": results,
         "manual": [result for result in results if result["result"] == settings.MANUAL],
-        "diff": settings.diff(plan),
+        "diff": settings.diff(outcomes),
         "warnings": [*plan.warnings, *session.warnings],
+        "problem": problem,
     }
+
+
+def pending(reason: str) -> dict[str, Any]:
+    """Check mode where PEC cannot be asked yet."""
+    return {"changed": True, "url": None, "warnings": [f"{reason}, so how each setting would end is not known"], "problem": ""}
 
 
 def main() -> None:
@@ -237,7 +252,10 @@ def main() -> None:
         module.fail_json(msg=str(error))
     for warning in result.pop("warnings"):
         module.warn(warning)
+    problem = result.pop("problem")
     left = [f"{one['setting']}: {one['reason']} (in PEC: {one['screen']})" for one in result.get("manual", ())]
+    if problem:
+        module.fail_json(msg="\n".join([f"the run broke off: {problem}", *left]), **result)
     if left and module.params["on_manual"] == "fail":
         module.fail_json(msg="\n".join(["these settings are left for a person, and on_manual is fail:", *left]), **result)
     module.exit_json(**result)

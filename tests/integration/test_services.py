@@ -138,7 +138,7 @@ def pec(bare: Pec, jar: Any) -> Pec:
 def test_an_empty_server(bare: Pec) -> None:
     """Check mode foretells; a run says what is missing; without settings nothing is done."""
     assert bare.changed("--check", pec_services_settings={"cadsus": True}) == 1
-    assert "PEC does not answer" in bare.role(pec_services_settings={"cadsus": True}, pec_services_wait=0).stdout
+    assert "PEC is not installed on this host; install it first" in bare.role(pec_services_settings={"cadsus": True}).stdout
     assert bare.changed() == 0
 
 
@@ -175,9 +175,11 @@ def test_from_nothing(pec: Pec) -> None:
 def test_what_stands_on_something_else(pec: Pec) -> None:
     did = pec.same({"videochamada": True, "agenda_online": True, "prescricao_digital": {"username": "a", "password": "b"}})
     assert set(results(did).values()) == {"manual prerequisite"} and did["changed"] is False
-    digital = next(one for one in did["manual"] if one["setting"] == "prescricao_digital")
-    for missing in ("pec_https", "SMTP", "chaves"):
-        assert missing in digital["reason"]
+    assert {one["setting"]: one["missing"] for one in did["manual"]} == {
+        "videochamada": ["https"],
+        "agenda_online": ["contra_chave"],
+        "prescricao_digital": ["https", "smtp"],
+    }
 
 
 def test_online_appointments_with_their_contra_chave(pec: Pec) -> None:
@@ -201,7 +203,9 @@ def test_smtp_by_the_role(pec: Pec) -> None:
     assert pec.changed(**smtp) == 0, "PEC never got the wrong one"
     pec.server.put(MAIL_NEW, "/root/mail-password", "0600")
     pec.server.run("systemctl", "restart", "sink")
-    assert pec.changed(**{**smtp, "pec_smtp_password": MAIL_NEW}) == 1
+    renewed = pec.role(**{**smtp, "pec_smtp_password": MAIL_NEW})
+    assert renewed.returncode == 0 and "O PEC aceitou, mas não confirma" in renewed.stdout
+    assert pec.changed(**{**smtp, "pec_smtp_password": MAIL_NEW}) == 0
 
 
 def test_drift(pec: Pec) -> None:
@@ -262,10 +266,16 @@ def test_what_is_written_into_the_database(pec: Pec) -> None:
 def test_a_database_without_the_row(pec: Pec) -> None:
     pec.sql("update tb_config_sistema set co_config_sistema = 'X' where co_config_sistema = 'NOMEINSTALACAO'")
     before = pec.cell("LINKINSTALACAO", "ds_texto")
-    did = pec.set({"nome_instalacao": "Outro", "link_instalacao": "https://outro.example"}, database_writes=True)
-    assert set(results(did).values()) == {"manual refused"} and "has 0 rows NOMEINSTALACAO" in did["manual"][0]["reason"]
+    started = pec.started()
+    did = pec.same({"nome_instalacao": "Outro", "treinamento": True}, database_writes=True)
+    assert results(did) == {"nome_instalacao": "manual refused", "treinamento": "not_needed"}
+    assert "has 0 rows NOMEINSTALACAO" in did["manual"][0]["reason"] and pec.started() == started, "seen before PEC is stopped"
+    pec.sql("create rule keep as on update to tb_config_sistema where new.co_config_sistema = 'TREINAMENTO' do instead nothing")
+    did = pec.set({"link_instalacao": "https://outro.example", "treinamento": False}, database_writes=True)
+    assert set(results(did).values()) == {"manual refused"} and "has 0 rows TREINAMENTO" in did["manual"][0]["reason"]
     assert pec.cell("LINKINSTALACAO", "ds_texto") == before, "all in one transaction"
-    assert pec.info("treinamento") == {"treinamento": True}, "PEC is back"
+    assert pec.info("treinamento") == {"treinamento": True} and pec.started() != started, "PEC is back"
+    pec.sql("drop rule keep on tb_config_sistema")
     pec.sql("update tb_config_sistema set co_config_sistema = 'NOMEINSTALACAO' where co_config_sistema = 'X'")
 
 

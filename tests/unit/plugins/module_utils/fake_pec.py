@@ -50,6 +50,9 @@ class FakePec:
         self.objects: set[str] = set()
         self.forgets_at: set[str] = set()
         self.statuses: list[int] = []
+        # By operation: a status of HTTP in place of an answer, once, before or after the work is done.
+        self.broken: dict[str, int] = {}
+        self.broken_afterwards: dict[str, int] = {}
         self.server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
         self.url = f"http://127.0.0.1:{self.server.server_port}"
         threading.Thread(target=self.server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
@@ -149,9 +152,11 @@ def _handler(pec: FakePec) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
             question = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-            status = pec.statuses.pop(0) if pec.statuses else 200
+            status = pec.statuses.pop(0) if pec.statuses else pec.broken.pop(question["operationName"], 200)
             answer, session = pec.answer(question, self.headers.get("Cookie", "")) if status == 200 else ({}, None)
-            data = json.dumps(answer).encode()
+            if status == 200 and "@skip" not in question["query"]:
+                status = pec.broken_afterwards.pop(question["operationName"], 200)
+            data = json.dumps(answer if status == 200 else {}).encode()
             self.send_response(status)
             self.send_header("Content-Length", str(len(data)))
             if session:

@@ -26,7 +26,6 @@ def test_every_entry_says_how_well_it_is_known() -> None:
 def test_every_operation_is_written_out_and_has_values_for_its_placeholders() -> None:
     catalogue = Catalogue()
     for operation in catalogue.operations.values():
-        assert f"{operation.root}" in operation.document
         operation.filled({**EVERYTHING, "new_password": "x"})
     for setting in catalogue.settings.values():
         values = {**dict.fromkeys(setting.fields), "contra_chave": "x"}
@@ -50,7 +49,7 @@ def test_every_operation_is_written_out_and_has_values_for_its_placeholders() ->
         pytest.param(
             "mutation Alterar($input: Tipo!) { alterar(input: $input) { id nome } }",
             "mutation Alterar($input: Tipo!) { alterar(input: $input) @skip(if: true) { id nome } }",
-            "mutation Alterar($input: Tipo!) { alterar(input: $input)}",
+            "mutation Alterar($input: Tipo!) { alterar(input: $input) }",
             id="an object",
         ),
         pytest.param(
@@ -65,13 +64,19 @@ def test_every_operation_is_written_out_and_has_values_for_its_placeholders() ->
             'mutation A { a(b: {c: "x", d: [f(1)]}) { __typename } }',
             id="brackets in arguments",
         ),
+        pytest.param(
+            'mutation A { a(b: "x) @skip(if: \\"{") }',
+            'mutation A { a(b: "x) @skip(if: \\"{") @skip(if: true) }',
+            'mutation A { a(b: "x) @skip(if: \\"{") { __typename } }',
+            id="brackets in a string",
+        ),
+        pytest.param("query Q{q{a{b}}}", "query Q{q @skip(if: true){a{b}}}", "query Q{q }", id="no blanks"),
     ],
 )
 def test_a_question_that_is_only_checked(document: str, skipped: str, other: str) -> None:
     operation = Operation(document, once=True)
-    assert operation.unexecuted().document == skipped
-    assert operation.with_other_selection().document == other
-    assert operation.unexecuted().once and operation.with_other_selection().once
+    assert operation.unexecuted() == skipped
+    assert operation.with_other_selection().document == other and operation.with_other_selection().once
 
 
 def test_placeholders() -> None:
@@ -82,9 +87,16 @@ def test_placeholders() -> None:
     assert Operation(DOCUMENT).filled({}) == {}
 
 
-@pytest.mark.parametrize("document", ["", "alterar", "query { info }", "{ info }", None, 5], ids=repr)
-def test_what_is_no_document(document: Any) -> None:
-    with pytest.raises(PecError, match="is not a GraphQL document that starts as in"):
+NO_DOCUMENTS = [
+    *("", "alterar", "query { info }", "{ info }", None, 5, "mutation A { ...F }", "mutation A { a } mutation B { b }"),
+    *("mutation A { a(x: 1) b(y: 2) }", "mutation A { b: a(x: 1) }", "mutation A { a(x: 1 }", "mutation A { a { b }"),
+    'mutation A { a(x: ") }',
+]
+
+
+@pytest.mark.parametrize("document", NO_DOCUMENTS, ids=repr)
+def test_what_is_no_document_of_one_field(document: Any) -> None:
+    with pytest.raises(PecError, match="is not a GraphQL document of one field"):
         Operation(document)
 
 
@@ -116,7 +128,17 @@ def test_corrections_of_other_parts() -> None:
     [
         pytest.param({"cadsuss": {}}, "cadsuss is not in the catalogue; it has agenda_online, ", id="no such entry"),
         pytest.param({"cadsus": "x"}, "cadsus is corrected by str; give a mapping", id="no mapping"),
-        pytest.param({"cadsus": {"wirte": {}}}, "cadsus takes advises, disable, fields, read, ", id="no such part"),
+        pytest.param({"cadsus": {"wirte": {}}}, "cadsus takes advises, disable, read, requires, ", id="no such part"),
+        pytest.param({"cadsus": {"fields": {}}}, "cadsus takes advises, disable, read, requires, ", id="other fields"),
+        pytest.param({"cadsus": {"requires": "internet"}}, "cadsus.requires is a list of internet, https, ", id="no list"),
+        pytest.param({"cadsus": {"advises": ["luck"]}}, "cadsus.advises is a list of internet, https, ", id="no such prerequisite"),
+        pytest.param({"cadsus": {"write": {"row": 5}}}, "cadsus.write names the row 5, which", id="no row"),
+        pytest.param(
+            {"cadsus": {"read": {"document": "mutation A { a }", "values": {"enabled": "x"}}}},
+            "cadsus.read has to be a query, and A is a mutation",
+            id="a reading that writes",
+        ),
+        pytest.param({"logout": {"document": "query A { a }"}}, "logout has to be a mutation, and A is a query", id="the wrong kind"),
         pytest.param({"cadsus": {"write": {"document": "x"}}}, "cadsus.write: 'x' is not a GraphQL document", id="no document"),
         pytest.param({"cadsus": {"write": {}}}, "cadsus.write: '' is not a GraphQL document", id="an empty part"),
         pytest.param(
@@ -133,7 +155,7 @@ def test_corrections_of_other_parts() -> None:
         ),
         pytest.param(
             {"cadsus": {"write": {"row": ["CADSUSHABILITADO", "ds_inteiro"]}}},
-            "cadsus.write names the row CADSUSHABILITADO ds_inteiro, which this collection never writes",
+            "cadsus.write names the row ['CADSUSHABILITADO', 'ds_inteiro'], which this collection never writes",
             id="another row",
         ),
         pytest.param({"login": {"variablse": {}}}, "login takes document, evidence, once, source, variables", id="of an operation"),

@@ -9,13 +9,13 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from fake_pec import CPF, ELSEWHERE, NAME, PASSWORD, WRONG, FakePec
+from fake_pec import CPF, ELSEWHERE, NAME, PASSWORD, WRONG, FakePec, RefusalError
 
 from ansible_collections.esus.pec.plugins.module_utils import files, pec_api, secret_notes
 from ansible_collections.esus.pec.plugins.module_utils.errors import PecError
 from ansible_collections.esus.pec.plugins.module_utils.pec_api import Client, PecApiError, PecUnreachableError, Server
 from ansible_collections.esus.pec.plugins.module_utils.pec_operations import Catalogue
-from ansible_collections.esus.pec.plugins.module_utils.pec_session import Account, Session
+from ansible_collections.esus.pec.plugins.module_utils.pec_session import Account, LoginError, Session
 
 ACCOUNT = Account(CPF, PASSWORD)
 SETTINGS = Catalogue().settings
@@ -92,17 +92,13 @@ def test_a_wrong_password_is_tried_once_and_never_again(session: Session, pec: F
     assert PASSWORD not in text
 
 
-def test_another_password_is_tried_and_clears_the_note(session: Session, pec: FakePec, notes: str) -> None:
+def test_another_password_is_tried(session: Session, pec: FakePec, notes: str) -> None:
     pec.password = "Outra2026"
     with session, pytest.raises(PecError):
         session.open()
     with Session(session.client, Account(CPF, "Outra2026"), "db 1", notes) as other:
         other.open()
-    pec.password = PASSWORD
-    with Session(session.client, ACCOUNT, "db 1", notes) as again:
-        again.open()
-    assert pec.done("Login") == ["Login"] * 3
-    assert json.loads(Path(notes).read_text(encoding="utf-8")) == {}
+    assert pec.done("Login") == ["Login"] * 2
 
 
 def test_somebody_is_logged_in(session: Session, pec: FakePec, notes: str) -> None:
@@ -110,7 +106,7 @@ def test_somebody_is_logged_in(session: Session, pec: FakePec, notes: str) -> No
     with session, pytest.raises(PecError) as caught:
         session.open()
     assert str(caught.value).startswith(f"the instalador {MASKED} is logged in to PEC elsewhere") and ELSEWHERE in str(caught.value)
-    assert not Path(notes).exists(), "the password was right"
+    assert json.loads(Path(notes).read_text(encoding="utf-8")) == {}, "the password was right"
     with Session(session.client, replace(ACCOUNT, force=True), "db 1", notes) as forced:
         forced.open()
     assert pec.sessions == 1
@@ -188,15 +184,6 @@ def test_what_takes_long_counts_as_waiting(pec: FakePec, notes: str, pauses: lis
     assert pauses == [1, 2, 4]
 
 
-def test_in_another_database_the_password_may_be_right(session: Session, pec: FakePec, notes: str) -> None:
-    pec.password = "Outra2026"
-    with session, pytest.raises(PecError):
-        session.open()
-    pec.password = PASSWORD
-    with Session(session.client, ACCOUNT, "db 2", notes) as restored:
-        restored.open()
-
-
 def test_a_login_that_may_have_been_heard_is_not_repeated(session: Session, pec: FakePec, pauses: list[float]) -> None:
     pec.statuses = [502]
     with session, pytest.raises(PecUnreachableError):
@@ -221,14 +208,100 @@ def test_what_it_does_not_understand(session: Session, pec: FakePec) -> None:
     assert caught.value.unknown and "FieldUndefined" in str(caught.value)
 
 
+@pytest.mark.parametrize("status", [404, 500, 504])
+def test_a_pec_that_is_ill_says_nothing_of_the_password(session: Session, pec: FakePec, notes: str, status: int) -> None:
+    pec.broken["Login"] = status
+    with session, pytest.raises(LoginError, match=f"no login to PEC: .*with HTTP {status}"):
+        session.open()
+    with Session(session.client, ACCOUNT, "db 1", notes) as again:
+        again.open()
+
+
+def test_a_failure_is_told_again_and_not_tried_again(session: Session, pec: FakePec, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also where it cannot be remembered."""
+
+    def full(*_arguments: object, **_options: object) -> None:
+        raise PecError("cannot write: no space left")
+
+    pec.password = "Outra2026"
+    monkeypatch.setattr(secret_notes, "add", full)
+    for _question in range(5):
+        with pytest.raises(LoginError, match="no space left"):
+            session.execute(VIDEO, video(True))
+    assert pec.done() == ["Login"]
+
+
+def test_what_could_not_be_remembered_is_not_tried(session: Session, pec: FakePec, notes: str) -> None:
+    Path(notes).mkdir(parents=True)
+    with session, pytest.raises(LoginError, match="no login to PEC: cannot write"):
+        session.open()
+    assert pec.done() == []
+
+
+def test_wrong_passwords_in_turn(session: Session, pec: FakePec, notes: str) -> None:
+    pec.password = "Certa2026"
+    for password in ("Errada2026", "Errada2027") * 3:
+        with Session(session.client, Account(CPF, password), "db 1", notes) as wrong, pytest.raises(LoginError):
+            wrong.open()
+    assert pec.done("Login") == ["Login", "Login"]
+
+
+@pytest.mark.parametrize(("database", "attempts"), [("db 1", 1), ("", 1), ("db 2", 2)], ids=["the same", "not known", "another"])
+def test_a_password_is_refused_for_a_database(session: Session, pec: FakePec, notes: str, database: str, attempts: int) -> None:
+    pec.password = "Certa2026"
+    for where in ("db 1", database):
+        with Session(session.client, ACCOUNT, where, notes) as wrong, pytest.raises(LoginError):
+            wrong.open()
+    assert len(pec.done("Login")) == attempts
+
+
+def test_a_logout_that_is_not_known(session: Session, pec: FakePec) -> None:
+    pec.unknown = {"Logout"}
+    with session:
+        session.open()
+    assert len(session.warnings) == 1 and "PEC did not take the logout" in session.warnings[0]
+
+
+def test_a_password_that_pec_repeats(session: Session, pec: FakePec, monkeypatch: pytest.MonkeyPatch) -> None:
+    secret = 'Se"gré\\do2026'
+
+    def quoting(*_arguments: object) -> None:
+        raise RefusalError(f"inválido: {secret} {json.dumps({'password': secret})}")
+
+    monkeypatch.setattr(pec, "do", quoting)
+    with Session(session.client, Account(CPF, secret), "", session._notes) as quoted, pytest.raises(LoginError) as caught:
+        quoted.open()
+    assert "inválido: ********" in str(caught.value) and "gr" not in str(caught.value).partition("inválido")[2]
+
+
+def test_a_session_that_is_lost_while_something_is_only_checked(session: Session, pec: FakePec) -> None:
+    with session:
+        session.open()
+        pec.session, pec.refused["AlterarVideochamada"] = None, "x"
+        monitored = pec.answer
+        pec.answer = lambda question, cookie: (  # type: ignore[method-assign]
+            ({"errors": [{"message": "Acesso negado"}]}, None)
+            if "@skip" in question["query"] and pec.session is None
+            else monitored(question, cookie)
+        )
+        assert session.understood(VIDEO, video(True)) == VIDEO
+    assert pec.done("Login") == ["Login", "Login"]
+
+
 def test_notes_of_secrets(notes: str) -> None:
-    assert secret_notes.read(notes) == {} and not secret_notes.matches("smtp", "a", notes)
-    secret_notes.write("smtp", "a", notes, at="now")
-    assert secret_notes.matches("smtp", "a", notes) and not secret_notes.matches("smtp", "b", notes)
-    assert not secret_notes.matches("other", "a", notes) and secret_notes.read(notes)["smtp"]["at"] == "now"
-    Path(notes).write_text("{damaged", encoding="utf-8")
-    assert not secret_notes.matches("smtp", "a", notes)
-    secret_notes.write("smtp", "c", notes)
-    assert secret_notes.matches("smtp", "c", notes)
-    secret_notes.write("smtp", None, notes)
-    assert secret_notes.read(notes) == {}
+    assert not secret_notes.find(notes, "smtp", "a", "db")
+    secret_notes.add(notes, "smtp", "a", "db")
+    secret_notes.add(notes, "smtp", "b", "db")
+    assert secret_notes.find(notes, "smtp", "a", "db") and secret_notes.find(notes, "smtp", "b", "")
+    assert not secret_notes.find(notes, "smtp", "a", "other") and not secret_notes.find(notes, "other", "a", "db")
+    secret_notes.add(notes, "smtp", "c", "db", only=True)
+    assert not secret_notes.find(notes, "smtp", "a", "db") and secret_notes.find(notes, "smtp", "c", "db")
+    secret_notes.forget(notes, "smtp", "x", "db")
+    assert secret_notes.find(notes, "smtp", "c", "db")
+    secret_notes.forget(notes, "smtp", "c", "db")
+    assert not secret_notes.find(notes, "smtp", "c", "db")
+    for damaged in ("{damaged", "[]", '{"smtp": 5}', '{"smtp": [{}]}'):
+        Path(notes).write_text(damaged, encoding="utf-8")
+        assert not secret_notes.find(notes, "smtp", "a", "db")
+    secret_notes.add(notes, "smtp", "a", "db")
+    assert secret_notes.find(notes, "smtp", "a", "db") and Path(notes).stat().st_mode & 0o777 == 0o600

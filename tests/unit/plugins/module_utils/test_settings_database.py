@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -28,7 +27,7 @@ class Service:
     """PEC's unit as systemd tells it, and what was done with it."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, path: Path) -> None:
-        self.load_state, self.active_state = "loaded", "active"
+        self.active_state: str | None = "active"
         self.done: list[str] = []
         self.refuses = ""
         self.healthy = True
@@ -39,12 +38,12 @@ class Service:
         monkeypatch.setattr(health, "wait", self._wait)
 
     def _unit(self, name: str) -> host.Unit:
-        return host.Unit(name, self.load_state, self.active_state, True, None)
+        return host.Unit(name, "loaded", self.active_state, True, None)
 
     def _systemctl(self, verb: str, _unit: str) -> None:
+        self.done.append(verb)
         if verb == self.refuses:
             raise PecError(f"cannot {verb}")
-        self.done.append(verb)
 
     def _wait(self, *_arguments: object, **_options: object) -> health.Health:
         self.done.append("wait")
@@ -74,30 +73,43 @@ def test_it_comes_back_whatever_happens(service: Service) -> None:
     assert service.done == ["stop", "write", "start"]
 
 
-def test_a_pec_that_did_not_run_stays_as_it_was(service: Service) -> None:
-    service.active_state = "inactive"
-    stop(service)
-    assert service.done == ["write"]
-
-
 def test_it_does_not_come_back(service: Service) -> None:
     service.healthy = False
     with pytest.raises(PecError, match="did not become healthy within 60 seconds: GET / answered 500"):
         stop(service)
 
 
-@pytest.mark.parametrize(
-    ("changes", "said"),
-    [
-        pytest.param({"load_state": "not-found"}, "systemd knows no e-SUS-PEC.service", id="no service"),
-        pytest.param({"refuses": "stop"}, "cannot stop; nothing was written", id="systemd refuses"),
-    ],
-)
-def test_it_cannot_be_stopped(service: Service, changes: dict[str, Any], said: str) -> None:
-    vars(service).update(changes)
-    with pytest.raises(NotStoppedError, match=said):
+@pytest.mark.parametrize("state", ["inactive", "failed", "activating", None])
+def test_a_pec_that_answers_and_is_not_systemds(service: Service, state: str | None) -> None:
+    service.active_state = state
+    with pytest.raises(NotStoppedError, match="does not run by systemd"):
         stop(service)
     assert service.done == []
+
+
+def test_it_is_started_again_where_stopping_failed(service: Service) -> None:
+    """As after a time-out, when it may stop a moment later."""
+    service.refuses = "stop"
+    with pytest.raises(NotStoppedError, match="cannot stop; nothing was written"):
+        stop(service)
+    assert service.done == ["stop", "start"]
+
+
+@pytest.mark.parametrize(
+    ("state", "count", "said"),
+    [
+        ("active", 1, ""),
+        ("active", 0, "has 0 rows TREINAMENTO"),
+        ("active", 2, "has 2 rows TREINAMENTO"),
+        ("inactive", 1, "does not run by systemd"),
+    ],
+)
+def test_what_is_seen_before(service: Service, monkeypatch: pytest.MonkeyPatch, state: str, count: int, said: str) -> None:
+    service.active_state = state
+    monkeypatch.setattr(settings_database, "read", lambda _conn, _sql: count)
+    found = settings_database.obstacle(CONNECTION, "TREINAMENTO")
+    assert said in found and bool(said) == bool(found)
+    assert settings_database.obstacle(None, "TREINAMENTO") == "the database of PEC is not known on this host"
 
 
 def test_an_installer_is_at_work(service: Service) -> None:

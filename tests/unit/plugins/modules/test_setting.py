@@ -41,19 +41,19 @@ HERE = installation.Installation(
 
 
 class World:
-    """One PEC, its database's cells, and the file of this host's notes."""
+    """One PEC, and its database's cells."""
 
-    def __init__(self, pec: FakePec, capsys: pytest.CaptureFixture[str], notes: Path) -> None:
+    def __init__(self, pec: FakePec, capsys: pytest.CaptureFixture[str]) -> None:
         self.pec = pec
         self.capsys = capsys
-        self.notes = notes
         self.cells: dict[str, Any] = {"TREINAMENTO": 0, "LINKINSTALACAO": "https://pec.example", "CADSUSHABILITADO": 0, "agendamento": 0}
         self.database = "oid 1"
         self.stops = 0
         self.refuses = ""
 
     def read(self, _conn: postgres.Connection, sql: str) -> Any:
-        return next((value for key, value in self.cells.items() if key in sql), None)
+        found = [value for key, value in self.cells.items() if key in sql]
+        return len(found) if "count(*)" in sql else next(iter(found), None)
 
     def write(self, _conn: postgres.Connection, cells: list[settings_database.Cell]) -> None:
         if self.refuses:
@@ -97,28 +97,25 @@ class World:
 @pytest.fixture
 def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Iterator[World]:
     pec = FakePec()
-    world = World(pec, capsys, tmp_path / "notes.json")
+    world = World(pec, capsys)
     lock = files.lock
     monkeypatch.setattr(files, "lock", lambda name: lock(name, directory=str(tmp_path / "lock")))
     monkeypatch.setattr(pec_server.os, "geteuid", lambda: 0)
     monkeypatch.setattr(installation, "discover", lambda: HERE)
     monkeypatch.setattr(installation.Installation, "urls", property(lambda _self: (pec.url,)))
-    monkeypatch.setattr(Session.__init__, "__defaults__", ("", str(world.notes)))
-    monkeypatch.setattr(Pec.__init__, "__defaults__", (str(world.notes),))
-    for name in ("read", "matches", "write"):
-        monkeypatch.setattr(getattr(secret_notes, name), "__defaults__", _defaults(getattr(secret_notes, name), str(world.notes)))
+    for name in ("SENT", "REFUSED"):
+        monkeypatch.setattr(secret_notes, name, str(tmp_path / f"{name}.json"))
+    monkeypatch.setattr(Session.__init__, "__defaults__", ("", secret_notes.REFUSED))
+    monkeypatch.setattr(Pec.__init__, "__defaults__", (secret_notes.SENT,))
     monkeypatch.setattr(settings_database, "read", world.read)
     monkeypatch.setattr(settings_database, "write", world.write)
     monkeypatch.setattr(settings_database, "identity", lambda _conn: world.database)
     monkeypatch.setattr(settings_database, "pec_stopped", world.stopped)
+    monkeypatch.setattr(settings_database, "_unit_is_active", lambda: True)
     monkeypatch.setattr(contra_chave, "read", lambda: (contra_chave.Entry("agendamento", "2927408", "CONTRA-CHAVE"),))
     monkeypatch.setattr(pec_api.time, "sleep", lambda _seconds: None)
     yield world
     pec.close()
-
-
-def _defaults(function: Any, path: str) -> tuple[Any, ...]:
-    return tuple(path if value == secret_notes.PATH else value for value in function.__defaults__ or ())
 
 
 def results(answer: dict[str, Any]) -> dict[str, str]:
@@ -174,7 +171,17 @@ def test_drift_is_corrected_and_shown(here: World) -> None:
 def test_a_new_password_of_smtp_is_sent(here: World) -> None:
     here.run({"smtp": SMTP})
     did = here.same({"smtp": {**SMTP, "password": SECRET + "2"}})
-    assert results(did) == {"smtp": "confirmed"} and here.pec.smtp["senha"] == SECRET + "2"
+    assert results(did) == {"smtp": "manual unconfirmed"} and here.pec.smtp["senha"] == SECRET + "2"
+    assert did["manual"][0]["reason"].startswith("PEC takes it without telling what it has for host, port, username, password, sender")
+
+
+def test_a_corrected_operation_sends_again_what_nobody_reads(here: World) -> None:
+    here.run({"smtp": SMTP})
+    write = {"document": "mutation AlterarServidorSMTP($input: S!) { alterarServidorSMTP(input: $input) }"}
+    names = {"endereco": "$host", "porta": "$port", "usuario": "$username", "senha": "$password", "email": "smtp@example"}
+    correction = {"smtp": {"write": {**write, "variables": {"input": names}}}}
+    assert here.run({"smtp": SMTP}, operations=correction)["changed"] is True and here.pec.smtp["email"] == "smtp@example"
+    assert here.run({"smtp": SMTP}, operations=correction)["changed"] is False
 
 
 def test_a_restored_database_has_the_old_password(here: World) -> None:
@@ -238,11 +245,85 @@ def test_a_refusal_leaves_the_others_done(here: World) -> None:
     assert did["manual"][0]["reason"] == "it was refused: Não foi possível conectar com ********"
     assert did["manual"][0]["said"] == "Não foi possível conectar com ********"
     assert did["changed"] is True and did["manual"][0]["changed"] is False
+    assert did["diff"] == {"before": "videochamada.enabled: False\n", "after": "videochamada.enabled: True\n"}, "what happened"
 
 
 def test_a_refusal_alone_changes_nothing(here: World) -> None:
     here.pec.refused["AlterarVideochamada"] = "Não"
-    assert here.run({"videochamada": True})["changed"] is False
+    did = here.run({"videochamada": True})
+    assert did["changed"] is False and did["diff"] == {"before": "", "after": ""}
+
+
+def test_what_stands_on_a_refused_one_is_not_sent(here: World) -> None:
+    here.pec.refused["AlterarServidorSMTP"] = "Não"
+    did = here.run({"smtp": SMTP, "prescricao_digital": {"username": "a", "password": SECRET}})
+    assert results(did) == {"smtp": "manual refused", "prescricao_digital": "manual prerequisite"}
+    assert did["manual"][1]["missing"] == ["smtp"] and here.pec.done("AlterarConfiguracaoPrescricaoDigital") == []
+
+
+def test_a_refused_link_takes_its_https_with_it(here: World) -> None:
+    here.cells["LINKINSTALACAO"], here.refuses = "http://pec.example", "Não"
+    wanted = {"link_instalacao": "https://pec.example", "videochamada": True}
+    did = here.run(wanted, database_writes=True)
+    assert results(did) == {"link_instalacao": "manual refused", "videochamada": "manual prerequisite"}
+    here.refuses = ""
+    assert results(here.same(wanted, database_writes=True)) == {"link_instalacao": "confirmed", "videochamada": "confirmed"}
+
+
+def test_an_answer_that_is_lost_and_the_work_is_done(here: World) -> None:
+    here.pec.broken_afterwards["AlterarVideochamada"] = 504
+    did = here.run({"videochamada": True})
+    assert results(did) == {"videochamada": "confirmed"} and did["changed"] is True
+
+
+def test_a_pec_that_is_ill_while_it_is_only_asked(here: World) -> None:
+    here.pec.broken["AlterarVideochamada"] = 500
+    did = here.run({"videochamada": True}, check=True)
+    assert results(did) == {"videochamada": "manual refused"} and "HTTP 500" in did["manual"][0]["reason"]
+
+
+def test_a_run_that_breaks_off_tells_what_it_did(here: World) -> None:
+    monitored = here.pec.do
+
+    def breaks(name: str, *rest: Any) -> Any:
+        if name == "AlterarVideochamada":
+            here.pec.statuses = [503] * 99
+        return monitored(name, *rest)
+
+    here.pec.do = breaks  # type: ignore[method-assign]
+    here.pec.unknown = {"ConfiguracaoRequisicoes"}
+    here.pec.broken_afterwards["AlterarVideochamada"] = 503
+    did = here.run({"tentativas_login": 3, "videochamada": True, "requisicoes_simultaneas": 5})
+    assert did["failed"] is True and did["changed"] is True and did["msg"].startswith("the run broke off: ")
+    assert results(did) == {
+        "tentativas_login": "manual interrupted",
+        "videochamada": "manual interrupted",
+        "requisicoes_simultaneas": "manual unknown_operation",
+    }
+    assert "tentativas_login.value: 3" in did["diff"]["after"]
+
+
+def test_a_damaged_contra_chave_concerns_only_what_needs_it(here: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    def damaged() -> None:
+        raise PecError("contra-chave.yml is not as this collection writes it")
+
+    monkeypatch.setattr(contra_chave, "read", damaged)
+    did = here.run({"agenda_online": True, "videochamada": True})
+    assert results(did) == {"videochamada": "confirmed", "agenda_online": "manual prerequisite"}
+
+
+def test_nobodys_session_is_ended_in_check_mode(here: World) -> None:
+    here.pec.session = "S9"
+    foretold = here.run({"videochamada": True}, check=True, force=True)
+    assert foretold["changed"] is True and "somebody works as the instalador" in str(foretold["warnings"]) and here.pec.session == "S9"
+    assert "logged in to PEC elsewhere" in here.run({"videochamada": True}, check=True)["msg"]
+    assert here.rotate("Nova2027", check=True, force=True)["changed"] is True and here.pec.session == "S9"
+    assert here.run({"videochamada": True}, force=True)["changed"] is True
+
+
+def test_an_address_that_is_none(here: World, tmp_path: Path) -> None:
+    assert "the link 'pec.example' is not an address" in here.run({"cadsus": True}, url="pec.example")["msg"]
+    assert "there is no file" in here.run({"cadsus": True}, url=here.pec.url, ca_path=str(tmp_path / "none"))["msg"]
 
 
 def test_what_pec_takes_without_effect(here: World) -> None:
@@ -292,17 +373,26 @@ def test_what_is_written_into_the_database(here: World) -> None:
 
 
 def test_a_database_that_refuses(here: World) -> None:
-    here.refuses = "it has 0 rows TREINAMENTO"
+    here.refuses = "it is read-only"
     did = here.run({"treinamento": True, "tentativas_login": 3}, database_writes=True)
     assert results(did) == {"treinamento": "manual refused", "tentativas_login": "confirmed"}
-    assert did["manual"][0]["reason"] == "it was refused: it has 0 rows TREINAMENTO" and here.stops == 1
+    assert did["manual"][0]["reason"] == "it was refused: it is read-only" and here.stops == 1
+
+
+def test_a_row_that_is_not_there_is_seen_before(here: World) -> None:
+    del here.cells["TREINAMENTO"]
+    wanted = {"treinamento": True, "tentativas_login": 3}
+    did = here.same(wanted, database_writes=True, operations={"treinamento": {"read": {"info": {"enabled": "internetHabilitada"}}}})
+    assert results(did)["treinamento"] == "not_needed"
+    here.pec.info["internetHabilitada"] = False
+    did = here.same(wanted, database_writes=True, operations={"treinamento": {"read": {"info": {"enabled": "internetHabilitada"}}}})
+    assert results(did)["treinamento"] == "manual refused" and "has 0 rows TREINAMENTO" in did["manual"][0]["reason"]
+    assert here.stops == 0
 
 
 def test_a_pec_that_cannot_be_stopped(here: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    @contextmanager
-    def stopped(*_arguments: object) -> Iterator[None]:
-        raise settings_database.NotStoppedError("systemd knows no e-SUS-PEC.service")
-        yield
+    def stopped(*_arguments: object) -> None:
+        raise settings_database.NotStoppedError("another run holds the lock")
 
     monkeypatch.setattr(settings_database, "pec_stopped", stopped)
     did = here.run({"treinamento": True, "tentativas_login": 3}, database_writes=True)
@@ -338,6 +428,7 @@ def test_before_pec_can_be_asked(here: World, monkeypatch: pytest.MonkeyPatch) -
         assert "has not been through its first run" in run()["msg"]
     assert here.pec.done("Login") == [], "there is nobody yet who could log in"
     monkeypatch.setattr(installation, "discover", lambda: installation.Installation("absent"))
+    assert here.run({"cadsus": True}, wait=900)["msg"] == "PEC is not installed on this host; install it first"
     foretold = here.run({"cadsus": True}, check=True)
     assert foretold["changed"] is True and "PEC is not installed on this host yet" in str(foretold["warnings"])
 
@@ -389,6 +480,46 @@ def test_a_rotation_that_pec_refuses(here: World) -> None:
     del here.pec.refused["SolicitarRedefinicaoSenha"]
     here.pec.unknown = {"RedefinirSenha"}
     assert "FieldUndefined" in here.rotate("Nova2027")["msg"] and here.pec.password == PASSWORD
+
+
+def test_a_rotation_whose_answer_is_lost(here: World) -> None:
+    for status in (504, 503):
+        here.pec.broken_afterwards["RedefinirSenha"] = status
+        assert here.rotate("Nova2027")["changed"] is True and here.pec.password == "Nova2027"
+        assert here.pec.done("Login") == ["Login", "Login"], "the old password once, the new one once"
+        here.database, here.pec.password = f"oid {status}", PASSWORD
+
+
+def test_a_rotation_that_was_not_done_and_whose_answer_is_lost(here: World) -> None:
+    here.pec.broken["RedefinirSenha"] = 504
+    assert here.rotate("Nova2027")["msg"].startswith("whether PEC took the new password is not known")
+    assert here.pec.done("Login") == ["Login", "Login"] and here.pec.password == PASSWORD
+    # The next run begins with the new one, of which it is known by now that PEC refuses it, and the one after that with the old one.
+    assert "the next one begins with the current password again" in here.rotate("Nova2027")["msg"]
+    assert here.pec.done("Login") == []
+    assert here.rotate("Nova2027")["changed"] is True and here.pec.password == "Nova2027"
+
+
+def test_a_rotation_whose_proof_fails(here: World) -> None:
+    monitored = here.pec.do
+
+    def other(name: str, *rest: Any) -> Any:
+        answer = monitored(name, *rest)
+        if name == "RedefinirSenha":
+            here.pec.broken["Login"] = 500
+        return answer
+
+    here.pec.do = other  # type: ignore[method-assign]
+    assert here.rotate("Nova2027")["msg"].startswith("PEC said that it took the new password, and a login with it does not work: ")
+    assert here.rotate("Nova2027")["changed"] is False and here.pec.done("Login") == ["Login"], "with the new one at once"
+
+
+def test_a_password_that_somebody_changed_after_a_rotation(here: World) -> None:
+    here.rotate("Nova2027")
+    here.pec.password = "PorAlguem2027"
+    changed = {"instalador": {"cpf": CPF, "password": "PorAlguem2027"}}
+    assert "the next one begins with the current password again" in here.rotate("Nova2027", **changed)["msg"]
+    assert here.rotate("Nova2027", **changed)["changed"] is True and here.pec.password == "Nova2027"
 
 
 def test_a_rotation_with_a_wrong_password(here: World) -> None:
