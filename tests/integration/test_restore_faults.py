@@ -67,7 +67,7 @@ REFUSED = [
 ]
 # What is found only while it is loaded, beside the old database.
 FAILED = [
-    ("truncated.custom", {}, r"could not be loaded, \d errors?: pg_restore: error: could not"),
+    ("truncated.custom", {}, r"could not be loaded, \d errors?: pg_restore: error: (could not|a worker process died)"),
     ("truncated.directory", {}, "could not be loaded"),
     ("truncated.sql", {}, "truncated.sql cannot be restored: it ends in the middle"),
     ("truncated.sql.gz", {}, "is damaged or not complete .gzip failed: .*unexpected end of file"),

@@ -105,9 +105,6 @@ class Pec:
         text = "".join(f"{key.replace('__', '.')} = {value}\n" for key, value in commands.items())
         self.server.put(text, "/etc/pec-stand-in.conf")
 
-    def forget(self) -> None:
-        self.server.run("rm", "-f", "/etc/esus-pec/settings.json")
-
     def started(self) -> str:
         return str(self.server.run("systemctl", "show", "-P", "ActiveEnterTimestampMonotonic", "e-SUS-PEC").stdout.strip())
 
@@ -326,4 +323,5 @@ def test_nothing_of_it_is_left_where_others_read(pec: Pec) -> None:
     assert "Started e-SUS" in traces
     for secret in SECRETS:
         assert secret not in traces
-    assert pec.server.run("stat", "-c", "%U %a", "/etc/esus-pec/settings.json").stdout.strip() == "root 600"
+    for name in ("settings", "refused-logins"):
+        assert pec.server.run("stat", "-c", "%U %a", f"/etc/esus-pec/{name}.json").stdout.strip() == "root 600"
