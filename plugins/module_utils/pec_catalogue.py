@@ -324,9 +324,8 @@ SETTINGS: dict[str, dict[str, Any]] = {
         },
         "screen": f"{_MODULE} > Conexão > Prescrição digital",
         "since": "5.2.6",
-        "requires": ["https", "smtp"],
-        # The manual wants a valid certificate of ICP-Brasil, and does not say whose nor where.
-        "advises": ["certificate"],
+        # The manual wants a valid certificate of ICP-Brasil and does not say whose; the support of PEC is told that PEC has the município's.
+        "requires": ["https", "smtp", "certificate"],
         "read": {"info": {"enabled": "isPrescricaoDigitalEnabled"}, "evidence": "S", "source": "MOCK"},
         "write": {
             "document": "mutation AlterarConfiguracaoPrescricaoDigital($input: ConfiguracaoPrescricaoDigitalInput!) "

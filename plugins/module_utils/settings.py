@@ -24,7 +24,7 @@ PREREQUISITES = {
     "internet": "the use of the internet is switched off in PEC; set internet: true",
     "https": "PEC is not open by HTTPS: neither does it serve it, nor does its link start with https:// (role pec_https)",
     "smtp": "PEC has no SMTP server; set smtp in the same run, or before",
-    "certificate": "PEC's manual wants a valid certificate of ICP-Brasil, and none is in PEC's directory chaves (role pec_certificate)",
+    "certificate": "PEC's manual wants a certificate of ICP-Brasil, and none is in PEC's directory chaves (role pec_certificate)",
     "contra_chave": "no contra-chave for agendamento is kept on this host, several are, or their file is damaged (role pec_contra_chave)",
     "govbr": "the login with Gov.br is off (role pec_govbr)",
 }

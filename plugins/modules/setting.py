@@ -60,7 +60,7 @@ options:
         description: Online appointments. Need the contra-chave for V(agendamento) that M(esus.pec.contra_chave) keeps on this host.
         type: bool
       prescricao_digital:
-        description: Digital prescription. Needs HTTPS, SMTP, a valid certificate of ICP-Brasil, and PEC 5.2.6 or newer.
+        description: Digital prescription. Needs HTTPS, SMTP, a certificate in PEC's directory chaves, and PEC 5.2.6 or newer.
         type: dict
         suboptions:
           enabled: {description: Whether it is on., type: bool, default: true}
@@ -171,7 +171,7 @@ results:
       sample: ""
     reason: {description: The same in words., type: str, sample: ""}
     missing:
-      description: "With V(prerequisite), what is missing: V(internet), V(https), V(smtp), V(contra_chave)."
+      description: "With V(prerequisite), what is missing: V(internet), V(https), V(smtp), V(certificate), V(contra_chave)."
       type: list
       elements: str
       sample: []

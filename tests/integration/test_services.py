@@ -175,7 +175,7 @@ def test_what_stands_on_something_else(pec: Pec) -> None:
     assert {one["setting"]: one["missing"] for one in did["manual"]} == {
         "videochamada": ["https"],
         "agenda_online": ["contra_chave"],
-        "prescricao_digital": ["https", "smtp"],
+        "prescricao_digital": ["https", "smtp", "certificate"],
     }
 
 

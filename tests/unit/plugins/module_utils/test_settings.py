@@ -64,7 +64,7 @@ def test_how_a_setting_ends(name: str, fields: dict[str, Any], reading: Reading,
     assert outcome.screen == KNOWN[name].screen
 
 
-@pytest.mark.parametrize("missing", ["https", "smtp"])
+@pytest.mark.parametrize("missing", ["https", "smtp", "certificate"])
 def test_what_digital_prescription_stands_on(missing: str) -> None:
     outcome = end("prescricao_digital", DIGITAL, OFF, present=EVERYTHING - {missing})
     assert (outcome.reason, outcome.missing) == (settings.PREREQUISITES[missing], (missing,))
@@ -72,7 +72,7 @@ def test_what_digital_prescription_stands_on(missing: str) -> None:
 
 def test_all_that_is_missing_is_told() -> None:
     outcome = end("prescricao_digital", DIGITAL, OFF, present=frozenset())
-    assert outcome.missing == ("https", "smtp") and "(role pec_https); PEC has no SMTP server" in outcome.reason
+    assert outcome.missing == ("https", "smtp", "certificate") and "(role pec_https); PEC has no SMTP server" in outcome.reason
 
 
 def test_online_appointments_stand_on_their_contra_chave() -> None:
@@ -126,8 +126,6 @@ def test_what_nobody_tells_is_not_confirmed() -> None:
 
 
 def test_what_is_of_little_use() -> None:
-    digital = plan({"prescricao_digital": DIGITAL}, {"prescricao_digital": OFF}, present=EVERYTHING - {"certificate"})
-    assert "wants a valid certificate of ICP-Brasil" in digital.warnings[0]
     planned = plan({"cadsus": {"enabled": True}}, {"cadsus": ON}, present=frozenset({"internet"}))
     assert [warning.split(":")[0] for warning in planned.warnings] == ["cadsus is of little use"] * 2
     assert not plan({"cadsus": {"enabled": False}}, {"cadsus": ON}, present=frozenset()).warnings
