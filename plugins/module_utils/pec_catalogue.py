@@ -324,7 +324,7 @@ SETTINGS: dict[str, dict[str, Any]] = {
         },
         "screen": f"{_MODULE} > Conexão > Prescrição digital",
         "since": "5.2.6",
-        # The manual wants a valid certificate of ICP-Brasil and does not say whose; the support of PEC is told that PEC has the município's.
+        # The manual wants a valid certificate of ICP-Brasil and does not say whose; PEC's support is told that PEC has the município's.
         "requires": ["https", "smtp", "certificate"],
         "read": {"info": {"enabled": "isPrescricaoDigitalEnabled"}, "evidence": "S", "source": "MOCK"},
         "write": {
