@@ -51,6 +51,11 @@ class PecApiError(PecError):
         """Whether PEC understood the question, and said no."""
         return bool(self.message) and not self.status and not self.unknown
 
+    @property
+    def not_done(self) -> bool:
+        """Whether it is sure that nothing was done; otherwise only the answer may be lost."""
+        return self.unknown or self.refused
+
 
 class PecUnreachableError(PecApiError):
     """Nobody answered. C(delivered) is whether PEC may have heard the question all the same, C(final) whether asking again is of no use."""
@@ -59,6 +64,10 @@ class PecUnreachableError(PecApiError):
         super().__init__(text, message=message)
         self.delivered = delivered
         self.final = final
+
+    @property
+    def not_done(self) -> bool:
+        return not self.delivered
 
 
 @dataclass(frozen=True)
@@ -196,8 +205,7 @@ class Client:
             with self._opener.open("POST", url, data=body, headers=self._headers()) as response:
                 text = response.read(_MAXIMUM_ANSWER).decode("utf-8", "replace")
         except HTTPError as error:
-            with error:
-                raise _refused(operation, url, error.code, error.read(_MAXIMUM_ANSWER).decode("utf-8", "replace")) from None
+            raise _refused(operation, url, error.code, _body(error)) from None
         except (URLError, UrlsConnectionError, HTTPException, OSError) as error:
             raise _unreachable(url, error) from None
         try:
@@ -240,6 +248,15 @@ def _errors(answer: Mapping[str, object]) -> tuple[str, str]:
     extensions = found[0].get("extensions") if found else None
     classification = extensions.get("classification") if isinstance(extensions, dict) else ""
     return "; ".join(dict.fromkeys(messages))[:_MAXIMUM_SAID], str(classification or "")
+
+
+def _body(error: HTTPError) -> str:
+    """What stands in an answer that is none, as far as it arrives."""
+    try:
+        with error:
+            return error.read(_MAXIMUM_ANSWER).decode("utf-8", "replace")
+    except (HTTPException, OSError):
+        return ""
 
 
 def _refused(operation: Operation, url: str, status: int, text: str) -> PecApiError:

@@ -81,6 +81,7 @@ def answering(candidates: list[Client], seconds: float) -> tuple[Client, bool]:
 def account(params: Mapping[str, Any], check_mode: bool) -> Account:
     """Return who logs in; in check mode nobody's session is ended. Raises PecError where nobody could log in."""
     problems = brazil.cpf_problems(params["instalador"]["cpf"])
+    problems += [] if params["instalador"]["password"] else ["the instalador's password is empty"]
     if problems:
         raise PecError("\n".join(["PEC was not asked, because nobody could log in:", *problems]))
     return Account(brazil.cpf_digits(params["instalador"]["cpf"]), params["instalador"]["password"], params["force"] and not check_mode)
@@ -103,9 +104,11 @@ def reach(params: Mapping[str, Any], here: installation.Installation, catalogue:
     return Client(client.server, catalogue=catalogue, patience=params["wait"]), ""
 
 
-def database(here: installation.Installation) -> str:
-    """Return what tells PEC's database from another one; nothing where it cannot be asked."""
+def database(here: installation.Installation, client: Client) -> str:
+    """Return what tells PEC's database from another one: nothing where it cannot be asked, the address where it is on another host."""
+    if here.connection is None:
+        return client.server.url
     try:
-        return settings_database.identity(here.connection) if here.connection else ""
+        return settings_database.identity(here.connection)
     except PecError:
         return ""

@@ -26,6 +26,10 @@ class LoginError(PecError):
     """There is no session, and no other question will open one: nothing else is to be tried."""
 
 
+class RefusedPasswordError(LoginError):
+    """PEC refused this password, now or before."""
+
+
 class LoggedInElsewhereError(LoginError):
     """The person has another session."""
 
@@ -98,7 +102,7 @@ class Session:
         return self._name
 
     def _kept_alive(self, ask: Callable[[], Answer]) -> Answer:
-        self.open()
+        self._open_before()
         try:
             return ask()
         except PecUnreachableError:
@@ -107,8 +111,15 @@ class Session:
             if error.unknown or self._alive():
                 raise
         self._opened = False
-        self.open()
+        self._open_before()
         return ask()
+
+    def _open_before(self) -> None:
+        """Where PEC is not reached, what was to be asked was not asked."""
+        try:
+            self.open()
+        except PecUnreachableError as error:
+            raise PecUnreachableError(str(error), delivered=False) from None
 
     def _enter(self, session: Mapping[str, Any]) -> str:
         person = _mapping(session.get("profissional"))
@@ -125,30 +136,38 @@ class Session:
         who = f"the instalador {brazil.cpf_masked(self.account.username)}"
         note = secret_notes.find(self._notes, _NOTE, self.account.secret, self._database)
         if note:
-            raise LoginError(
-                f"PEC refused this very password of {who} at {note['at']}, so it was not tried again, because a few wrong ones lock the "
-                f"account; correct it. If it is right meanwhile, remove {self._notes} and run again"
+            raise RefusedPasswordError(
+                f"PEC refused this very password of {who} at {note['at']}, or the run that tried it did not end, so it was not tried "
+                f"again, because a few wrong ones lock the account; correct it. If it is right, remove {self._notes} and run again"
             )
-        secret_notes.prove_writable(self._notes)
+        # Beforehand, so that there is no attempt that nobody remembers.
+        secret_notes.add(self._notes, _NOTE, self.account.secret, self._database)
+        refusal = self._attempt(who)
+        if isinstance(refusal, RefusedPasswordError):
+            raise refusal
+        secret_notes.forget(self._notes, _NOTE, self.account.secret, self._database)
+        if refusal:
+            raise refusal
+        self._opened = True
+
+    def _attempt(self, who: str) -> PecError | None:
+        """Log in, and return what speaks against it."""
         values = {"username": self.account.username, "password": self.account.password, "force": self.account.force}
         try:
             answer = _mapping(self.client.execute(self._operation("login"), values))
         except PecApiError as error:
-            if not error.refused:
-                raise
-            if beliefs.REAL_TEXTS["logged-in-elsewhere"] in error.message or error.classification == pec_catalogue.ALREADY_LOGGED_IN:
-                raise LoggedInElsewhereError(
+            if error.classification == pec_catalogue.ALREADY_LOGGED_IN or beliefs.REAL_TEXTS["logged-in-elsewhere"] in error.message:
+                return LoggedInElsewhereError(
                     f"{who} is logged in to PEC elsewhere, and PEC allows one session a person; wait until that work is done, or set force "
                     f"to end it. A run whose logout PEC did not take leaves a session, too ({error.message})"
-                ) from None
-            raise self._refused(who, error.message) from None
-        if answer.get("success") is not True:
-            raise self._refused(who, "it says neither yes nor why not")
-        self._opened = True
+                )
+            if error.refused or error.status in _NOT_AUTHENTICATED:
+                return self._refused(who, error.message or str(error))
+            return error
+        return None if answer.get("success") is True else self._refused(who, "it says neither yes nor why not")
 
-    def _refused(self, who: str, said: str) -> LoginError:
-        secret_notes.add(self._notes, _NOTE, self.account.secret, self._database)
-        return LoginError(
+    def _refused(self, who: str, said: str) -> RefusedPasswordError:
+        return RefusedPasswordError(
             f"PEC refused the login of {who}; compare CPF and password with a login in the browser, and correct the vault. It is not tried "
             f"again with this password, because a few wrong ones lock the account ({self._redact(said)})"
         )

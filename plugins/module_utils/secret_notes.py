@@ -7,11 +7,14 @@ PEC, because one that is restored has other passwords; where a database is not k
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import hmac
 import json
 import os
 import secrets
+import time
+from collections.abc import Iterator
 from typing import Dict, List, Mapping
 
 from ansible_collections.esus.pec.plugins.module_utils import files
@@ -22,6 +25,7 @@ SENT = os.path.join(files.STATE_DIRECTORY, "settings.json")
 REFUSED = os.path.join(files.STATE_DIRECTORY, "refused-logins.json")
 _ITERATIONS = 200_000
 _KEPT = 10
+_WAIT = 10.0
 
 Note = Mapping[str, str]
 Notes = Dict[str, List[Note]]
@@ -40,7 +44,7 @@ def add(path: str, name: str, text: str, database: str, *, only: bool = False) -
     """Remember a text under a name, beside the last few others of that name, or C(only) it."""
     salt = secrets.token_hex(16)
     note = {"salt": salt, "hash": _hash(text, salt), "database": database, "at": utc()}
-    with files.lock("secret-notes"):
+    with _alone():
         notes = _read(path)
         notes[name] = [note] if only else [*notes.get(name, []), note][-_KEPT:]
         _write(path, notes)
@@ -48,7 +52,7 @@ def add(path: str, name: str, text: str, database: str, *, only: bool = False) -
 
 def forget(path: str, name: str, text: str | None = None, database: str = "") -> None:
     """Forget a text of a name, or all of them."""
-    with files.lock("secret-notes"):
+    with _alone():
         notes = _read(path)
         found = None if text is None else find(path, name, text, database)
         kept = [note for note in notes.get(name, []) if text is not None and note != found]
@@ -56,10 +60,20 @@ def forget(path: str, name: str, text: str | None = None, database: str = "") ->
             _write(path, {**notes, name: kept})
 
 
-def prove_writable(path: str) -> None:
-    """Raises PecError where nothing could be remembered afterwards."""
-    with files.lock("secret-notes"):
-        _write(path, _read(path))
+@contextlib.contextmanager
+def _alone() -> Iterator[None]:
+    """Another run is done with the file in a moment."""
+    deadline = time.monotonic() + _WAIT
+    with contextlib.ExitStack() as stack:
+        while True:
+            try:
+                stack.enter_context(files.lock("secret-notes"))
+                break
+            except PecError:
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(0.05)
+        yield
 
 
 def _read(path: str) -> Notes:

@@ -203,8 +203,8 @@ def _outcome(setting: Setting, wanted: Mapping[str, Any], world: World, present:
         bare,
         result=CONFIRMED,
         evidence=setting.writer(wanted).evidence,
-        before={key: _shown(setting, key, old) for key, (old, _new) in different.items()},
-        after={key: _shown(setting, key, new) for key, (_old, new) in different.items()},
+        before={key: shown(setting, key, old) for key, (old, _new) in different.items()},
+        after={key: shown(setting, key, new) for key, (_old, new) in different.items()},
         changed=True,
     )
     outcome = _without_obstacle(outcome, setting, wanted, world, present)
@@ -237,7 +237,8 @@ def without(outcome: Outcome, missing: Iterable[str]) -> Outcome:
     return outcome.left(PREREQUISITE, "; ".join(PREREQUISITES[name] for name in missing), missing=tuple(missing))
 
 
-def _shown(setting: Setting, key: str, value: object) -> object:
+def shown(setting: Setting, key: str, value: object) -> object:
+    """A field's value as it may be shown."""
     if value is None and key not in setting.read.values:
         return _NOT_KNOWN
     return _MASK if setting.is_secret(key) and value is not None else value

@@ -20,6 +20,11 @@ from ansible_collections.esus.pec.plugins.module_utils.preflight_facts import IN
 
 _CONNECT_SECONDS = 10
 _LIMITS = "-c lock_timeout=10s -c statement_timeout=30s"  # PEC is stopped meanwhile
+_IDENTITY = (
+    "select to_json(concat_ws(' ', (select system_identifier from pg_control_system()), oid, datname)) "
+    "from pg_database where datname = current_database()"
+)
+_NO_LIBRARY = "the Python library psycopg2 is not on this host; install python3-psycopg2"
 _NOT_ACTIVE = f"{beliefs.PEC_UNIT} does not run by systemd, so PEC cannot be stopped, and nothing was written"
 
 
@@ -40,14 +45,12 @@ def read(conn: postgres.Connection, sql: str) -> object:
 
 
 def identity(conn: postgres.Connection) -> str:
-    """What tells this database from another one that was restored in its place."""
-    return f"{conn.place}{postgres.query(conn, 'select to_json(oid::text) from pg_database where datname = current_database()')}"
+    """What tells this database from another one that was restored or made anew in its place."""
+    return str(postgres.query(conn, _IDENTITY))
 
 
 def write(conn: postgres.Connection, cells: Sequence[Cell]) -> None:
     """Write all cells in one transaction, or none. Raises PecError where one is not exactly one row."""
-    if psycopg2 is None:
-        raise PecError("the Python library psycopg2 is not on this host; install python3-psycopg2")
     try:
         link = psycopg2.connect(
             host=conn.host,
@@ -98,6 +101,8 @@ def pec_stopped(here: installation.Installation, seconds: float) -> Iterator[Non
 
     Raises NotStoppedError where it cannot be stopped, PecError where it does not come back.
     """
+    if psycopg2 is None:
+        raise NotStoppedError(_NO_LIBRARY)
     with ExitStack() as stack:
         try:
             stack.enter_context(files.lock(INSTALLER_LOCK))  # which stops and starts PEC, too

@@ -39,119 +39,127 @@ class Pec:
     database: str
     notes: str = secret_notes.SENT
 
-    def look(self, wanted: Wanted) -> tuple[Plan, dict[str, Operation]]:
-        """Read what is there and decide. Also returns, for what is to be written, the operations in the form that this PEC takes."""
+    def look(self, wanted: Wanted) -> tuple[Plan, dict[str, Operation | Row]]:
+        """Read what is there and decide. Also returns what writes each setting that is to be written, in the form that this PEC takes."""
         info = self._info(wanted)
         world = World(
             readings=self.read(wanted, info),
             version=self.here.version or "",
             present=frozenset(self._present(info)),
-            link=self._link(),
+            link=self._link(info),
             kept=frozenset(name for name, fields in wanted.items() if self._kept(self.known[name], fields)),
             database_writes=self.database_writes,
         )
-        writes = settings.plan(wanted, self.known, world).writes
-        operations, obstacles = self._understood({name: wanted[name] for name in writes})
-        return settings.plan(wanted, self.known, replace(world, obstacles=obstacles)), operations
+        # What cannot be written changes what stands on it, which has to be looked at, too.
+        checked: dict[str, Operation | Row | Obstacle] = {}
+        while True:
+            obstacles = {name: found for name, found in checked.items() if isinstance(found, Obstacle)}
+            plan = settings.plan(wanted, self.known, replace(world, obstacles=obstacles))
+            unchecked = [name for name in plan.writes if name not in checked]
+            if not unchecked:
+                return plan, {name: found for name, found in checked.items() if name in plan.writes and not isinstance(found, Obstacle)}
+            checked.update({name: self._checked(self.known[name], wanted[name]) for name in unchecked})
 
     def read(self, wanted: Wanted, info: Mapping[str, object]) -> dict[str, Reading]:
         answers: dict[str, object] = {}
         return {name: self._read(self.known[name], info, answers) for name in wanted}
 
-    def apply(self, wanted: Wanted, plan: Plan, operations: Mapping[str, Operation]) -> tuple[tuple[Outcome, ...], str]:
+    def apply(self, wanted: Wanted, plan: Plan, writers: Mapping[str, Operation | Row]) -> tuple[tuple[Outcome, ...], str]:
         """Write what is planned and read it again. Returns how each setting really ended, and what broke the run off, if something did."""
         ended = {outcome.setting: outcome for outcome in plan.outcomes}
         # Nothing is known yet of what is to be written.
         pending = {name: ended[name].left(settings.INTERRUPTED, "the run ended before it was written") for name in plan.writes}
         problem = ""
         try:
-            self._write_rows(wanted, plan, pending)
-            for name, operation in operations.items():
-                self._write(name, operation, wanted[name], pending)
-            self._confirm({name: wanted[name] for name in plan.writes}, pending)
+            self._write_rows(wanted, {name: row for name, row in writers.items() if isinstance(row, Row)}, pending)
+            for name in plan.writes:
+                writer = writers[name]
+                if isinstance(writer, Operation):
+                    pending[name] = self._write(self.known[name], writer, wanted[name], pending)
+            self._confirm(wanted, pending)
+        except _UnreachedError as error:
+            pending[error.outcome.setting] = error.outcome
+            problem = str(error)
         except PecError as error:
             problem = str(error)
-        return tuple({**ended, **pending}.values()), problem
+        return tuple({**ended, **pending}.values()), self._redacted(wanted, problem)
 
-    def _write(self, name: str, operation: Operation, fields: Mapping[str, Any], pending: dict[str, Outcome]) -> None:
-        setting, outcome = self.known[name], pending[name]
-        failed = {each for each, other in pending.items() if other.reason_code in (settings.REFUSED, settings.PREREQUISITE)}
-        lost = failed | ({"https"} if "link_instalacao" in failed and not self._https() else set())
-        missing = [each for each in setting.requires if each in lost] if fields.get("enabled") else []
+    def _write(self, setting: Setting, operation: Operation, fields: Mapping[str, Any], pending: Mapping[str, Outcome]) -> Outcome:
+        outcome = pending[setting.name]
+        missing = [name for name in setting.requires if self._is_lost(name, pending)] if fields.get("enabled") else []
         if missing:
-            pending[name] = settings.without(outcome, missing)
-            return
+            return settings.without(outcome, missing)
+        if setting.unread:
+            secret_notes.forget(self.notes, setting.name)  # until PEC has told that it took the new ones
         try:
             self.session.execute(operation, self._values(setting, fields, self._contra_chave))
-        except PecUnreachableError as error:
-            pending[name] = _taken(outcome) if error.delivered else outcome
+        except LoginError:
             raise
+        except PecUnreachableError as error:
+            raise _UnreachedError(error, outcome if error.not_done else _sent(outcome)) from None
         except PecApiError as error:
-            pending[name] = _refused(outcome, self._redacted(setting, fields, error.message or str(error)))
-        else:
-            pending[name] = _taken(outcome)
+            return self._refused(outcome, {setting.name: fields}, error.message or str(error)) if error.not_done else _sent(outcome)
+        except PecError as error:
+            return self._refused(outcome, {setting.name: fields}, str(error))
+        return _sent(outcome)
 
-    def _write_rows(self, wanted: Wanted, plan: Plan, pending: dict[str, Outcome]) -> None:
+    def _is_lost(self, prerequisite: str, pending: Mapping[str, Outcome]) -> bool:
+        """Whether what was to be there by now is not."""
+        if prerequisite == "https":
+            return "link_instalacao" in pending and not self._own_https() and not self._link(self._info({})).startswith("https://")
+        other = pending.get(prerequisite)
+        failed = other is not None and other.reason_code in (settings.REFUSED, settings.PREREQUISITE)
+        return failed and other is not None and other.before.get("enabled") is False
+
+    def _write_rows(self, wanted: Wanted, rows: Mapping[str, Row], pending: dict[str, Outcome]) -> None:
         """All in one transaction while PEC is stopped."""
-        rows = {name: self.known[name].writer(wanted[name]) for name in plan.writes}
-        cells = {
-            name: settings_database.Cell(row.key, row.column, next(iter(wanted[name].values())))
-            for name, row in rows.items()
-            if isinstance(row, Row)
-        }
-        if not cells or self.here.connection is None:
+        if not rows or self.here.connection is None:
             return
-        problem = ""
+        cells = [settings_database.Cell(row.key, row.column, next(iter(wanted[name].values()))) for name, row in rows.items()]
         try:
             with settings_database.pec_stopped(self.here, self.wait):
                 try:
-                    settings_database.write(self.here.connection, list(cells.values()))
+                    settings_database.write(self.here.connection, cells)
                 except PecError as error:  # PEC has to come back in any case, and the other settings may be possible
-                    problem = str(error)
-                pending.update({name: _refused(pending[name], problem) if problem else _taken(pending[name]) for name in cells})
+                    pending.update({name: self._refused(pending[name], {}, str(error)) for name in rows})
+                else:
+                    pending.update({name: _sent(pending[name]) for name in rows})
         except settings_database.NotStoppedError as error:
-            pending.update({name: _refused(pending[name], str(error)) for name in cells})
+            pending.update({name: self._refused(pending[name], {}, str(error)) for name in rows})
 
     def _confirm(self, wanted: Wanted, pending: dict[str, Outcome]) -> None:
-        """Ask again for everything that was sent, also for what seemed to be refused: an answer may be lost, and the work done."""
-        sent = {name: wanted[name] for name, outcome in pending.items() if outcome.reason_code != settings.PREREQUISITE}
+        """Ask again for everything that was sent."""
+        sent = {name: wanted[name] for name, outcome in pending.items() if outcome.changed}
         readings = self.read(sent, self._info(sent)) if sent else {}
         for name, reading in readings.items():
             setting, outcome = self.known[name], pending[name]
             left = settings.differences(setting, wanted[name], reading, kept=True)
-            told = not left and not reading.problem
-            if outcome.reason_code == settings.REFUSED and not (told and set(outcome.after) & set(setting.read.values)):
-                continue
-            if told:
+            if not left and not reading.problem:
                 self._keep(setting, wanted[name])
-                pending[name] = settings.confirmed(replace(outcome, reason_code="", reason="", said="", changed=True), setting)
+                pending[name] = settings.confirmed(replace(outcome, reason_code="", reason=""), setting)
                 continue
-            said = ", ".join(f"{key}: {value}" for key, (value, _wanted) in left.items()) or reading.said
-            reason = f"PEC took it, but does not confirm it: it tells {said or reading.problem}; look at the screen"
+            told = {key: value for key, (value, _wanted) in left.items() if key in setting.read.values}
+            said = ", ".join(f"{key}: {settings.shown(setting, key, value)}" for key, value in told.items()) or reading.said
+            reason = f"it was sent, and PEC does not confirm it: it tells {said or reading.problem}; look at the screen"
             pending[name] = outcome.left(settings.UNCONFIRMED, reason, said=said, changed=True)
 
-    def _understood(self, writes: Wanted) -> tuple[dict[str, Operation], dict[str, Obstacle]]:
-        """Let PEC check each operation without doing it, so that a check mode knows what a run would find out."""
-        operations: dict[str, Operation] = {}
-        obstacles: dict[str, Obstacle] = {}
-        for name, fields in writes.items():
-            setting, operation = self.known[name], self.known[name].writer(fields)
-            if isinstance(operation, Row):
-                problem = settings_database.obstacle(self.here.connection, operation.key)
-                obstacles.update({name: Obstacle(settings.REFUSED, problem)} if problem else {})
-                continue
+    def _checked(self, setting: Setting, fields: Mapping[str, Any]) -> Operation | Row | Obstacle:
+        """Let PEC check an operation without doing it, so that a check mode knows what a run would find out."""
+        writer = setting.writer(fields)
+        try:
+            if isinstance(writer, Row):
+                problem = settings_database.obstacle(self.here.connection, writer.key)
+                return Obstacle(settings.REFUSED, problem) if problem else writer
             shown = {key: _DUMMY if setting.is_secret(key) else value for key, value in fields.items()}
-            try:
-                operations[name] = self.session.understood(operation, self._values(setting, shown, _DUMMY))
-            except (PecUnreachableError, LoginError):
-                raise
-            except PecApiError as error:
-                obstacles[name] = _obstacle(error)
-        return operations, obstacles
+            return self.session.understood(writer, self._values(setting, shown, _DUMMY))
+        except (PecUnreachableError, LoginError):
+            raise
+        except PecError as error:
+            return _obstacle(error)
 
     def _info(self, wanted: Wanted) -> dict[str, object]:
         """What PEC tells everybody, as far as these settings and what they stand on want it."""
-        reads = [self.known[name].read for name in wanted]
+        reads = [self.known[name].read for name in {*wanted, "link_instalacao"}]
         fields = {value for read in reads if read.source == "info" for value in read.values.values()}
         return self.session.client.info(sorted(fields | {_INFO_INTERNET, _INFO_SMTP, _INFO_GOVBR}))
 
@@ -160,7 +168,7 @@ class Pec:
         try:
             for field, place in setting.read.values.items():
                 value = self._value(setting.read, place, info, answers)
-                values[field] = _typed(value, str(setting.fields[field]["type"]), f"{setting.name}.{field}")
+                values[field] = _typed(value, setting, field)
         except (PecUnreachableError, LoginError):
             raise
         except PecApiError as error:
@@ -200,12 +208,9 @@ class Pec:
     def _own_https(self) -> bool:
         return self.here.https.mode != "none" or self.session.client.server.url.startswith("https://")
 
-    def _https(self) -> bool:
-        return self._own_https() or self._link().startswith("https://")
-
-    def _link(self) -> str:
+    def _link(self, info: Mapping[str, object]) -> str:
         """Of a proxy before PEC only its link tells."""
-        return str(self._read(self.known["link_instalacao"], {}, {}).values.get("value") or "")
+        return str(self._read(self.known["link_instalacao"], info, {}).values.get("value") or "")
 
     @cached_property
     def _contra_chave(self) -> str | None:
@@ -219,46 +224,55 @@ class Pec:
         return {**{field: fields.get(field) for field in setting.fields}, "contra_chave": contra_chave}
 
     def _kept(self, setting: Setting, fields: Mapping[str, Any]) -> bool:
-        sent = self._sent(setting, fields)
-        return bool(setting.unread) and secret_notes.find(self.notes, setting.name, sent, self.database) is not None
+        if not setting.unread or not self.database:
+            return False
+        return secret_notes.find(self.notes, setting.name, self._note(setting, fields), self.database) is not None
 
     def _keep(self, setting: Setting, fields: Mapping[str, Any]) -> None:
         if setting.unread and fields.get("enabled", True):
-            secret_notes.add(self.notes, setting.name, self._sent(setting, fields), self.database, only=True)
+            secret_notes.add(self.notes, setting.name, self._note(setting, fields), self.database, only=True)
         elif setting.unread:
             secret_notes.forget(self.notes, setting.name)
 
-    def _sent(self, setting: Setting, fields: Mapping[str, Any]) -> str:
+    def _note(self, setting: Setting, fields: Mapping[str, Any]) -> str:
         """What was sent of the fields that nothing reads, and by what: a corrected operation may send something else."""
         writer = setting.writer(fields)
         by = [writer.document, writer.variables] if isinstance(writer, Operation) else []
         return json.dumps([by, {field: fields.get(field) for field in setting.unread}], sort_keys=True)
 
-    def _redacted(self, setting: Setting, fields: Mapping[str, Any], text: str) -> str:
-        secrets = [str(value) for field, value in fields.items() if setting.is_secret(field)]
+    def _refused(self, outcome: Outcome, wanted: Wanted, said: str) -> Outcome:
+        said = self._redacted(wanted, said)
+        return outcome.left(settings.REFUSED, f"it was refused: {said}", said=said)
+
+    def _redacted(self, wanted: Wanted, text: str) -> str:
+        secrets = [str(value) for name, fields in wanted.items() for field, value in fields.items() if self.known[name].is_secret(field)]
         return Redactor([*secrets, self._contra_chave or ""], only_known=True)(text)
 
 
-def _taken(outcome: Outcome) -> Outcome:
+class _UnreachedError(PecError):
+    """PEC was not reached any more; C(outcome) is what became of the setting that was being written."""
+
+    def __init__(self, error: PecError, outcome: Outcome) -> None:
+        super().__init__(str(error))
+        self.outcome = outcome
+
+
+def _sent(outcome: Outcome) -> Outcome:
     """What becomes of it if the run ends before PEC is asked again."""
-    return outcome.left(
-        settings.INTERRUPTED, "it was sent, and the run ended before PEC could be asked again; look at the screen", changed=True
-    )
+    reason = "it was sent, and the run ended before PEC could be asked again; look at the screen"
+    return outcome.left(settings.INTERRUPTED, reason, changed=True)
 
 
-def _refused(outcome: Outcome, said: str) -> Outcome:
-    return outcome.left(settings.REFUSED, f"it was refused: {said}", said=said)
-
-
-def _obstacle(error: PecApiError) -> Obstacle:
-    said = error.message or str(error)
-    if error.unknown:
+def _obstacle(error: PecError) -> Obstacle:
+    said = (error.message if isinstance(error, PecApiError) else "") or str(error)
+    if isinstance(error, PecApiError) and error.unknown:
         return Obstacle(settings.UNKNOWN, f"PEC does not take the operation that would set it: {said}; {settings.CORRECT}", said)
     return Obstacle(settings.REFUSED, f"it was refused when it was only checked: {said}", said)
 
 
-def _typed(value: object, kind: str, where: str) -> object:
+def _typed(value: object, setting: Setting, field: str) -> object:
     """PEC's value as the setting has it. Raises PecError for one that cannot be it."""
+    kind = setting.fields[field]["type"]
     if kind == "bool" and isinstance(value, (bool, int, str)) and value in _BOOLEANS:
         return _BOOLEANS[value]
     if kind == "int" and isinstance(value, (int, str)) and not isinstance(value, bool) and str(value).isdecimal():
@@ -267,4 +281,5 @@ def _typed(value: object, kind: str, where: str) -> object:
         return value
     if value is None and kind != "bool":
         return None
-    raise PecError(f"what PEC has for {where} is not known: it tells {'nothing' if value is None else repr(value)}")
+    told = "nothing" if value is None else repr(settings.shown(setting, field, value))
+    raise PecError(f"what PEC has for {setting.name}.{field} is not known: it tells {told}")

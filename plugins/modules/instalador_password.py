@@ -56,9 +56,9 @@ from typing import Any
 from ansible_collections.esus.pec.plugins.module_utils import brazil, pec_server, secret_notes
 from ansible_collections.esus.pec.plugins.module_utils.errors import PecError
 from ansible_collections.esus.pec.plugins.module_utils.installer_output import Redactor
-from ansible_collections.esus.pec.plugins.module_utils.pec_api import Client, PecApiError, PecUnreachableError
+from ansible_collections.esus.pec.plugins.module_utils.pec_api import Client, PecApiError
 from ansible_collections.esus.pec.plugins.module_utils.pec_operations import Catalogue
-from ansible_collections.esus.pec.plugins.module_utils.pec_session import Account, LoggedInElsewhereError, LoginError, Session
+from ansible_collections.esus.pec.plugins.module_utils.pec_session import Account, LoggedInElsewhereError, RefusedPasswordError, Session
 from ansible_collections.esus.pec.plugins.module_utils.quiet_module import QuietModule
 
 ROTATED = "rotated-password"
@@ -85,14 +85,17 @@ def rotate(session: Session, new: Account, database: str) -> bool:
     # From here on the next run has to begin with the new one, unless PEC says that it has not taken it.
     secret_notes.add(secret_notes.SENT, ROTATED, new.secret, database, only=True)
     values = {"username": new.username, "token": token, "new_password": new.password}
+    refusal: PecError = PecError("PEC says no")
     try:
         # By the client, as the session would log in again with the old password, which may be wrong by then.
-        return session.client.execute(operations["redefinir_senha"], values) is not False
+        if session.client.execute(operations["redefinir_senha"], values) is not False:
+            return True
     except PecApiError as error:
-        if error.status or (isinstance(error, PecUnreachableError) and error.delivered):
+        if not error.not_done:
             return False
-        secret_notes.forget(secret_notes.SENT, ROTATED)
-        raise not_changed(error, session.account, new) from None
+        refusal = error
+    secret_notes.forget(secret_notes.SENT, ROTATED)
+    raise not_changed(refusal, session.account, new)
 
 
 def not_changed(error: PecError, *accounts: Account) -> PecError:
@@ -122,9 +125,7 @@ def change(client: Client, current: Account, new: Account, database: str, check_
         try:
             with Session(client, new, database) as session:
                 session.open()
-        except LoggedInElsewhereError:
-            raise
-        except LoginError as error:
+        except RefusedPasswordError as error:
             secret_notes.forget(secret_notes.SENT, ROTATED)
             hint = ". An earlier run had given it to PEC; the next one begins with the current password again" if rotated else ""
             raise PecError(f"{error}{hint}") from None
@@ -147,7 +148,7 @@ def run(params: dict[str, Any], check_mode: bool) -> tuple[bool, str | None]:
         return True, None
     new = replace(current, password=params["new_password"])
     try:
-        return change(client, current, new, pec_server.database(here), check_mode), client.server.url
+        return change(client, current, new, pec_server.database(here, client), check_mode), client.server.url
     except LoggedInElsewhereError:
         if not (check_mode and params["force"]):
             raise

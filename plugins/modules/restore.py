@@ -187,10 +187,9 @@ notes:
   sample: ["the dump has no manifest, so only what it says about itself was checked"]
 """
 
-import signal
 from typing import Any
 
-from ansible_collections.esus.pec.plugins.module_utils import restore_run
+from ansible_collections.esus.pec.plugins.module_utils import restore_run, stop_signals
 from ansible_collections.esus.pec.plugins.module_utils.errors import PecError
 from ansible_collections.esus.pec.plugins.module_utils.postgres import connection_from
 from ansible_collections.esus.pec.plugins.module_utils.quiet_module import DATABASE_OPTIONS, QuietModule
@@ -264,14 +263,6 @@ def describe(outcome: Outcome) -> dict[str, Any]:
     return result
 
 
-class Stopped(BaseException):
-    """Not an error that anything on the way could take for one of its own."""
-
-
-def stop(number: int, _frame: object) -> None:
-    raise Stopped(f"it was stopped by {signal.Signals(number).name}")
-
-
 def main() -> None:
     module = QuietModule(
         argument_spec=ARGUMENTS,
@@ -279,11 +270,10 @@ def main() -> None:
         required_one_of=[("path", "newest_in")],
         supports_check_mode=True,
     )
-    for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT):
-        signal.signal(number, stop)  # so that what was begun is taken back
+    stop_signals.listen()
     try:
         outcome = restore_run.run(read_desired(module.params), check=module.check_mode)
-    except (PecError, Stopped) as error:
+    except (PecError, stop_signals.Stopped) as error:
         module.fail_json(msg=str(error))
     for warning in outcome.warnings:
         module.warn(warning)

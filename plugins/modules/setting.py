@@ -187,7 +187,7 @@ manual:
 from dataclasses import asdict
 from typing import Any
 
-from ansible_collections.esus.pec.plugins.module_utils import pec_server, settings
+from ansible_collections.esus.pec.plugins.module_utils import pec_server, settings, stop_signals
 from ansible_collections.esus.pec.plugins.module_utils.errors import PecError
 from ansible_collections.esus.pec.plugins.module_utils.pec_operations import Catalogue
 from ansible_collections.esus.pec.plugins.module_utils.pec_session import LoggedInElsewhereError, Session
@@ -215,14 +215,14 @@ def run(module: QuietModule) -> dict[str, Any]:
     client, reason = pec_server.reach(params, here, catalogue, module.check_mode)
     if client is None:
         return pending(reason)
-    database, problem = pec_server.database(here), ""
+    database, problem = pec_server.database(here, client), ""
     try:
         with Session(client, account, database) as session:
             pec = Pec(here, session, catalogue.settings, params["database_writes"], params["wait"], database)
-            plan, operations = pec.look(wanted)
+            plan, writers = pec.look(wanted)
             outcomes = plan.outcomes
             if plan.changed and not module.check_mode:
-                outcomes, problem = pec.apply(wanted, plan, operations)
+                outcomes, problem = pec.apply(wanted, plan, writers)
     except LoggedInElsewhereError:
         if not (module.check_mode and params["force"]):
             raise
@@ -246,9 +246,10 @@ def pending(reason: str) -> dict[str, Any]:
 
 def main() -> None:
     module = QuietModule(argument_spec=ARGUMENTS, supports_check_mode=True)
+    stop_signals.listen()  # so that PEC does not stay stopped
     try:
         result = run(module)
-    except PecError as error:
+    except (PecError, stop_signals.Stopped) as error:
         module.fail_json(msg=str(error))
     for warning in result.pop("warnings"):
         module.warn(warning)

@@ -201,7 +201,7 @@ def test_smtp_by_the_role(pec: Pec) -> None:
     pec.server.put(MAIL_NEW, "/root/mail-password", "0600")
     pec.server.run("systemctl", "restart", "sink")
     renewed = pec.role(**{**smtp, "pec_smtp_password": MAIL_NEW})
-    assert renewed.returncode == 0 and "O PEC aceitou, mas não confirma" in renewed.stdout
+    assert renewed.returncode == 0 and "mas ele não confirma o novo valor" in renewed.stdout
     assert pec.changed(**{**smtp, "pec_smtp_password": MAIL_NEW}) == 0
 
 

@@ -14,8 +14,8 @@ from fake_pec import CPF, ELSEWHERE, NAME, PASSWORD, WRONG, FakePec, RefusalErro
 from ansible_collections.esus.pec.plugins.module_utils import files, pec_api, secret_notes
 from ansible_collections.esus.pec.plugins.module_utils.errors import PecError
 from ansible_collections.esus.pec.plugins.module_utils.pec_api import Client, PecApiError, PecUnreachableError, Server
-from ansible_collections.esus.pec.plugins.module_utils.pec_operations import Catalogue
-from ansible_collections.esus.pec.plugins.module_utils.pec_session import Account, LoginError, Session
+from ansible_collections.esus.pec.plugins.module_utils.pec_operations import Catalogue, Operation
+from ansible_collections.esus.pec.plugins.module_utils.pec_session import Account, LoginError, RefusedPasswordError, Session
 
 ACCOUNT = Account(CPF, PASSWORD)
 SETTINGS = Catalogue().settings
@@ -39,6 +39,7 @@ def pauses() -> list[float]:
 def notes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     lock = files.lock
     monkeypatch.setattr(files, "lock", lambda name: lock(name, directory=str(tmp_path / "lock")))
+    monkeypatch.setattr(secret_notes, "_ITERATIONS", 1000)
     return str(tmp_path / "notes" / "settings.json")
 
 
@@ -106,7 +107,7 @@ def test_somebody_is_logged_in(session: Session, pec: FakePec, notes: str) -> No
     with session, pytest.raises(PecError) as caught:
         session.open()
     assert str(caught.value).startswith(f"the instalador {MASKED} is logged in to PEC elsewhere") and ELSEWHERE in str(caught.value)
-    assert json.loads(Path(notes).read_text(encoding="utf-8")) == {}, "the password was right"
+    assert json.loads(Path(notes).read_text(encoding="utf-8")) == {"instalador": []}, "the password was right"
     with Session(session.client, replace(ACCOUNT, force=True), "db 1", notes) as forced:
         forced.open()
     assert pec.sessions == 1
@@ -208,6 +209,42 @@ def test_what_it_does_not_understand(session: Session, pec: FakePec) -> None:
     assert caught.value.unknown and "FieldUndefined" in str(caught.value)
 
 
+@pytest.mark.parametrize("status", [401, 403])
+def test_a_refusal_by_http(session: Session, pec: FakePec, notes: str, status: int) -> None:
+    pec.broken["Login"] = status
+    for _run in range(2):
+        with Session(session.client, ACCOUNT, "db 1", notes) as refused, pytest.raises(RefusedPasswordError):
+            refused.open()
+    assert len(pec.done("Login")) + len(pec.broken) == 0, "one attempt, which the server ended itself"
+
+
+def test_two_runs_at_once(session: Session, pec: FakePec, notes: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The second finds the note of the first, whose attempt is under way."""
+    pec.password = "Outra2026"
+    other = Session(session.client, ACCOUNT, "db 1", notes)
+    execute = session.client.execute
+
+    def meanwhile(operation: Operation, *arguments: Any, **options: Any) -> object:
+        monkeypatch.setattr(session.client, "execute", execute)
+        with pytest.raises(RefusedPasswordError, match="or the run that tried it did not end"):
+            other.open()
+        return execute(operation, *arguments, **options)
+
+    monkeypatch.setattr(session.client, "execute", meanwhile)
+    with session, pytest.raises(RefusedPasswordError):
+        session.open()
+    assert pec.done("Login") == ["Login"]
+
+
+def test_a_new_login_that_finds_nobody_leaves_the_question_unasked(session: Session, pec: FakePec) -> None:
+    with session:
+        session.open()
+        pec.forgets_at, pec.broken["Login"] = {"AlterarVideochamada"}, 503
+        with pytest.raises(PecUnreachableError) as caught:
+            session.execute(VIDEO, video(True))
+    assert caught.value.not_done and pec.video is False
+
+
 @pytest.mark.parametrize("status", [404, 500, 504])
 def test_a_pec_that_is_ill_says_nothing_of_the_password(session: Session, pec: FakePec, notes: str, status: int) -> None:
     pec.broken["Login"] = status
@@ -223,12 +260,12 @@ def test_a_failure_is_told_again_and_not_tried_again(session: Session, pec: Fake
     def full(*_arguments: object, **_options: object) -> None:
         raise PecError("cannot write: no space left")
 
-    pec.password = "Outra2026"
-    monkeypatch.setattr(secret_notes, "add", full)
+    pec.broken["Login"] = 500
+    monkeypatch.setattr(secret_notes, "forget", full)
     for _question in range(5):
         with pytest.raises(LoginError, match="no space left"):
             session.execute(VIDEO, video(True))
-    assert pec.done() == ["Login"]
+    assert pec.done() == []
 
 
 def test_what_could_not_be_remembered_is_not_tried(session: Session, pec: FakePec, notes: str) -> None:

@@ -3,11 +3,16 @@ from __future__ import annotations
 
 import copy
 import json
+import os
+import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
+from http.client import IncompleteRead
 from pathlib import Path
 from typing import Any
+from urllib.error import HTTPError
 
 import pytest
 import yaml
@@ -103,6 +108,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capture
     monkeypatch.setattr(pec_server.os, "geteuid", lambda: 0)
     monkeypatch.setattr(installation, "discover", lambda: HERE)
     monkeypatch.setattr(installation.Installation, "urls", property(lambda _self: (pec.url,)))
+    monkeypatch.setattr(secret_notes, "_ITERATIONS", 1000)
     for name in ("SENT", "REFUSED"):
         monkeypatch.setattr(secret_notes, name, str(tmp_path / f"{name}.json"))
     monkeypatch.setattr(Session.__init__, "__defaults__", ("", secret_notes.REFUSED))
@@ -282,6 +288,106 @@ def test_a_pec_that_is_ill_while_it_is_only_asked(here: World) -> None:
     assert results(did) == {"videochamada": "manual refused"} and "HTTP 500" in did["manual"][0]["reason"]
 
 
+def test_what_stands_on_something_that_pec_does_not_know(here: World) -> None:
+    here.pec.unknown = {"AlterarServidorSMTP"}
+    did = here.same({"smtp": SMTP, "prescricao_digital": {"username": "a", "password": SECRET}, "tentativas_login": 3})
+    assert results(did) == {
+        "tentativas_login": "confirmed",
+        "smtp": "manual unknown_operation",
+        "prescricao_digital": "manual prerequisite",
+    }
+
+
+def test_what_stands_on_something_that_cannot_be_switched_off(here: World) -> None:
+    here.pec.info["smtpConfigurado"] = True
+    here.pec.unknown = {"DesabilitarConexaoSMTP"}
+    did = here.same({"smtp": {"enabled": False}, "prescricao_digital": {"username": "a", "password": SECRET}})
+    assert results(did) == {"smtp": "manual unknown_operation", "prescricao_digital": "confirmed"}
+    assert here.pec.info["isPrescricaoDigitalEnabled"] is True
+
+
+def test_a_refused_password_leaves_the_mail_that_is_there(here: World) -> None:
+    here.run({"smtp": SMTP})
+    here.pec.refused["AlterarServidorSMTP"] = "Não"
+    did = here.run({"smtp": {**SMTP, "password": SECRET + "2"}, "prescricao_digital": {"username": "a", "password": SECRET}})
+    assert results(did) == {"smtp": "manual refused", "prescricao_digital": "confirmed"}
+
+
+def test_a_password_whose_answer_was_lost(here: World) -> None:
+    here.run({"smtp": SMTP})
+    here.pec.broken_afterwards["AlterarServidorSMTP"] = 504
+    did = here.run({"smtp": {**SMTP, "password": SECRET + "2"}})
+    assert results(did) == {"smtp": "manual unconfirmed"} and did["changed"] is True
+    assert here.run({"smtp": SMTP})["changed"] is True and here.pec.smtp["senha"] == SECRET
+
+
+def test_a_password_that_is_sent_and_not_confirmed_is_sent_again(here: World) -> None:
+    here.run({"smtp": SMTP})
+    here.pec.ignored = {"AlterarServidorSMTP"}
+    here.pec.info["smtpConfigurado"] = False
+    here.run({"smtp": {**SMTP, "password": SECRET + "2"}})
+    here.pec.ignored, here.pec.info["smtpConfigurado"] = set(), True
+    assert here.run({"smtp": SMTP})["changed"] is True, "which of the two PEC has is not known"
+
+
+def test_an_answer_that_breaks_off(here: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    def breaks(_error: object, *_size: object) -> bytes:
+        raise IncompleteRead(b"")
+
+    here.pec.broken_afterwards["AlterarVideochamada"] = 500
+    monkeypatch.setattr(HTTPError, "read", breaks, raising=False)
+    assert results(here.run({"videochamada": True})) == {"videochamada": "confirmed"}
+
+
+def test_a_secret_that_pec_tells_is_not_shown(here: World) -> None:
+    read = {"info": {"enabled": "smtpConfigurado", "password": "senhaSmtp"}}
+    here.pec.info.update(smtpConfigurado=True, senhaSmtp="velha-senha")
+    here.pec.ignored = {"AlterarServidorSMTP"}
+    did = here.run({"smtp": SMTP}, operations={"smtp": {"read": read}})
+    assert did["manual"][0]["said"] == "password: ********" and "velha-senha" not in json.dumps(did)
+    here.pec.info["senhaSmtp"] = 998877
+    assert "998877" not in json.dumps(here.run({"smtp": SMTP}, operations={"smtp": {"read": read}}))
+
+
+def test_a_problem_of_one_setting_is_its_own(here: World) -> None:
+    write = {"document": "mutation AlterarVideochamada { alterarVideochamada }", "variables": {"x": "$nobody"}}
+    did = here.same({"videochamada": True, "tentativas_login": 3}, operations={"videochamada": {"write": write}})
+    assert results(did) == {"tentativas_login": "confirmed", "videochamada": "manual refused"}
+    assert "wants $nobody, for which there is no value" in did["manual"][0]["reason"]
+
+
+def test_a_link_that_a_site_reads_elsewhere(here: World) -> None:
+    here.cells["LINKINSTALACAO"] = "http://pec.example"
+    here.pec.info["link"] = "https://pec.example"
+    elsewhere = {"link_instalacao": {"read": {"info": {"value": "link"}}}}
+    assert results(here.same({"videochamada": True}, operations=elsewhere)) == {"videochamada": "confirmed"}
+
+
+def test_pecs_on_other_hosts_are_told_apart(here: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(installation, "discover", lambda: replace(HERE, connection=None))
+    here.run({"smtp": SMTP}, url=here.pec.url)
+    assert here.run({"smtp": SMTP}, url=here.pec.url)["changed"] is False
+    assert here.run({"smtp": SMTP}, url=here.pec.url.replace("127.0.0.1", "localhost"))["changed"] is True
+
+
+def test_an_empty_password_is_not_tried(here: World) -> None:
+    assert "the instalador's password is empty" in here.run({"cadsus": True}, instalador={"cpf": CPF, "password": ""})["msg"]
+    assert here.pec.calls == []
+
+
+def test_a_run_that_is_told_to_stop(here: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    def told(*_arguments: object) -> None:
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT)}
+    monkeypatch.setattr(settings_database, "write", told)
+    try:
+        assert here.run({"treinamento": True}, database_writes=True)["msg"] == "it was stopped by SIGTERM"
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
 def test_a_run_that_breaks_off_tells_what_it_did(here: World) -> None:
     monitored = here.pec.do
 
@@ -330,7 +436,7 @@ def test_what_pec_takes_without_effect(here: World) -> None:
     here.pec.ignored = {"AlterarNumeroTentativasLogin"}
     did = here.run({"tentativas_login": 3})
     assert results(did) == {"tentativas_login": "manual unconfirmed"}
-    assert did["manual"][0]["reason"] == "PEC took it, but does not confirm it: it tells value: 5; look at the screen"
+    assert did["manual"][0]["reason"] == "it was sent, and PEC does not confirm it: it tells value: 5; look at the screen"
 
 
 def test_a_secret_that_pec_did_not_take_is_not_remembered(here: World) -> None:
@@ -512,6 +618,33 @@ def test_a_rotation_whose_proof_fails(here: World) -> None:
     here.pec.do = other  # type: ignore[method-assign]
     assert here.rotate("Nova2027")["msg"].startswith("PEC said that it took the new password, and a login with it does not work: ")
     assert here.rotate("Nova2027")["changed"] is False and here.pec.done("Login") == ["Login"], "with the new one at once"
+
+
+def test_a_rotation_is_not_forgotten_because_pec_is_ill(here: World) -> None:
+    here.rotate("Nova2027")
+    here.pec.broken["Sessao"] = 500
+    assert "no login to PEC" in here.rotate("Nova2027")["msg"]
+    here.pec.user["forcarTrocaSenha"] = True
+    assert "PEC wants the instalador's password to be changed" in here.rotate("Nova2027", check=True)["msg"]
+    here.pec.user["forcarTrocaSenha"] = False
+    assert here.rotate("Nova2027", force=True)["changed"] is False and here.pec.done("Login") == ["Login"]
+
+
+@pytest.mark.parametrize(("answer", "known"), [(None, False), (False, True)], ids=["nothing", "no"])
+def test_a_rotation_that_is_answered_strangely(here: World, answer: object, known: bool) -> None:
+    monitored = here.pec.answer
+
+    def strange(question: dict[str, Any], cookie: str) -> Any:
+        if question["operationName"] != "RedefinirSenha":
+            return monitored(question, cookie)
+        if answer is None:
+            monitored(question, cookie)
+        return {"data": None if answer is None else {"redefinirSenha": answer}}, None
+
+    here.pec.answer = strange  # type: ignore[method-assign]
+    did = here.rotate("Nova2027")
+    assert did.get("msg", "").startswith("the password was not changed: PEC says no") if known else did["changed"] is True
+    assert here.pec.password == (PASSWORD if known else "Nova2027")
 
 
 def test_a_password_that_somebody_changed_after_a_rotation(here: World) -> None:
