@@ -81,9 +81,10 @@ test: setup ## Everything below, with a table at the end
 	@tests/lab/steps integration -- lint sanity package unit $(SCENARIOS:%=molecule-%)
 
 .PHONY: lint
-lint: setup ## ruff, mypy, ansible-lint, shellcheck, antsibull-changelog
+lint: setup ## ruff, mypy, import-linter, ansible-lint, shellcheck, antsibull-changelog
 	@ruff check . && ruff format --check .
 	cd $(build)/collections && mypy --config-file $(root)/pyproject.toml -p ansible_collections.esus.pec.plugins.module_utils
+	PYTHONPATH=. lint-imports --no-cache $(root)/pyproject.toml
 	cd $(root) && ansible-lint --strict
 	shellcheck $$($(sources) | xargs -r grep -lIE '^#!.*\b(ba)?sh$$')
 	antsibull-changelog lint

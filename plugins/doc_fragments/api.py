@@ -23,7 +23,7 @@ options:
   operations:
     description:
       - Corrections of the catalogue of PEC's operations, by the names of its entries, for a PEC that takes others than this collection
-        believes. The entries and their form are in C(plugins/module_utils/pec_catalogue.py) and in C(docs/contract.md).
+        believes. The entries and their form are in C(plugins/module_utils/api/catalogue.py) and in C(docs/contract.md).
       - A part that is given, such as C(write), takes the place of the whole part.
     type: dict
     default: {}

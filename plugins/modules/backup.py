@@ -96,22 +96,22 @@ import os
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.esus.pec.plugins.module_utils import backup, backup_config
+from ansible_collections.esus.pec.plugins.module_utils.backup import configuration, running
 from ansible_collections.esus.pec.plugins.module_utils.errors import PecError
 
 
 def run(config: str, check: bool) -> dict[str, object]:
     if os.geteuid() != 0:
         raise PecError("esus.pec.backup must run as root, because only root can read PEC's files; use become: true")
-    report = backup.run(backup_config.read(config), check=True) if check else backup.run_recorded(config)
-    told = {"plan": report.planned} if check else backup.summary(report)
+    report = running.run(configuration.read(config), check=True) if check else running.run_recorded(config)
+    told = {"plan": report.planned} if check else running.summary(report)
     lists = {"pruned": report.pruned, "incomplete": report.incomplete, "notes": report.notes, "paths": report.files}
     return {**told, **{name: list(values) for name, values in lists.items()}, "path": report.path}
 
 
 def main() -> None:
     module = AnsibleModule(
-        argument_spec={"config": {"type": "path", "default": backup_config.DEFAULT_PATH}},
+        argument_spec={"config": {"type": "path", "default": configuration.DEFAULT_PATH}},
         supports_check_mode=True,
     )
     try:

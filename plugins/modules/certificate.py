@@ -162,19 +162,14 @@ import os
 from datetime import datetime, timezone
 from typing import Any
 
-from ansible_collections.esus.pec.plugins.module_utils import (
-    beliefs,
-    certificate_files,
-    certificate_plan,
-    files,
-    installation,
-    pkcs12,
-    process,
-)
-from ansible_collections.esus.pec.plugins.module_utils.certificate_plan import Current, Desired, Plan
-from ansible_collections.esus.pec.plugins.module_utils.certificate_rules import Wanted, remarks
+from ansible_collections.esus.pec.plugins.module_utils import beliefs
+from ansible_collections.esus.pec.plugins.module_utils.certificates import pkcs12, planning, records
+from ansible_collections.esus.pec.plugins.module_utils.certificates.planning import Current, Desired, Plan
+from ansible_collections.esus.pec.plugins.module_utils.certificates.rules import Wanted, remarks
 from ansible_collections.esus.pec.plugins.module_utils.errors import PecError
-from ansible_collections.esus.pec.plugins.module_utils.quiet_module import QuietModule
+from ansible_collections.esus.pec.plugins.module_utils.module import QuietModule
+from ansible_collections.esus.pec.plugins.module_utils.pec import installation
+from ansible_collections.esus.pec.plugins.module_utils.system import files, process
 
 ARGUMENTS = {
     "src": {"type": "path"},
@@ -223,14 +218,12 @@ def target_path(params: dict[str, Any], here: installation.Installation, check_m
 def read_desired(params: dict[str, Any], here: installation.Installation, now: datetime) -> tuple[Desired, str | None]:
     """Return what shall be there, opened and checked, and the keytool that reads it. Raises PecError with all that is wrong with it."""
     wanted = Wanted(params["expected_cnpj"], params["domain"], params["warn_days"])
-    data = certificate_plan.decode(params["content"]) if params["content"] else files.read_bytes(params["src"])
-    desired = Desired(
-        data, certificate_plan.check(data, params["password"], wanted, now), certificate_plan.owner(params["owner"]), params["reencrypt"]
-    )
+    data = planning.decode(params["content"]) if params["content"] else files.read_bytes(params["src"])
+    desired = Desired(data, planning.check(data, params["password"], wanted, now), planning.owner(params["owner"]), params["reencrypt"])
     keytool = os.path.join(here.jre_directory, "bin", "keytool") if here.jre_directory else ""
     if not os.access(keytool, os.X_OK):
         return desired, None
-    refusal = pkcs12.ask_keytool(keytool, certificate_plan.content(desired, params["password"]), params["password"])
+    refusal = pkcs12.ask_keytool(keytool, planning.content(desired, params["password"]), params["password"])
     if refusal:
         remedy = "; try reencrypt: java8" if params["reencrypt"] == "never" else ""
         raise PecError(f"PEC's own Java cannot read it, though {desired.store.backend} can ({refusal}){remedy}")
@@ -240,23 +233,23 @@ def read_desired(params: dict[str, Any], here: installation.Installation, now: d
 def apply(path: str, todo: Plan, current: Current | None, desired: Desired, password: str, now: datetime) -> str | None:
     """Return where the replaced file is kept."""
     owner = desired.owner
-    data = certificate_plan.content(desired, password) if todo.write else current.data if current else b""
-    kept = certificate_plan.keep(path, current.data, now) if todo.write and current else None
-    certificate_plan.make_directory(os.path.dirname(path), owner)
+    data = planning.content(desired, password) if todo.write else current.data if current else b""
+    kept = planning.keep(path, current.data, now) if todo.write and current else None
+    planning.make_directory(os.path.dirname(path), owner)
     if todo.write or todo.own:
-        files.write_atomic(path, data, mode=certificate_plan.MODE, uid=owner.uid, gid=owner.gid)
+        files.write_atomic(path, data, mode=planning.MODE, uid=owner.uid, gid=owner.gid)
     store = desired.store if todo.write or current is None or current.store is None else current.store
-    certificate_files.write_note(path, certificate_files.note(data, store.leaf))
+    records.write_note(path, records.note(data, store.leaf))
     return kept
 
 
 def remove(path: str, current: Current, now: datetime) -> str:
-    kept = certificate_plan.keep(path, current.data, now)
+    kept = planning.keep(path, current.data, now)
     try:
         os.unlink(path)
     except OSError as error:
         raise PecError(f"cannot remove {path}: {error.strerror}") from None
-    certificate_files.write_note(path, None)
+    records.write_note(path, None)
     return kept
 
 
@@ -289,13 +282,13 @@ def present(module: QuietModule, path: str | None, here: installation.Installati
         module.warn(f"the name {file_name(params)!r} has blanks or accents, which PEC was never seen to accept; prefer a plain one")
     if not params["password"].isascii():
         module.warn("the password has letters beyond ASCII, which programs write in different ways; if PEC refuses it, choose another")
-    current = certificate_plan.read_current(path, params["password"]) if path else None
-    todo = certificate_plan.plan(current, desired)
+    current = planning.read_current(path, params["password"]) if path else None
+    todo = planning.plan(current, desired)
     kept = apply(path, todo, current, desired, params["password"], now) if path and todo.changed and not module.check_mode else None
     return {
         "changed": todo.changed,
         "path": path,
-        "certificate": certificate_plan.facts(desired.store, keytool, now),
+        "certificate": planning.facts(desired.store, keytool, now),
         "next_step": next_step(path, here, params) if todo.write else None,
         "diff": {"before": todo.before, "after": todo.after, "before_header": path or "", "after_header": path or ""},
         **({"backup_file": kept} if kept else {}),
@@ -303,7 +296,7 @@ def present(module: QuietModule, path: str | None, here: installation.Installati
 
 
 def absent(module: QuietModule, path: str | None, here: installation.Installation, now: datetime) -> dict[str, Any]:
-    current = certificate_plan.read_current(path, module.params["password"] or "") if path else None
+    current = planning.read_current(path, module.params["password"] or "") if path else None
     kept = remove(path, current, now) if path and current and not module.check_mode else None
     return {
         "changed": current is not None,

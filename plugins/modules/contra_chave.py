@@ -106,10 +106,11 @@ contra_chave_record:
 
 from typing import Any
 
-from ansible_collections.esus.pec.plugins.module_utils import contra_chave, files
-from ansible_collections.esus.pec.plugins.module_utils.contra_chave import Desired
 from ansible_collections.esus.pec.plugins.module_utils.errors import PecError
-from ansible_collections.esus.pec.plugins.module_utils.quiet_module import QuietModule
+from ansible_collections.esus.pec.plugins.module_utils.module import QuietModule
+from ansible_collections.esus.pec.plugins.module_utils.pec import contra_chave
+from ansible_collections.esus.pec.plugins.module_utils.pec.contra_chave import Desired
+from ansible_collections.esus.pec.plugins.module_utils.system import files, locks
 
 ARGUMENTS = {
     "purpose": {"type": "str", "required": True, "choices": list(contra_chave.PURPOSES)},
@@ -144,7 +145,7 @@ def main() -> None:
     try:
         desired = desired_from(module.params)
         module.no_log_values.update(value for value in (desired.contra_chave, desired.chave) if value)
-        with files.lock("contra-chave"):
+        with locks.lock("contra-chave"):
             plan = contra_chave.plan(contra_chave.read(), desired)
             if plan.changed and not module.check_mode:
                 contra_chave.write(plan.entries)

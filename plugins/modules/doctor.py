@@ -95,10 +95,10 @@ import platform
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.esus.pec.plugins.module_utils.doctor import examine, summarize
-from ansible_collections.esus.pec.plugins.module_utils.doctor_facts import Facts
-from ansible_collections.esus.pec.plugins.module_utils.doctor_probe import look
-from ansible_collections.esus.pec.plugins.module_utils.doctor_table import render
+from ansible_collections.esus.pec.plugins.module_utils.doctor.examining import examine, summarize
+from ansible_collections.esus.pec.plugins.module_utils.doctor.facts import Facts
+from ansible_collections.esus.pec.plugins.module_utils.doctor.look import look
+from ansible_collections.esus.pec.plugins.module_utils.doctor.table import render
 from ansible_collections.esus.pec.plugins.module_utils.errors import PecError
 
 STATES = {"absent": "sem PEC neste servidor", "installed": "PEC instalado", "broken": "instalação do PEC incompleta"}

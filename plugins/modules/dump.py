@@ -198,19 +198,19 @@ notes: {description: What to know about it., returned: success, type: list, elem
 import os
 from typing import Any
 
-from ansible_collections.esus.pec.plugins.module_utils import dump_plan, dump_run, manifest
+from ansible_collections.esus.pec.plugins.module_utils.dump import dumping, manifest, planning
 from ansible_collections.esus.pec.plugins.module_utils.errors import PecError
-from ansible_collections.esus.pec.plugins.module_utils.postgres import connection_from
-from ansible_collections.esus.pec.plugins.module_utils.quiet_module import DATABASE_OPTIONS, QuietModule
+from ansible_collections.esus.pec.plugins.module_utils.module import DATABASE_OPTIONS, QuietModule
+from ansible_collections.esus.pec.plugins.module_utils.postgres.psql import connection_from
 
 
-def desired(params: dict[str, Any]) -> dump_plan.Desired:
+def desired(params: dict[str, Any]) -> planning.Desired:
     """What the options ask for."""
     same = (
         "path", "format", "compression", "level", "jobs", "no_owner", "no_privileges", "schema_only", "snapshot", "encoding", "fingerprint",
         "municipality", "owner", "group", "overwrite", "lock_timeout", "check_space",
     )  # fmt: skip
-    return dump_plan.Desired(
+    return planning.Desired(
         connection=connection_from(params["database"]),
         exclude_table_data=tuple(params["exclude_table_data"]),
         recipients=tuple(recipient.strip() for recipient in params["recipients"]),
@@ -218,7 +218,7 @@ def desired(params: dict[str, Any]) -> dump_plan.Desired:
     )
 
 
-def describe(outcome: dump_run.Outcome) -> dict[str, object]:
+def describe(outcome: dumping.Outcome) -> dict[str, object]:
     """What the module returns."""
     result: dict[str, object] = {
         "path": outcome.path,
@@ -244,8 +244,8 @@ def main() -> None:
         argument_spec={
             "path": {"type": "path", "required": True},
             "database": {"type": "dict", "options": DATABASE_OPTIONS},
-            "format": {"type": "str", "choices": list(dump_plan.FORMATS), "default": "custom"},
-            "compression": {"type": "str", "choices": list(dump_plan.COMPRESSIONS), "default": "auto"},
+            "format": {"type": "str", "choices": list(planning.FORMATS), "default": "custom"},
+            "compression": {"type": "str", "choices": list(planning.COMPRESSIONS), "default": "auto"},
             "level": {"type": "int"},
             "jobs": {"type": "int"},
             "no_owner": {"type": "bool", "default": False},
@@ -268,7 +268,7 @@ def main() -> None:
     if os.geteuid() != 0:
         module.fail_json(msg="esus.pec.dump must run as root, because only root can read PEC's files; use become: true")
     try:
-        outcome = dump_run.run(desired(module.params), check=module.check_mode)
+        outcome = dumping.run(desired(module.params), check=module.check_mode)
     except PecError as error:
         module.fail_json(msg=str(error))
     module.exit_json(changed=True, **describe(outcome))

@@ -77,18 +77,20 @@ done: {description: Whether the first run was over before., returned: success, t
 from dataclasses import dataclass
 from typing import Any
 
-from ansible_collections.esus.pec.plugins.module_utils import brazil, pec_server, postgres
+from ansible_collections.esus.pec.plugins.module_utils import brazil
+from ansible_collections.esus.pec.plugins.module_utils.api import options
+from ansible_collections.esus.pec.plugins.module_utils.api.client import Client, FirstRun, PecUnreachableError
+from ansible_collections.esus.pec.plugins.module_utils.api.operations import Catalogue
 from ansible_collections.esus.pec.plugins.module_utils.errors import PecError
-from ansible_collections.esus.pec.plugins.module_utils.installer_output import Redactor
-from ansible_collections.esus.pec.plugins.module_utils.pec_api import Client, FirstRun, PecUnreachableError
-from ansible_collections.esus.pec.plugins.module_utils.pec_operations import Catalogue
-from ansible_collections.esus.pec.plugins.module_utils.quiet_module import QuietModule
+from ansible_collections.esus.pec.plugins.module_utils.module import QuietModule
+from ansible_collections.esus.pec.plugins.module_utils.postgres import psql
+from ansible_collections.esus.pec.plugins.module_utils.redact import Redactor
 
 PATIENCE = 8
 """Seconds."""
 
 ARGUMENTS = {
-    **pec_server.ARGUMENTS,
+    **options.ARGUMENTS,
     "name": {"type": "str", "required": True},
     "link": {"type": "str", "required": True},
     "type": {"type": "str", "choices": ["PRONTUARIO", "CENTRALIZADORA"], "default": "PRONTUARIO"},
@@ -114,12 +116,12 @@ class Current:
 
 
 def read_current(params: dict[str, Any], check_mode: bool) -> Current:
-    here = pec_server.look()
-    clients = pec_server.clients(params, here, Catalogue(params["operations"]), PATIENCE)
+    here = options.look()
+    clients = options.clients(params, here, Catalogue(params["operations"]), PATIENCE)
     if check_mode and here.state == "absent" and not params["url"]:
         return Current(False, clients[0])
     try:
-        client, done = pec_server.answering(clients, 0)
+        client, done = options.answering(clients, 0)
     except PecUnreachableError:
         if not check_mode:
             raise
@@ -127,11 +129,11 @@ def read_current(params: dict[str, Any], check_mode: bool) -> Current:
     return Current(done, client)
 
 
-def done_by_database(connection: postgres.Connection | None) -> bool:
+def done_by_database(connection: psql.Connection | None) -> bool:
     """In check mode PEC may be stopped, or not be installed yet; its first run leaves the link in the database."""
     if connection is None:
         return False
-    return postgres.read_facts(connection).installation_link is not None
+    return psql.read_facts(connection).installation_link is not None
 
 
 def plan(done: bool, answers: FirstRun) -> bool:

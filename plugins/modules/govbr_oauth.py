@@ -123,10 +123,13 @@ backup_file:
 from dataclasses import asdict
 from typing import Any
 
-from ansible_collections.esus.pec.plugins.module_utils import beliefs, files, govbr, installation, properties_edit
+from ansible_collections.esus.pec.plugins.module_utils import beliefs
 from ansible_collections.esus.pec.plugins.module_utils.errors import PecError
-from ansible_collections.esus.pec.plugins.module_utils.properties_plan import Desired, plan
-from ansible_collections.esus.pec.plugins.module_utils.quiet_module import QuietModule
+from ansible_collections.esus.pec.plugins.module_utils.module import QuietModule
+from ansible_collections.esus.pec.plugins.module_utils.pec import govbr, installation
+from ansible_collections.esus.pec.plugins.module_utils.properties import editing
+from ansible_collections.esus.pec.plugins.module_utils.properties.planning import Desired, plan
+from ansible_collections.esus.pec.plugins.module_utils.system import files
 
 KEYS = (beliefs.GOVBR_ID_KEY, beliefs.GOVBR_SECRET_KEY)
 ARGUMENTS = {
@@ -162,7 +165,7 @@ def find_file(path: str | None, needed: bool) -> tuple[str | None, str]:
             return None, "PEC is not installed on this host; install it first" if needed else ""
         if path is None:
             return None, "; ".join(here.reasons) if needed else ""
-    text = properties_edit.read(path)
+    text = editing.read(path)
     return path, f"{path} does not exist; check the path, or run PEC's installer again" if text is None and needed else ""
 
 
@@ -175,11 +178,11 @@ def main() -> None:
         path, missing = find_file(params["path"], bool(desired.values))
         if missing and not module.check_mode:
             raise PecError(missing)
-        todo = plan(properties_edit.read(path) if path else None, desired)
+        todo = plan(editing.read(path) if path else None, desired)
         if todo.changed and path and not module.check_mode:
             backup_file = module.backup_local(path) if params["backup"] else None
             govbr.note_change()
-            files.write_atomic(path, properties_edit.encode(todo.text))
+            files.write_atomic(path, editing.encode(todo.text))
         clock = govbr.read_clock(params["reference_time"])
         warnings += govbr.clock_warnings(clock) if desired.values else []
         warnings += [missing] if missing else []

@@ -77,42 +77,35 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.esus.pec.plugins.module_utils import health, host, installation, process
 from ansible_collections.esus.pec.plugins.module_utils.errors import PecError
-from ansible_collections.esus.pec.plugins.module_utils.installer_output import Redactor, last_lines
+from ansible_collections.esus.pec.plugins.module_utils.installer.output import last_lines
+from ansible_collections.esus.pec.plugins.module_utils.pec import health, installation
+from ansible_collections.esus.pec.plugins.module_utils.redact import Redactor
+from ansible_collections.esus.pec.plugins.module_utils.system import process, systemd
 
-_ENDED = ("inactive", "failed")
+_ENDED = systemd.STOPPED[:2]
 _LOOP = 2
 _LOG_BYTES = 65536
 
 
 def service_state() -> str | None:
-    return host.units([installation.PEC_UNIT])[installation.PEC_UNIT].active_state
+    return systemd.state(installation.PEC_UNIT)
 
 
 def service_age() -> float | None:
     """Seconds since the service became active; None where it is not, or where systemd does not say."""
-    return host.active_seconds(installation.PEC_UNIT)
-
-
-def restarts() -> int:
-    """How often systemd has started the service again by itself since somebody started it; 0 where systemd cannot be asked."""
-    try:
-        answer = process.run(["systemctl", "show", "--value", "--property=NRestarts", installation.PEC_UNIT])
-    except PecError:
-        return 0
-    return int(answer.stdout) if answer.stdout.strip().isdigit() else 0
+    return systemd.active_seconds(installation.PEC_UNIT)
 
 
 class Watch:
     """Whether anything more can come of the service. One restart may be all that it needs, such as for a database that starts later."""
 
     def __init__(self) -> None:
-        self._before = restarts()
+        self._before = systemd.restarts(installation.PEC_UNIT)
         self.restarted = 0
 
     def still_starting(self) -> bool:
-        self.restarted = max(self.restarted, restarts() - self._before)
+        self.restarted = max(self.restarted, systemd.restarts(installation.PEC_UNIT) - self._before)
         return service_state() not in _ENDED and not self.loops
 
     @property

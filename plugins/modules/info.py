@@ -239,7 +239,7 @@ import os
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.esus.pec.plugins.module_utils.errors import PecError
-from ansible_collections.esus.pec.plugins.module_utils.info_picture import picture
+from ansible_collections.esus.pec.plugins.module_utils.info.picture import picture
 
 
 def main() -> None:

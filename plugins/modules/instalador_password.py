@@ -53,18 +53,20 @@ url: {description: The address that was asked., returned: success, type: str, sa
 from dataclasses import replace
 from typing import Any
 
-from ansible_collections.esus.pec.plugins.module_utils import brazil, pec_server, secret_notes
+from ansible_collections.esus.pec.plugins.module_utils import brazil
+from ansible_collections.esus.pec.plugins.module_utils.api import options
+from ansible_collections.esus.pec.plugins.module_utils.api.client import Client, PecApiError
+from ansible_collections.esus.pec.plugins.module_utils.api.operations import Catalogue
+from ansible_collections.esus.pec.plugins.module_utils.api.session import Account, LoggedInElsewhereError, RefusedPasswordError, Session
 from ansible_collections.esus.pec.plugins.module_utils.errors import PecError
-from ansible_collections.esus.pec.plugins.module_utils.installer_output import Redactor
-from ansible_collections.esus.pec.plugins.module_utils.pec_api import Client, PecApiError
-from ansible_collections.esus.pec.plugins.module_utils.pec_operations import Catalogue
-from ansible_collections.esus.pec.plugins.module_utils.pec_session import Account, LoggedInElsewhereError, RefusedPasswordError, Session
-from ansible_collections.esus.pec.plugins.module_utils.quiet_module import QuietModule
+from ansible_collections.esus.pec.plugins.module_utils.module import QuietModule
+from ansible_collections.esus.pec.plugins.module_utils.redact import Redactor
+from ansible_collections.esus.pec.plugins.module_utils.system import remembered
 
 ROTATED = "rotated-password"
 ARGUMENTS = {
-    **pec_server.ARGUMENTS,
-    **pec_server.INSTALADOR,
+    **options.ARGUMENTS,
+    **options.INSTALADOR,
     "new_password": {"type": "str", "required": True, "no_log": True},
 }
 
@@ -83,7 +85,7 @@ def rotate(session: Session, new: Account, database: str) -> bool:
     if not token:
         raise PecError("the password was not changed: PEC gave no link to change it by. Change it in PEC, and in the vault")
     # From here on the next run has to begin with the new one, unless PEC says that it has not taken it.
-    secret_notes.add(secret_notes.SENT, ROTATED, new.secret, database, only=True)
+    remembered.add(remembered.SENT, ROTATED, new.secret, database, only=True)
     values = {"username": new.username, "token": token, "new_password": new.password}
     refusal: PecError = PecError("PEC says no")
     try:
@@ -94,7 +96,7 @@ def rotate(session: Session, new: Account, database: str) -> bool:
         if not error.not_done:
             return False
         refusal = error
-    secret_notes.forget(secret_notes.SENT, ROTATED)
+    remembered.forget(remembered.SENT, ROTATED)
     raise not_changed(refusal, session.account, new)
 
 
@@ -105,7 +107,7 @@ def not_changed(error: PecError, *accounts: Account) -> PecError:
 
 def prove(client: Client, new: Account, database: str, sure: bool) -> None:
     """Log in with the new password. Raises PecError."""
-    secret_notes.forget(secret_notes.REFUSED, "instalador", new.secret, database)
+    remembered.forget(remembered.REFUSED, "instalador", new.secret, database)
     try:
         with Session(client, replace(new, force=True), database) as session:
             session.open()
@@ -120,13 +122,13 @@ def prove(client: Client, new: Account, database: str, sure: bool) -> None:
 
 def change(client: Client, current: Account, new: Account, database: str, check_mode: bool) -> bool:
     """Return whether it changes. A login with either password is the proof that it is the one that PEC has."""
-    rotated = secret_notes.find(secret_notes.SENT, ROTATED, new.secret, database)
+    rotated = remembered.find(remembered.SENT, ROTATED, new.secret, database)
     if rotated or current.password == new.password:
         try:
             with Session(client, new, database) as session:
                 session.open()
         except RefusedPasswordError as error:
-            secret_notes.forget(secret_notes.SENT, ROTATED)
+            remembered.forget(remembered.SENT, ROTATED)
             hint = ". An earlier run had given it to PEC; the next one begins with the current password again" if rotated else ""
             raise PecError(f"{error}{hint}") from None
         return False
@@ -142,13 +144,13 @@ def change(client: Client, current: Account, new: Account, database: str, check_
 
 
 def run(params: dict[str, Any], check_mode: bool) -> tuple[bool, str | None]:
-    here, current = pec_server.look(), pec_server.account(params, check_mode)
-    client, _reason = pec_server.reach(params, here, Catalogue(params["operations"]), check_mode)
+    here, current = options.look(), options.account(params, check_mode)
+    client, _reason = options.reach(params, here, Catalogue(params["operations"]), check_mode)
     if client is None:
         return True, None
     new = replace(current, password=params["new_password"])
     try:
-        return change(client, current, new, pec_server.database(here, client), check_mode), client.server.url
+        return change(client, current, new, options.database(here, client), check_mode), client.server.url
     except LoggedInElsewhereError:
         if not (check_mode and params["force"]):
             raise

@@ -160,21 +160,12 @@ import time
 from dataclasses import replace
 from typing import Any
 
-from ansible_collections.esus.pec.plugins.module_utils import (
-    beliefs,
-    files,
-    installation,
-    installer_certificate,
-    installer_service,
-    jdbc,
-    postgres,
-    preflight,
-    preflight_model,
-)
+from ansible_collections.esus.pec.plugins.module_utils import beliefs
 from ansible_collections.esus.pec.plugins.module_utils.errors import PecError
-from ansible_collections.esus.pec.plugins.module_utils.installer_output import Redactor
-from ansible_collections.esus.pec.plugins.module_utils.installer_plan import Certificate, Current, Desired, Plan, plan
-from ansible_collections.esus.pec.plugins.module_utils.installer_run import (
+from ansible_collections.esus.pec.plugins.module_utils.installer import certmgr, pec_service
+from ansible_collections.esus.pec.plugins.module_utils.installer.jar import inspect, named_version
+from ansible_collections.esus.pec.plugins.module_utils.installer.planning import Certificate, Current, Desired, Plan, plan
+from ansible_collections.esus.pec.plugins.module_utils.installer.running import (
     Command,
     Run,
     Status,
@@ -184,10 +175,14 @@ from ansible_collections.esus.pec.plugins.module_utils.installer_run import (
     run,
     running_installer,
 )
-from ansible_collections.esus.pec.plugins.module_utils.installer_verify import judge, what_is_missing
-from ansible_collections.esus.pec.plugins.module_utils.jar import inspect, named_version
-from ansible_collections.esus.pec.plugins.module_utils.preflight_facts import INSTALLER_LOCK, look
-from ansible_collections.esus.pec.plugins.module_utils.quiet_module import QuietModule
+from ansible_collections.esus.pec.plugins.module_utils.installer.verify import judge, what_is_missing
+from ansible_collections.esus.pec.plugins.module_utils.module import QuietModule
+from ansible_collections.esus.pec.plugins.module_utils.pec import installation
+from ansible_collections.esus.pec.plugins.module_utils.postgres import jdbc, psql
+from ansible_collections.esus.pec.plugins.module_utils.preflight import judging, model
+from ansible_collections.esus.pec.plugins.module_utils.preflight.look import look
+from ansible_collections.esus.pec.plugins.module_utils.redact import Redactor
+from ansible_collections.esus.pec.plugins.module_utils.system import locks
 
 DATABASE = {
     "host": {"type": "str", "default": "127.0.0.1"},
@@ -221,7 +216,7 @@ def read_desired(params: dict[str, Any], pending: frozenset[str]) -> Desired:
         raise PecError("PEC's installer works for root only; use become: true")
     certificate = Certificate(params["cert_domain"], params["cert_port"]) if params["cert_domain"] else None
     given = params["database"]
-    database = given and postgres.Connection(given["host"], given["port"], given["name"], given["username"], given["password"])
+    database = given and psql.Connection(given["host"], given["port"], given["name"], given["username"], given["password"])
     if params["database_in_use"]:
         here = installation.discover()
         database = installation.connection(here) if here.custom_database is not False else None
@@ -235,13 +230,13 @@ def read_current(desired: Desired, pending: frozenset[str]) -> Current:
     here = installation.discover()
     wanted = None if "database" in pending else desired.database
     version = database_version(here.connection or (wanted if here.state == "absent" else None))
-    certificate = installer_certificate.read(here, desired.certificate.domain or "") if desired.certificate else None
+    certificate = certmgr.read(here, desired.certificate.domain or "") if desired.certificate else None
     return Current(here.state, here.reasons, here.version, here.connection, version, here.custom_database, certificate)
 
 
-def database_version(connection: postgres.Connection | None) -> str | None:
+def database_version(connection: psql.Connection | None) -> str | None:
     try:
-        return postgres.read_facts(connection).pec_version if connection else None
+        return psql.read_facts(connection).pec_version if connection else None
     except PecError:
         return None  # a stopped database is no reason to run the installer
 
@@ -253,11 +248,11 @@ def check(params: dict[str, Any], desired: Desired, pending: frozenset[str]) -> 
     return "" if "java" in pending else params["java"] or find_java()
 
 
-def check_database(place: postgres.Connection, desired: Desired) -> None:
-    wanted = preflight_model.DatabaseWanted("external", place.host, place.port, place.database, place.username, place.password)
-    wishes = preflight_model.Desired(checks=("database",), database=wanted, version=desired.version, update=desired.update)
+def check_database(place: psql.Connection, desired: Desired) -> None:
+    wanted = model.DatabaseWanted("external", place.host, place.port, place.database, place.username, place.password)
+    wishes = model.Desired(checks=("database",), database=wanted, version=desired.version, update=desired.update)
     facts, unchecked = look(wishes, installation.HOMES[0])
-    errors = [str(finding) for finding in preflight.judge(facts, wishes) if finding.severity == "error"]
+    errors = [str(finding) for finding in judging.judge(facts, wishes) if finding.severity == "error"]
     errors += [f"cannot tell {one}" for one in unchecked]
     if errors:
         raise PecError("\n".join(["the installer was not run, because its database is not ready:", *errors]))
@@ -269,24 +264,24 @@ def apply(params: dict[str, Any], current: Current, desired: Desired, planned: P
     status = Status(desired.version, log)
     status.write("checking", action=planned.action)
     started = time.monotonic()
-    before = installer_service.look() if planned.action != "install" else None
+    before = pec_service.look() if planned.action != "install" else None
     try:
         if before is not None:
-            installer_service.settle(own_database=desired.database is None)
+            pec_service.settle(own_database=desired.database is None)
         if desired.certificate is not None:
-            installer_certificate.keep(installation.discover(), replaces=planned.replaces_certificate)
+            certmgr.keep(installation.discover(), replaces=planned.replaces_certificate)
         ended, redact = run_installer(params, current, desired, java, log, status)
         status.write("verifying", last_line="")
         problems = [] if ended.returncode else what_is_missing(desired.version, desired.database)
-        problems += [] if ended.returncode else installer_certificate.what_is_missing(desired.certificate, installation.discover())
+        problems += [] if ended.returncode else certmgr.what_is_missing(desired.certificate, installation.discover())
         judge(ended, desired.version, problems, log=log, timeout=params["timeout"], redact=redact)
     except PecError as error:
         status.write("failed")
         if before is not None:
-            https = installer_certificate.bring_back(installation.discover(), config_file=planned.action == "certificate")
-            error.args = ("\n".join(filter(None, (str(error), https, installer_service.resume(before)))),)
+            https = certmgr.bring_back(installation.discover(), config_file=planned.action == "certificate")
+            error.args = ("\n".join(filter(None, (str(error), https, pec_service.resume(before)))),)
         raise
-    installer_certificate.settle()
+    certmgr.settle()
     status.write("done")
     return {"log": log, "log_problem": ended.log_problem, "duration_seconds": round(time.monotonic() - started)}
 
@@ -321,7 +316,7 @@ def main() -> None:
     pending = frozenset(params["pending"] if module.check_mode else ())
     try:
         desired = read_desired(params, pending)
-        with files.lock(INSTALLER_LOCK):
+        with locks.lock(locks.INSTALLER):
             survivor = running_installer()
             if survivor is not None:
                 raise PecError(

@@ -153,10 +153,10 @@ from dataclasses import asdict
 from typing import Any
 
 from ansible_collections.esus.pec.plugins.module_utils.errors import PecError
-from ansible_collections.esus.pec.plugins.module_utils.preflight import BEFORE_INSTALLING, RULES, describe, judge
-from ansible_collections.esus.pec.plugins.module_utils.preflight_facts import look
-from ansible_collections.esus.pec.plugins.module_utils.preflight_model import DatabaseWanted, Desired, FirstRun
-from ansible_collections.esus.pec.plugins.module_utils.quiet_module import QuietModule
+from ansible_collections.esus.pec.plugins.module_utils.module import QuietModule
+from ansible_collections.esus.pec.plugins.module_utils.preflight.judging import BEFORE_INSTALLING, RULES, describe, judge
+from ansible_collections.esus.pec.plugins.module_utils.preflight.look import look
+from ansible_collections.esus.pec.plugins.module_utils.preflight.model import DatabaseWanted, Desired, FirstRun
 
 TEXT = {"type": "str", "default": ""}
 DATABASE = {

@@ -109,10 +109,11 @@ backup_file:
 from collections.abc import Mapping
 from typing import Any
 
-from ansible_collections.esus.pec.plugins.module_utils import files, properties_edit
 from ansible_collections.esus.pec.plugins.module_utils.errors import PecError
-from ansible_collections.esus.pec.plugins.module_utils.properties_plan import Desired, plan
-from ansible_collections.esus.pec.plugins.module_utils.quiet_module import QuietModule
+from ansible_collections.esus.pec.plugins.module_utils.module import QuietModule
+from ansible_collections.esus.pec.plugins.module_utils.properties import editing
+from ansible_collections.esus.pec.plugins.module_utils.properties.planning import Desired, plan
+from ansible_collections.esus.pec.plugins.module_utils.system import files
 
 ARGUMENTS = {
     "path": {"type": "path", "required": True},
@@ -138,10 +139,10 @@ def as_text(key: str, value: object) -> str:
 def desired_from(params: dict[str, Any]) -> Desired:
     """Raises PecError with everything that is wrong with the options."""
     values = {str(key): as_text(str(key), value) for key, value in params["values"].items()}
-    problems = [problem for key in (*values, *params["absent"]) for problem in properties_edit.key_problems(key)]
+    problems = [problem for key in (*values, *params["absent"]) for problem in editing.key_problems(key)]
     problems += [f"{key} is in values and in absent; leave it in one of them" for key in params["absent"] if key in values]
     if not params["verbatim"]:
-        problems += [problem for key, value in values.items() for problem in properties_edit.value_problems(key, value)]
+        problems += [problem for key, value in values.items() for problem in editing.value_problems(key, value)]
     if problems:
         meant = "" if params["verbatim"] else " (verbatim: true takes values as they are)"
         raise PecError("\n".join([f"{params['path']} was not changed{meant}:", *problems]))
@@ -151,7 +152,7 @@ def desired_from(params: dict[str, Any]) -> Desired:
 def secrets(values: Mapping[str, object]) -> set[str]:
     """What Ansible must not show of the options either."""
     texts = {str(key): str(value) for key, value in values.items() if isinstance(value, (str, int)) and not isinstance(value, bool)}
-    return {value for key, value in texts.items() if value and properties_edit.looks_secret(key, value)}
+    return {value for key, value in texts.items() if value and editing.looks_secret(key, value)}
 
 
 def main() -> None:
@@ -161,7 +162,7 @@ def main() -> None:
     backup_file = None
     try:
         desired = desired_from(module.params)
-        current = properties_edit.read(path)
+        current = editing.read(path)
         if current is None and desired.values and not module.params["create"]:
             if not module.check_mode:
                 raise PecError(f"{path} does not exist; check the path, or set create: true")
@@ -169,8 +170,8 @@ def main() -> None:
         todo = plan(current, desired)
         if todo.changed and not module.check_mode:
             backup_file = module.backup_local(path) if module.params["backup"] and current is not None else None
-            files.write_atomic(path, properties_edit.encode(todo.text))
-        for key in properties_edit.mistakes(todo.text):
+            files.write_atomic(path, editing.encode(todo.text))
+        for key in editing.mistakes(todo.text):
             if key not in desired.values:
                 module.warn(f"{path}: the value of {key} looks like a mistake (blanks around it, a comment at its end, or the like)")
     except PecError as error:

@@ -64,10 +64,11 @@ sha256:
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.esus.pec.plugins.module_utils import program, renewal_main
 from ansible_collections.esus.pec.plugins.module_utils.errors import PecError
+from ansible_collections.esus.pec.plugins.module_utils.renewal import program  # noqa: F401
+from ansible_collections.esus.pec.plugins.module_utils.system import pyz
 
-MAIN = renewal_main.__name__.rpartition(".")[2]
+MAIN = "renewal.program"
 
 
 def main() -> None:
@@ -80,10 +81,10 @@ def main() -> None:
     )
     path = module.params["path"]
     try:
-        current, desired = program.read_current(path), program.read_desired(MAIN, module.params["state"])
+        current, desired = pyz.read_current(path), pyz.read_desired(MAIN, module.params["state"])
         changed = current != desired
         if changed and not module.check_mode:
-            program.apply(path, desired)
+            pyz.apply(path, desired)
     except PecError as error:
         module.fail_json(msg=str(error))
     except OSError as error:

@@ -189,12 +189,13 @@ notes:
 
 from typing import Any
 
-from ansible_collections.esus.pec.plugins.module_utils import restore_run, stop_signals
 from ansible_collections.esus.pec.plugins.module_utils.errors import PecError
-from ansible_collections.esus.pec.plugins.module_utils.postgres import connection_from
-from ansible_collections.esus.pec.plugins.module_utils.quiet_module import DATABASE_OPTIONS, QuietModule
-from ansible_collections.esus.pec.plugins.module_utils.restore_plan import Desired
-from ansible_collections.esus.pec.plugins.module_utils.restore_run import Outcome
+from ansible_collections.esus.pec.plugins.module_utils.module import DATABASE_OPTIONS, QuietModule
+from ansible_collections.esus.pec.plugins.module_utils.postgres.psql import connection_from
+from ansible_collections.esus.pec.plugins.module_utils.restore import restoring
+from ansible_collections.esus.pec.plugins.module_utils.restore.planning import Desired
+from ansible_collections.esus.pec.plugins.module_utils.restore.restoring import Outcome
+from ansible_collections.esus.pec.plugins.module_utils.system import signals
 
 ADMIN = {
     "username": {"type": "str", "default": "postgres"},
@@ -270,10 +271,10 @@ def main() -> None:
         required_one_of=[("path", "newest_in")],
         supports_check_mode=True,
     )
-    stop_signals.listen()
+    signals.listen()
     try:
-        outcome = restore_run.run(read_desired(module.params), check=module.check_mode)
-    except (PecError, stop_signals.Stopped) as error:
+        outcome = restoring.run(read_desired(module.params), check=module.check_mode)
+    except (PecError, signals.Stopped) as error:
         module.fail_json(msg=str(error))
     for warning in outcome.warnings:
         module.warn(warning)

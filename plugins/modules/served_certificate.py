@@ -70,7 +70,7 @@ certificate:
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.esus.pec.plugins.module_utils import served_certificate
+from ansible_collections.esus.pec.plugins.module_utils.certificates import handshake
 
 
 def main() -> None:
@@ -84,8 +84,8 @@ def main() -> None:
         supports_check_mode=True,
     )
     params = module.params
-    shown = served_certificate.fetch(params["domain"], params["port"], address=params["address"], seconds=params["timeout"])
-    module.exit_json(changed=False, certificate=served_certificate.describe(shown, params["domain"]))
+    shown = handshake.fetch(params["domain"], params["port"], address=params["address"], seconds=params["timeout"])
+    module.exit_json(changed=False, certificate=handshake.describe(shown, params["domain"]))
 
 
 if __name__ == "__main__":

@@ -187,16 +187,18 @@ manual:
 from dataclasses import asdict
 from typing import Any
 
-from ansible_collections.esus.pec.plugins.module_utils import pec_server, settings, stop_signals
+from ansible_collections.esus.pec.plugins.module_utils.api import options
+from ansible_collections.esus.pec.plugins.module_utils.api.operations import Catalogue
+from ansible_collections.esus.pec.plugins.module_utils.api.session import LoggedInElsewhereError, Session
 from ansible_collections.esus.pec.plugins.module_utils.errors import PecError
-from ansible_collections.esus.pec.plugins.module_utils.pec_operations import Catalogue
-from ansible_collections.esus.pec.plugins.module_utils.pec_session import LoggedInElsewhereError, Session
-from ansible_collections.esus.pec.plugins.module_utils.quiet_module import QuietModule
-from ansible_collections.esus.pec.plugins.module_utils.settings_run import Pec
+from ansible_collections.esus.pec.plugins.module_utils.module import QuietModule
+from ansible_collections.esus.pec.plugins.module_utils.settings import planning
+from ansible_collections.esus.pec.plugins.module_utils.settings.applying import Pec
+from ansible_collections.esus.pec.plugins.module_utils.system import signals
 
 ARGUMENTS = {
-    **pec_server.ARGUMENTS,
-    **pec_server.INSTALADOR,
+    **options.ARGUMENTS,
+    **options.INSTALADOR,
     "settings": {
         "type": "dict",
         "required": True,
@@ -209,13 +211,13 @@ ARGUMENTS = {
 
 def run(module: QuietModule) -> dict[str, Any]:
     """The result of the module. Raises PecError."""
-    params, here = module.params, pec_server.look()
+    params, here = module.params, options.look()
     catalogue = Catalogue(params["operations"])
-    account, wanted = pec_server.account(params, module.check_mode), settings.wanted_from(params["settings"], catalogue.settings)
-    client, reason = pec_server.reach(params, here, catalogue, module.check_mode)
+    account, wanted = options.account(params, module.check_mode), planning.wanted_from(params["settings"], catalogue.settings)
+    client, reason = options.reach(params, here, catalogue, module.check_mode)
     if client is None:
         return pending(reason)
-    database, problem = pec_server.database(here, client), ""
+    database, problem = options.database(here, client), ""
     try:
         with Session(client, account, database) as session:
             pec = Pec(here, session, catalogue.settings, params["database_writes"], params["wait"], database)
@@ -232,8 +234,8 @@ def run(module: QuietModule) -> dict[str, Any]:
         "changed": any(outcome.changed for outcome in outcomes),
         "url": client.server.url,
         "results": results,
-        "manual": [result for result in results if result["result"] == settings.MANUAL],
-        "diff": settings.diff(outcomes),
+        "manual": [result for result in results if result["result"] == planning.MANUAL],
+        "diff": planning.diff(outcomes),
         "warnings": [*plan.warnings, *session.warnings],
         "problem": problem,
     }
@@ -246,10 +248,10 @@ def pending(reason: str) -> dict[str, Any]:
 
 def main() -> None:
     module = QuietModule(argument_spec=ARGUMENTS, supports_check_mode=True)
-    stop_signals.listen()  # so that PEC does not stay stopped
+    signals.listen()  # so that PEC does not stay stopped
     try:
         result = run(module)
-    except (PecError, stop_signals.Stopped) as error:
+    except (PecError, signals.Stopped) as error:
         module.fail_json(msg=str(error))
     for warning in result.pop("warnings"):
         module.warn(warning)

@@ -148,14 +148,14 @@ from dataclasses import asdict
 from functools import partial
 from typing import Any
 
-from ansible_collections.esus.pec.plugins.module_utils import smtp_probe
 from ansible_collections.esus.pec.plugins.module_utils.errors import PecError
-from ansible_collections.esus.pec.plugins.module_utils.quiet_module import QuietModule
+from ansible_collections.esus.pec.plugins.module_utils.module import QuietModule
+from ansible_collections.esus.pec.plugins.module_utils.settings import mail_server
 
 ARGUMENTS = {
     "host": {"type": "str", "required": True},
     "port": {"type": "int"},
-    "security": {"type": "str", "choices": list(smtp_probe.PORTS), "default": "starttls"},
+    "security": {"type": "str", "choices": list(mail_server.PORTS), "default": "starttls"},
     "username": {"type": "str"},
     "password": {"type": "str", "no_log": True},
     "sender": {"type": "str"},
@@ -175,16 +175,16 @@ Não é preciso fazer nada, nem responder a esta mensagem.
 """
 
 
-def server_from(params: dict[str, Any]) -> smtp_probe.Server:
-    port = smtp_probe.PORTS[params["security"]] if params["port"] is None else params["port"]
-    return smtp_probe.Server(params["host"], port, params["security"], params["validate_certs"], params["ca_path"], params["timeout"])
+def server_from(params: dict[str, Any]) -> mail_server.Server:
+    port = mail_server.PORTS[params["security"]] if params["port"] is None else params["port"]
+    return mail_server.Server(params["host"], port, params["security"], params["validate_certs"], params["ca_path"], params["timeout"])
 
 
-def account_from(params: dict[str, Any]) -> smtp_probe.Account:
-    return smtp_probe.Account(*(params[name] or "" for name in ("username", "password", "sender", "recipient")))
+def account_from(params: dict[str, Any]) -> mail_server.Account:
+    return mail_server.Account(*(params[name] or "" for name in ("username", "password", "sender", "recipient")))
 
 
-def compose(place: str, account: smtp_probe.Account) -> bytes:
+def compose(place: str, account: mail_server.Account) -> bytes:
     message = email.message.EmailMessage(email.policy.SMTP)
     message["Subject"] = "Teste do e-mail do PEC"
     message["From"], message["To"] = account.sender, account.recipient
@@ -195,7 +195,7 @@ def compose(place: str, account: smtp_probe.Account) -> bytes:
     return message.as_bytes()
 
 
-def warnings(server: smtp_probe.Server, report: smtp_probe.Report) -> list[str]:
+def warnings(server: mail_server.Server, report: mail_server.Report) -> list[str]:
     found, tls = [], report.tls
     if server.security == "none" and any(step.name == "login" for step in report.steps):
         found.append(f"the login at {server.place} is not encrypted (security is none), so whoever is in between can read the password")
@@ -209,13 +209,13 @@ def main() -> None:
     server, account = server_from(module.params), account_from(module.params)
     message = None if module.check_mode else partial(compose, server.place, account)
     try:
-        report = smtp_probe.probe(server, account, message)
+        report = mail_server.probe(server, account, message)
     except PecError as error:
         module.fail_json(msg=str(error))
     for warning in warnings(server, report):
         module.warn(warning)
     result = {name: value for name, value in asdict(report).items() if name != "remedy"}
-    failure = smtp_probe.complaint(server, report)
+    failure = mail_server.complaint(server, report)
     if failure:
         module.fail_json(msg=failure, **result)
     module.exit_json(changed=bool(account.recipient), **result)

@@ -76,9 +76,10 @@ fingerprint_sha256:
 import os
 from datetime import datetime, timezone
 
-from ansible_collections.esus.pec.plugins.module_utils import files, tls_files, x509
+from ansible_collections.esus.pec.plugins.module_utils.certificates import pem_pair, x509
 from ansible_collections.esus.pec.plugins.module_utils.errors import PecError
-from ansible_collections.esus.pec.plugins.module_utils.quiet_module import QuietModule
+from ansible_collections.esus.pec.plugins.module_utils.module import QuietModule
+from ansible_collections.esus.pec.plugins.module_utils.system import files
 
 KEY_MODE = 0o600
 CERTIFICATE_MODE = 0o644
@@ -127,7 +128,7 @@ def main() -> None:
     try:
         certificate = wanted(params["certificate"], params["certificate_content"])
         key = wanted(params["key"], params["key_content"])
-        leaf = tls_files.read(certificate, key, params["domain"], now).certificate
+        leaf = pem_pair.read(certificate, key, params["domain"], now).certificate
         before = describe(current(params["certificate"]))
         changed = params["key_content"] is not None and (
             differs(params["certificate"], certificate, CERTIFICATE_MODE) or differs(params["key"], key, KEY_MODE)

@@ -18,7 +18,7 @@ import certificates
 import pytest
 from installed import install, prepare
 
-from ansible_collections.esus.pec.plugins.module_utils import x509
+from ansible_collections.esus.pec.plugins.module_utils.certificates import x509
 
 NAME = "esus-pec-https"
 VERSION = "5.4.37"

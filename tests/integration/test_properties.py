@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from hypothesis.configuration import set_hypothesis_home_dir
 from places import BUILD
 
-from ansible_collections.esus.pec.plugins.module_utils import properties, properties_edit
 from ansible_collections.esus.pec.plugins.module_utils.errors import PecError
+from ansible_collections.esus.pec.plugins.module_utils.properties import editing, reading
 
 set_hypothesis_home_dir(BUILD / "hypothesis")
 
@@ -68,7 +68,7 @@ def _text(units: str) -> str:
 
 @pytest.fixture(scope="module")
 def java() -> Iterator[Java]:
-    argv = ["java", str(Path(__file__).parent / "PropertiesOracle.java")]
+    argv = ["java", str(Path(__file__).parent / "helpers" / "PropertiesOracle.java")]
     with subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         yield Java(process)
         assert process.stdin
@@ -79,11 +79,11 @@ def java() -> Iterator[Java]:
 @given(pairs=PAIRS, values=PAIRS, absent=st.lists(TEXTS, max_size=3))
 def test_java_writes_and_we_read_and_edit(java: Java, pairs: dict[str, str], values: dict[str, str], absent: list[str]) -> None:
     text = java.store(pairs)
-    assert properties.parse(text) == pairs
+    assert reading.parse(text) == pairs
     gone = [key for key in [*absent, *list(pairs)[:1]] if key not in values]
-    edited = properties_edit.edit(text, values, gone)
+    edited = editing.edit(text, values, gone)
     assert java.load(edited) == {**{key: value for key, value in pairs.items() if key not in gone}, **values}
-    assert properties_edit.edit(edited, values, gone) == edited
+    assert editing.edit(edited, values, gone) == edited
     assert [line for line in edited.splitlines() if line.startswith("#")] == [line for line in text.splitlines() if line.startswith("#")]
 
 
@@ -131,12 +131,12 @@ def test_we_edit_and_java_reads(java: Java, file: tuple[list[Block], str], whole
     text = "".join(block.raw for block in made)
     text = text if whole else text[: -len(end)]
     before = java.load(text)
-    assert before is not None and properties.parse(text) == before
+    assert before is not None and reading.parse(text) == before
     gone = [key for key in absent if key not in values]
-    edited = properties_edit.edit(text, values, gone)
+    edited = editing.edit(text, values, gone)
     expected = {**{key: value for key, value in before.items() if key not in gone}, **values}
     assert java.load(edited) == expected
-    assert properties_edit.edit(edited, values, gone) == edited
+    assert editing.edit(edited, values, gone) == edited
 
     # What nobody asked for is there as it was, in its order. Only a last line without a line end may get one.
     rest = edited
@@ -163,8 +163,8 @@ def test_whatever_stands_there(java: Java, text: str, values: dict[str, str], ab
     gone = [] if absent in values else [absent]
     if before is None:
         with pytest.raises(PecError, match="malformed"):
-            properties_edit.edit(text, values, gone)
+            editing.edit(text, values, gone)
         return
-    edited = properties_edit.edit(text, values, gone)
+    edited = editing.edit(text, values, gone)
     assert java.load(edited) == {**{key: value for key, value in before.items() if key not in gone}, **values}
-    assert properties_edit.edit(edited, values, gone) == edited
+    assert editing.edit(edited, values, gone) == edited

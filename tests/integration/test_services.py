@@ -125,7 +125,7 @@ def pec(bare: Pec, jar: Any) -> Pec:
     """PEC installed, and a mail server beside it that wants a login and TLS."""
     install(bare.server, jar(VERSION))
     bare.server.run("sh", "-ec", CERTIFY)
-    bare.server.copy(ROOT / "tests" / "smtp_sink.py", SINK)
+    bare.server.copy(ROOT / "tests" / "helpers" / "smtp_sink.py", SINK)
     bare.server.put(MAIL, "/root/mail-password", "0600")
     sink = f"python3 {SINK} --starttls 2587 --certificate /root/authority.pem --key /root/key.pem --user pec@example"
     bare.server.run("sh", "-ec", f"systemd-run --unit=sink {sink} --password-file /root/mail-password --log /root/mail.jsonl")

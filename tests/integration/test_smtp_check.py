@@ -72,7 +72,7 @@ def forms() -> list[str]:
 @pytest.fixture(scope="module")
 def mail(start_server: Any) -> Mail:
     server = start_server(NAME, "debian12")
-    server.copy(ROOT / "tests" / "smtp_sink.py", "/root/smtp_sink.py")
+    server.copy(ROOT / "tests" / "helpers" / "smtp_sink.py", "/root/smtp_sink.py")
     server.put(PASSWORD + "\n", "/root/password", "0600")
     server.run("sh", "-ec", PREPARE)
     mail = Mail(server)

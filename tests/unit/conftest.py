@@ -10,9 +10,6 @@ from types import ModuleType
 ROOT = Path(__file__).resolve().parents[2]
 
 
-sys.path.insert(0, str(ROOT / "tests"))  # what the tests of every kind share
-
-
 def _package(name: str, path: Path) -> None:
     if name not in sys.modules:
         package = ModuleType(name)

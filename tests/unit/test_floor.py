@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-FILES = sorted(path for directory in ("modules", "module_utils") for path in (ROOT / "plugins" / directory).glob("*.py"))
+FILES = sorted(path for directory in ("modules", "module_utils") for path in (ROOT / "plugins" / directory).rglob("*.py"))
 BUILTINS = {"dict", "frozenset", "list", "set", "tuple", "type"}
 
 

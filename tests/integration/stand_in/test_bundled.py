@@ -6,7 +6,7 @@ from __future__ import annotations
 import json
 import ssl
 
-from conftest import GENERATE_LOCALE, NOTICE, SAMPLE_CITIZENS, PecHost, fetch, message
+from pec_host import GENERATE_LOCALE, NOTICE, SAMPLE_CITIZENS, PecHost, fetch, message
 
 ROOT_TEXT = "Esta ferramenta necessita executar com privilégios de administrador."
 LOGIN = "mutation Login($input: LoginInput!){login(input:$input){success}}"

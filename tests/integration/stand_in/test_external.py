@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import json
 
-from conftest import NOTICE, SAMPLE_CITIZENS, PecHost
+from pec_host import NOTICE, SAMPLE_CITIZENS, PecHost
 
 VERSION = "select ds_texto from tb_config_sistema where co_config_sistema = 'VERSAOBANCODADOS'"
 

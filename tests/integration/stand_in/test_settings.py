@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
-from conftest import GENERATE_LOCALE, PACKAGES, Answer, PecHost, message
+from pec_host import GENERATE_LOCALE, PACKAGES, Answer, PecHost, message
 
 CPF, FIRST_PASSWORD = "52998224725", "Trocar2026"
 INSTALAR = "mutation Instalar($input: InstalacaoInput!){instalar(input:$input)}"

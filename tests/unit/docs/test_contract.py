@@ -12,7 +12,7 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[3]
 runpy.run_path(str(ROOT / "tests" / "unit" / "conftest.py"))  # as a program, pytest has not done it
 
-from ansible_collections.esus.pec.plugins.module_utils import pec_catalogue  # noqa: E402
+from ansible_collections.esus.pec.plugins.module_utils.api import catalogue  # noqa: E402
 from ansible_collections.esus.pec.plugins.module_utils.beliefs import BELIEFS  # noqa: E402
 
 PAGE = ROOT / "docs" / "contract.md"
@@ -32,14 +32,14 @@ def beliefs() -> list[str]:
 
 def operations() -> list[str]:
     rows = ["| Entry | Evidence | Source | Document |", "| --- | --- | --- | --- |"]
-    for name, entry in pec_catalogue.OPERATIONS.items():
+    for name, entry in catalogue.OPERATIONS.items():
         rows.append(f"| `{name}` | {entry['evidence']} | {entry['source']} | `{cell(entry['document'])}` |")
     return rows
 
 
 def settings() -> list[str]:
     rows = ["| Setting | Read from | Evidence | Written by | Evidence |", "| --- | --- | --- | --- | --- |"]
-    for name, entry in pec_catalogue.SETTINGS.items():
+    for name, entry in catalogue.SETTINGS.items():
         read, write = entry["read"], entry["write"]
         rows.append(f"| `{name}` | {way(read)} | {marks(read)} | {way(write)} | {marks(write)} |")
     return rows
@@ -85,8 +85,8 @@ def test_the_tables_are_what_the_code_believes() -> None:
 
 def test_every_source_is_explained() -> None:
     explained = set(re.findall(r"[^\s,|]+", " ".join(re.findall(r"^\| ([^|]+) \| ", PAGE.read_text(encoding="utf-8"), re.MULTILINE))))
-    parts = [part for entry in pec_catalogue.SETTINGS.values() for part in entry.values() if isinstance(part, dict) and "source" in part]
-    named = [belief.source for belief in BELIEFS] + [part["source"] for part in (*pec_catalogue.OPERATIONS.values(), *parts)]
+    parts = [part for entry in catalogue.SETTINGS.values() for part in entry.values() if isinstance(part, dict) and "source" in part]
+    named = [belief.source for belief in BELIEFS] + [part["source"] for part in (*catalogue.OPERATIONS.values(), *parts)]
     assert {source for sources in named for source in sources.split()} - explained == set()
 
 

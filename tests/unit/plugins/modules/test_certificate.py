@@ -15,15 +15,9 @@ import certificates
 import pytest
 from ansible.module_utils.testing import patch_module_args
 
-from ansible_collections.esus.pec.plugins.module_utils import (
-    certificate_files,
-    certificate_plan,
-    files,
-    host,
-    installation,
-    pkcs12,
-    process,
-)
+from ansible_collections.esus.pec.plugins.module_utils.certificates import pkcs12, planning, records
+from ansible_collections.esus.pec.plugins.module_utils.pec import installation
+from ansible_collections.esus.pec.plugins.module_utils.system import locks, process, systemd
 from ansible_collections.esus.pec.plugins.modules import certificate
 
 PASSWORD = "Segredo do município"
@@ -52,15 +46,17 @@ class Here:
         monkeypatch.setattr("ansible.module_utils.common.warnings._global_warnings", {})  # a module's process ends; this one goes on
         monkeypatch.setattr(certificate.os, "geteuid", lambda: 0)
         monkeypatch.setattr(installation, "discover", lambda: self.pec)
-        monkeypatch.setattr(host, "units", lambda names: {name: host.Unit(name, "loaded", "active", True, None, RUNNER) for name in names})
-        monkeypatch.setattr(certificate_plan, "REPLACED", str(self.state / "replaced"))
-        records = str(self.state / "certificates.json")
-        read, write = certificate_files.read_notes, certificate_files.write_note
-        monkeypatch.setattr(certificate_files, "read_notes", lambda path=records: read(path))
-        monkeypatch.setattr(certificate_files, "write_note", lambda path, entry: write(path, entry, records))
+        monkeypatch.setattr(
+            systemd, "units", lambda names: {name: systemd.Unit(name, "loaded", "active", True, None, RUNNER) for name in names}
+        )
+        monkeypatch.setattr(planning, "REPLACED", str(self.state / "replaced"))
+        kept = str(self.state / "certificates.json")
+        read, write = records.read_notes, records.write_note
+        monkeypatch.setattr(records, "read_notes", lambda path=kept: read(path))
+        monkeypatch.setattr(records, "write_note", lambda path, entry: write(path, entry, kept))
         monkeypatch.setattr(pkcs12, "private_directory", _directory_in(root))
-        lock = files.lock
-        monkeypatch.setattr(files, "lock", lambda name: lock(name, directory=str(root / "lock")))
+        lock = locks.lock
+        monkeypatch.setattr(locks, "lock", lambda name: lock(name, directory=str(root / "lock")))
 
     def run(self, **arguments: Any) -> dict[str, Any]:
         given = {"content": packed(), "name": "municipio.pfx", "password": PASSWORD, **arguments}
@@ -263,22 +259,22 @@ def test_a_certificate_for_https_is_no_matter_of_the_rnds(here: Here, tmp_path: 
 
 def test_what_info_tells(here: Here) -> None:
     here.run()
-    notes = certificate_files.read_notes()
+    notes = records.read_notes()
     now = certificate.datetime.now(certificate.timezone.utc)
-    told = certificate_files.describe(str(here.file), notes, now)
+    told = records.describe(str(here.file), notes, now)
     assert (told["kind"], told["holder"], told["cnpj"], told["days_left"]) == ("pkcs12", certificates.HOLDER, certificates.CNPJ, 365)
     assert told["problem"] is None
     here.file.write_bytes(base64.b64decode(packed("java8")))
-    told = certificate_files.describe(str(here.file), notes, now)
+    told = records.describe(str(here.file), notes, now)
     assert told["holder"] is None and "only its password opens it" in str(told["problem"])
     cer = here.chaves / "municipio.cer"
     for data in (issued(365).der, issued(365).pem.encode()):
         cer.write_bytes(data)
-        told = certificate_files.describe(str(cer), notes, now)
+        told = records.describe(str(cer), notes, now)
         assert (told["kind"], told["holder"], told["days_left"]) == ("certificate", certificates.HOLDER, 365)
         assert told["problem"] == "PEC does not accept .cer files here; it takes .p12 or .pfx"
     cer.write_bytes(certificates.issue(days=-1, since_days=-9).der)
-    assert "; expired on 20" in str(certificate_files.describe(str(cer), notes, now)["problem"])
+    assert "; expired on 20" in str(records.describe(str(cer), notes, now)["problem"])
     other = here.chaves.parent / "server.crt"
     other.write_text("nothing")
-    assert certificate_files.describe(str(other), notes, now)["problem"] == "there is no certificate in it"
+    assert records.describe(str(other), notes, now)["problem"] == "there is no certificate in it"

@@ -9,10 +9,11 @@ import pytest
 import samples
 from ansible.module_utils.testing import patch_module_args
 
-from ansible_collections.esus.pec.plugins.module_utils import contents, dump_run
-from ansible_collections.esus.pec.plugins.module_utils.dump_plan import Desired
+from ansible_collections.esus.pec.plugins.module_utils.dump import dumping
+from ansible_collections.esus.pec.plugins.module_utils.dump.planning import Desired
 from ansible_collections.esus.pec.plugins.module_utils.errors import PecError
-from ansible_collections.esus.pec.plugins.module_utils.postgres import Connection
+from ansible_collections.esus.pec.plugins.module_utils.postgres import contents
+from ansible_collections.esus.pec.plugins.module_utils.postgres.psql import Connection
 from ansible_collections.esus.pec.plugins.modules import dump as module
 
 SECRET = "se:nha\\com'%d\"ão"
@@ -24,12 +25,12 @@ class World:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.asked: list[tuple[Desired, bool]] = []
-        self.outcome = dump_run.Outcome(True, "/b/x.dump", MADE, {"database": "esus", "estimate_bytes": 30}, ("a note",))
+        self.outcome = dumping.Outcome(True, "/b/x.dump", MADE, {"database": "esus", "estimate_bytes": 30}, ("a note",))
         self.error: str | None = None
-        monkeypatch.setattr(dump_run, "run", self.run)
+        monkeypatch.setattr(dumping, "run", self.run)
         monkeypatch.setattr(module.os, "geteuid", lambda: 0)
 
-    def run(self, desired: Desired, *, check: bool) -> dump_run.Outcome:
+    def run(self, desired: Desired, *, check: bool) -> dumping.Outcome:
         self.asked.append((desired, check))
         if self.error:
             raise PecError(self.error)

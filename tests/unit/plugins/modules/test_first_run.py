@@ -9,8 +9,10 @@ from typing import Any
 import pytest
 from ansible.module_utils.testing import patch_module_args
 
-from ansible_collections.esus.pec.plugins.module_utils import installation, pec_server, postgres
-from ansible_collections.esus.pec.plugins.module_utils.pec_api import Client, FirstRun, PecApiError, PecUnreachableError, Server
+from ansible_collections.esus.pec.plugins.module_utils.api import options
+from ansible_collections.esus.pec.plugins.module_utils.api.client import Client, FirstRun, PecApiError, PecUnreachableError, Server
+from ansible_collections.esus.pec.plugins.module_utils.pec import installation
+from ansible_collections.esus.pec.plugins.module_utils.postgres import psql
 from ansible_collections.esus.pec.plugins.modules import first_run
 
 PASSWORD = "Segredo2026"
@@ -20,7 +22,7 @@ ARGUMENTS: dict[str, Any] = {
     "link": "https://pec.example",
     "instalador": {"name": "Maria da Silva", "cpf": "529.982.247-25", "password": PASSWORD},
 }
-CONNECTION = postgres.Connection("127.0.0.1", 5432, "esus", "esus", "secret")
+CONNECTION = psql.Connection("127.0.0.1", 5432, "esus", "esus", "secret")
 INSTALLED = installation.Installation("installed", version="5.4.37", connection=CONNECTION)
 
 
@@ -60,7 +62,7 @@ class FakePec:
 
 @pytest.fixture
 def pec(monkeypatch: pytest.MonkeyPatch) -> FakePec:
-    monkeypatch.setattr(pec_server.os, "geteuid", lambda: 0)
+    monkeypatch.setattr(options.os, "geteuid", lambda: 0)
     monkeypatch.setattr(installation, "discover", lambda: INSTALLED)
     return FakePec(monkeypatch)
 
@@ -102,8 +104,8 @@ def test_check_mode_asks_the_database_of_a_stopped_pec(
     pec: FakePec, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], link: str | None, changed: bool
 ) -> None:
     pec.reachable = False
-    facts = postgres.DatabaseFacts("15", 150000, 1, "UTF8", "C", "C", 1, True, "5.4.37", False, None, link, None)
-    monkeypatch.setattr(postgres, "read_facts", lambda _connection: facts)
+    facts = psql.DatabaseFacts("15", 150000, 1, "UTF8", "C", "C", 1, True, "5.4.37", False, None, link, None)
+    monkeypatch.setattr(psql, "read_facts", lambda _connection: facts)
     assert run(capsys, _ansible_check_mode=True)["changed"] is changed
 
 

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 from ansible.module_utils.testing import patch_module_args
 
-from ansible_collections.esus.pec.plugins.module_utils import govbr, host, installation
+from ansible_collections.esus.pec.plugins.module_utils.pec import govbr, installation
+from ansible_collections.esus.pec.plugins.module_utils.system import systemd
 from ansible_collections.esus.pec.plugins.modules import govbr_oauth
 
 ID_KEY, SECRET_KEY = (f"bridge.security.oauth2.client.registration.govbr.client-{part}" for part in ("id", "secret"))
@@ -30,7 +31,7 @@ class World:
         record = str(directory / "state" / "govbr.json")
         note, pending = govbr.note_change, govbr.restart_pending
         monkeypatch.setattr(installation, "discover", lambda: self.here)
-        monkeypatch.setattr(host, "active_seconds", lambda _unit: self.age)
+        monkeypatch.setattr(systemd, "active_seconds", lambda _unit: self.age)
         monkeypatch.setattr(govbr, "note_change", lambda: note(record))
         monkeypatch.setattr(govbr, "restart_pending", lambda: pending(record))
         monkeypatch.setattr(govbr, "read_clock", lambda _reference: govbr.Clock(True, 0.0))

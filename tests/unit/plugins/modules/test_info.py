@@ -10,12 +10,14 @@ import pytest
 import yaml
 from ansible.module_utils.testing import patch_module_args
 
-from ansible_collections.esus.pec.plugins.module_utils import health, info_picture, postgres
+from ansible_collections.esus.pec.plugins.module_utils.api.client import Client, PecUnreachableError
 from ansible_collections.esus.pec.plugins.module_utils.errors import PecError
-from ansible_collections.esus.pec.plugins.module_utils.pec_api import Client, PecUnreachableError
+from ansible_collections.esus.pec.plugins.module_utils.info import picture
+from ansible_collections.esus.pec.plugins.module_utils.pec import health
+from ansible_collections.esus.pec.plugins.module_utils.postgres import psql
 from ansible_collections.esus.pec.plugins.modules import info
 
-FACTS = postgres.DatabaseFacts(
+FACTS = psql.DatabaseFacts(
     server_version="15.18",
     server_version_num=150018,
     size_bytes=9000000,
@@ -75,14 +77,14 @@ def world(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         reachable = url.startswith("https:")
         return health.Health(url, reachable, 200 if reachable else None, 401, "5.4.37", None if reachable else "refused", reachable)
 
-    monkeypatch.setattr(postgres, "read_facts", lambda _connection: FACTS)
+    monkeypatch.setattr(psql, "read_facts", lambda _connection: FACTS)
     monkeypatch.setattr(health, "probe", probe)
     monkeypatch.setattr(Client, "public_facts", lambda _client: dict(TOLD))
     return asked
 
 
 def test_the_picture_of_an_installed_host(root: str, world: list[str]) -> None:
-    pec = info_picture.picture(root, ask_database=True, ask_health=True)
+    pec = picture.picture(root, ask_database=True, ask_health=True)
     assert (pec["state"], pec["version"], pec["training"], pec["custom_database"]) == ("installed", "5.4.37", False, True)
     assert pec["connection"] == {
         "jdbc_url": "jdbc:postgresql://db:5432/esus",
@@ -106,11 +108,11 @@ def test_the_picture_of_an_installed_host(root: str, world: list[str]) -> None:
 
 
 def test_no_secret_in_the_picture(root: str) -> None:
-    assert "segredo" not in json.dumps(info_picture.picture(root, ask_database=True, ask_health=True))
+    assert "segredo" not in json.dumps(picture.picture(root, ask_database=True, ask_health=True))
 
 
 def test_https_is_asked_first_and_one_answer_is_enough(root: str, world: list[str]) -> None:
-    pec = info_picture.picture(with_https(root), ask_database=False, ask_health=True)
+    pec = picture.picture(with_https(root), ask_database=False, ask_health=True)
     assert world == ["https://127.0.0.1:443"]
     assert pec["health"] == {
         "url": "https://127.0.0.1:443",
@@ -130,9 +132,9 @@ def with_https(root: str) -> str:
 
 
 def test_what_the_api_tells(root: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    silent = info_picture.picture(root, ask_database=False, ask_health=True)["api"]
+    silent = picture.picture(root, ask_database=False, ask_health=True)["api"]
     assert set(silent.values()) == {None}  # type: ignore[attr-defined]  # nobody answers without https here
-    api = info_picture.picture(with_https(root), ask_database=False, ask_health=True)["api"]
+    api = picture.picture(with_https(root), ask_database=False, ask_health=True)["api"]
     assert api == {
         "error": None,
         "ativado": True,
@@ -149,16 +151,16 @@ def test_what_the_api_tells(root: str, monkeypatch: pytest.MonkeyPatch) -> None:
         raise PecUnreachableError("PEC does not answer")
 
     monkeypatch.setattr(Client, "public_facts", fail)
-    failed = info_picture.picture(root, ask_database=False, ask_health=True)["api"]
+    failed = picture.picture(root, ask_database=False, ask_health=True)["api"]
     assert failed == {**dict.fromkeys(api), "error": "PEC does not answer"}  # type: ignore[call-overload]
 
 
 def test_a_database_that_does_not_answer_is_a_finding(root: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(_connection: postgres.Connection) -> postgres.DatabaseFacts:
+    def refuse(_connection: psql.Connection) -> psql.DatabaseFacts:
         raise PecError("database 'esus' at db:5432 as 'esus': refused")
 
-    monkeypatch.setattr(postgres, "read_facts", refuse)
-    pec = info_picture.picture(root, ask_database=True, ask_health=False)
+    monkeypatch.setattr(psql, "read_facts", refuse)
+    pec = picture.picture(root, ask_database=True, ask_health=False)
     database = pec["database"]
     assert isinstance(database, Mapping)
     assert (database["reachable"], database["error"]) == (False, "database 'esus' at db:5432 as 'esus': refused")
@@ -168,7 +170,7 @@ def test_a_database_that_does_not_answer_is_a_finding(root: str, monkeypatch: py
 def test_what_is_not_asked_is_null(root: str, tmp_path_factory: pytest.TempPathFactory, world: list[str]) -> None:
     bare = str(tmp_path_factory.mktemp("bare"))
     for where, ask in ((root, False), (bare, True)):
-        pec = info_picture.picture(where, ask_database=ask, ask_health=ask)
+        pec = picture.picture(where, ask_database=ask, ask_health=ask)
         for part in ("database", "health", "api"):
             assert set(pec[part].values()) == {None}, (where, part)  # type: ignore[attr-defined]
     assert world == []
@@ -176,7 +178,7 @@ def test_what_is_not_asked_is_null(root: str, tmp_path_factory: pytest.TempPathF
 
 @pytest.mark.parametrize("installed", [True, False])
 def test_the_shape_is_the_documented_one(root: str, tmp_path_factory: pytest.TempPathFactory, installed: bool) -> None:
-    pec = info_picture.picture(root if installed else str(tmp_path_factory.mktemp("bare")), ask_database=True, ask_health=True)
+    pec = picture.picture(root if installed else str(tmp_path_factory.mktemp("bare")), ask_database=True, ask_health=True)
     documented = yaml.safe_load(info.RETURN)["pec"]
     assert list(differences(documented, json.loads(json.dumps(pec)), "pec")) == []
 

@@ -5,11 +5,11 @@ import dataclasses
 from pathlib import Path
 
 import pytest
-from test_installer import DATABASE, INSTALLED, World, run
+from installer_world import DATABASE, INSTALLED, World, run
 
-from ansible_collections.esus.pec.plugins.module_utils import installation
-from ansible_collections.esus.pec.plugins.module_utils.installation import Installation
-from ansible_collections.esus.pec.plugins.module_utils.installer_run import Run
+from ansible_collections.esus.pec.plugins.module_utils.installer.running import Run
+from ansible_collections.esus.pec.plugins.module_utils.pec import installation
+from ansible_collections.esus.pec.plugins.module_utils.pec.installation import Installation
 
 
 @pytest.fixture

@@ -5,7 +5,6 @@ import copy
 import json
 import os
 import signal
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -17,29 +16,22 @@ from urllib.error import HTTPError
 import pytest
 import yaml
 from ansible.module_utils.testing import patch_module_args
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "module_utils"))
 from fake_pec import CPF, NAME, PASSWORD, FakePec
 
-from ansible_collections.esus.pec.plugins.module_utils import (
-    contra_chave,
-    files,
-    installation,
-    pec_api,
-    pec_server,
-    postgres,
-    secret_notes,
-    settings_database,
-)
+from ansible_collections.esus.pec.plugins.module_utils.api import client, options
+from ansible_collections.esus.pec.plugins.module_utils.api.operations import Catalogue
+from ansible_collections.esus.pec.plugins.module_utils.api.session import Session
 from ansible_collections.esus.pec.plugins.module_utils.errors import PecError
-from ansible_collections.esus.pec.plugins.module_utils.pec_operations import Catalogue
-from ansible_collections.esus.pec.plugins.module_utils.pec_session import Session
-from ansible_collections.esus.pec.plugins.module_utils.settings_run import Pec
+from ansible_collections.esus.pec.plugins.module_utils.pec import contra_chave, installation
+from ansible_collections.esus.pec.plugins.module_utils.postgres import psql
+from ansible_collections.esus.pec.plugins.module_utils.settings import table
+from ansible_collections.esus.pec.plugins.module_utils.settings.applying import Pec
+from ansible_collections.esus.pec.plugins.module_utils.system import locks, remembered
 from ansible_collections.esus.pec.plugins.modules import instalador_password, setting
 
 SECRET = "Senha-do-e-mail\\'1"
 SMTP = {"host": "smtp.example", "port": 587, "username": "pec@example", "password": SECRET}
-CONNECTION = postgres.Connection("127.0.0.1", 5432, "esus", "esus", "secret")
+CONNECTION = psql.Connection("127.0.0.1", 5432, "esus", "esus", "secret")
 HERE = installation.Installation(
     "installed", version="5.4.37", connection=CONNECTION, certificates=("/opt/e-SUS/webserver/chaves/municipio.pfx",)
 )
@@ -56,11 +48,11 @@ class World:
         self.stops = 0
         self.refuses = ""
 
-    def read(self, _conn: postgres.Connection, sql: str) -> Any:
+    def read(self, _conn: psql.Connection, sql: str) -> Any:
         found = [value for key, value in self.cells.items() if key in sql]
         return len(found) if "count(*)" in sql else next(iter(found), None)
 
-    def write(self, _conn: postgres.Connection, cells: list[settings_database.Cell]) -> None:
+    def write(self, _conn: psql.Connection, cells: list[table.Cell]) -> None:
         if self.refuses:
             raise PecError(self.refuses)
         self.cells.update({cell.key: int(cell.value) if isinstance(cell.value, bool) else cell.value for cell in cells})
@@ -103,23 +95,23 @@ class World:
 def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Iterator[World]:
     pec = FakePec()
     world = World(pec, capsys)
-    lock = files.lock
-    monkeypatch.setattr(files, "lock", lambda name: lock(name, directory=str(tmp_path / "lock")))
-    monkeypatch.setattr(pec_server.os, "geteuid", lambda: 0)
+    lock = locks.lock
+    monkeypatch.setattr(locks, "lock", lambda name: lock(name, directory=str(tmp_path / "lock")))
+    monkeypatch.setattr(options.os, "geteuid", lambda: 0)
     monkeypatch.setattr(installation, "discover", lambda: HERE)
     monkeypatch.setattr(installation.Installation, "urls", property(lambda _self: (pec.url,)))
-    monkeypatch.setattr(secret_notes, "_ITERATIONS", 1000)
+    monkeypatch.setattr(remembered, "_ITERATIONS", 1000)
     for name in ("SENT", "REFUSED"):
-        monkeypatch.setattr(secret_notes, name, str(tmp_path / f"{name}.json"))
-    monkeypatch.setattr(Session.__init__, "__defaults__", ("", secret_notes.REFUSED))
-    monkeypatch.setattr(Pec.__init__, "__defaults__", (secret_notes.SENT,))
-    monkeypatch.setattr(settings_database, "read", world.read)
-    monkeypatch.setattr(settings_database, "write", world.write)
-    monkeypatch.setattr(settings_database, "identity", lambda _conn: world.database)
-    monkeypatch.setattr(settings_database, "pec_stopped", world.stopped)
-    monkeypatch.setattr(settings_database, "_unit_is_active", lambda: True)
+        monkeypatch.setattr(remembered, name, str(tmp_path / f"{name}.json"))
+    monkeypatch.setattr(Session.__init__, "__defaults__", ("", remembered.REFUSED))
+    monkeypatch.setattr(Pec.__init__, "__defaults__", (remembered.SENT,))
+    monkeypatch.setattr(table, "read", world.read)
+    monkeypatch.setattr(table, "write", world.write)
+    monkeypatch.setattr(psql, "identity", lambda _conn: world.database)
+    monkeypatch.setattr(table, "pec_stopped", world.stopped)
+    monkeypatch.setattr(table, "_unit_is_active", lambda: True)
     monkeypatch.setattr(contra_chave, "read", lambda: (contra_chave.Entry("agendamento", "2927408", "CONTRA-CHAVE"),))
-    monkeypatch.setattr(pec_api.time, "sleep", lambda _seconds: None)
+    monkeypatch.setattr(client.time, "sleep", lambda _seconds: None)
     yield world
     pec.close()
 
@@ -380,7 +372,7 @@ def test_a_run_that_is_told_to_stop(here: World, monkeypatch: pytest.MonkeyPatch
         os.kill(os.getpid(), signal.SIGTERM)
 
     before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT)}
-    monkeypatch.setattr(settings_database, "write", told)
+    monkeypatch.setattr(table, "write", told)
     try:
         assert here.run({"treinamento": True}, database_writes=True)["msg"] == "it was stopped by SIGTERM"
     finally:
@@ -498,9 +490,9 @@ def test_a_row_that_is_not_there_is_seen_before(here: World) -> None:
 
 def test_a_pec_that_cannot_be_stopped(here: World, monkeypatch: pytest.MonkeyPatch) -> None:
     def stopped(*_arguments: object) -> None:
-        raise settings_database.NotStoppedError("another run holds the lock")
+        raise table.NotStoppedError("another run holds the lock")
 
-    monkeypatch.setattr(settings_database, "pec_stopped", stopped)
+    monkeypatch.setattr(table, "pec_stopped", stopped)
     did = here.run({"treinamento": True, "tentativas_login": 3}, database_writes=True)
     assert results(did) == {"treinamento": "manual refused", "tentativas_login": "confirmed"} and here.cells["TREINAMENTO"] == 0
 
@@ -529,7 +521,7 @@ def test_a_wrong_password_ends_the_run_after_one_attempt(here: World) -> None:
 
 def test_before_pec_can_be_asked(here: World, monkeypatch: pytest.MonkeyPatch) -> None:
     here.pec.info.update(ativado=False, linkInstalacaoConfigurado=False)
-    for run in (lambda **options: here.run({"cadsus": True}, **options), lambda **options: here.rotate("Nova2027", **options)):
+    for run in (lambda **given: here.run({"cadsus": True}, **given), lambda **given: here.rotate("Nova2027", **given)):
         assert run(check=True)["changed"] is True
         assert "has not been through its first run" in run()["msg"]
     assert here.pec.done("Login") == [], "there is nobody yet who could log in"

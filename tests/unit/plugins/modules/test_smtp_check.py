@@ -14,7 +14,7 @@ import pytest
 from ansible.module_utils.testing import patch_module_args
 from smtp_sink import Sink, context, running
 
-from ansible_collections.esus.pec.plugins.module_utils.smtp_probe import Account, Server, probe
+from ansible_collections.esus.pec.plugins.module_utils.settings.mail_server import Account, Server, probe
 from ansible_collections.esus.pec.plugins.modules import smtp_check
 
 USER, PASSWORD = "pec@municipio.uf.gov.br", 'Ação "1"\\ €'

@@ -10,7 +10,8 @@ import certificates
 import pytest
 from ansible.module_utils.testing import patch_module_args
 
-from ansible_collections.esus.pec.plugins.module_utils import files, served_certificate
+from ansible_collections.esus.pec.plugins.module_utils.certificates import handshake
+from ansible_collections.esus.pec.plugins.module_utils.system import files
 from ansible_collections.esus.pec.plugins.modules import served_certificate as served_module
 from ansible_collections.esus.pec.plugins.modules import tls_certificate
 
@@ -70,11 +71,11 @@ def test_a_pair_that_cannot_be_used_changes_nothing(run: Any, tmp_path: Path) ->
 def test_what_a_server_shows(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     asked: list[Any] = []
 
-    def fetch(domain: str, port: int, *, address: str, seconds: float) -> served_certificate.Served:
+    def fetch(domain: str, port: int, *, address: str, seconds: float) -> handshake.Served:
         asked.append((domain, port, address, seconds))
-        return served_certificate.Served(None, "closed")
+        return handshake.Served(None, "closed")
 
-    monkeypatch.setattr(served_certificate, "fetch", fetch)
+    monkeypatch.setattr(handshake, "fetch", fetch)
     with patch_module_args({"domain": DOMAIN, "timeout": 3}), pytest.raises(SystemExit):
         served_module.main()
     answer = json.loads(capsys.readouterr().out)

@@ -1,0 +1,116 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Where a module reaches PEC's API: the options that say so, and the address that answers."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from ansible_collections.esus.pec.plugins.module_utils import brazil
+from ansible_collections.esus.pec.plugins.module_utils.api.client import Client, PecUnreachableError, Server
+from ansible_collections.esus.pec.plugins.module_utils.api.operations import Catalogue
+from ansible_collections.esus.pec.plugins.module_utils.api.session import Account
+from ansible_collections.esus.pec.plugins.module_utils.errors import PecError
+from ansible_collections.esus.pec.plugins.module_utils.pec import installation
+from ansible_collections.esus.pec.plugins.module_utils.postgres import psql
+
+ARGUMENTS: dict[str, Any] = {
+    "url": {"type": "str"},
+    "validate_certs": {"type": "bool", "default": True},
+    "ca_path": {"type": "path"},
+    "operations": {"type": "dict", "default": {}},
+}
+"""Documented in the fragment esus.pec.api."""
+
+INSTALADOR: dict[str, Any] = {
+    "instalador": {
+        "type": "dict",
+        "required": True,
+        "options": {"cpf": {"type": "str", "required": True}, "password": {"type": "str", "required": True, "no_log": True}},
+    },
+    "force": {"type": "bool", "default": False},
+    "timeout": {"type": "int", "default": 60},
+    "wait": {"type": "int", "default": 300},
+}
+"""Documented in the fragment esus.pec.api.instalador."""
+
+_PAUSE = 3.0
+
+
+def look() -> installation.Installation:
+    """What is on this host; only root can see it."""
+    return installation.discover() if os.geteuid() == 0 else installation.Installation("absent")
+
+
+def clients(params: Mapping[str, Any], here: installation.Installation, catalogue: Catalogue, patience: float = 0) -> list[Client]:
+    """One for each address. Those of this host match no certificate, so only that of C(url) is checked.
+
+    Raises PecError where the options lead nowhere.
+    """
+    given = params["url"]
+    problems = brazil.link_problems(given) if given else []
+    if params["ca_path"] and not os.path.isfile(params["ca_path"]):
+        problems.append(f"ca_path: there is no file {params['ca_path']}")
+    if problems:
+        raise PecError("; ".join(problems))
+    servers = [
+        Server(url, params["timeout"], params["validate_certs"] if given else False, params["ca_path"], here.version or "")
+        for url in ((given,) if given else here.urls)
+    ]
+    return [Client(server, catalogue=catalogue, patience=patience) for server in servers]
+
+
+def answering(candidates: list[Client], seconds: float) -> tuple[Client, bool]:
+    """Return the client of the first address that answers within so many seconds, and whether the first run is over there.
+
+    Raises PecUnreachableError, of the first address, when none does.
+    """
+    deadline = time.monotonic() + seconds
+    while True:
+        failures = []
+        for client in candidates:
+            try:
+                return client, client.first_run_done()
+            except PecUnreachableError as error:
+                failures.append(error)
+        if all(error.final for error in failures) or time.monotonic() + _PAUSE > deadline:
+            raise failures[0]
+        time.sleep(_PAUSE)
+
+
+def account(params: Mapping[str, Any], check_mode: bool) -> Account:
+    """Return who logs in; in check mode nobody's session is ended. Raises PecError where nobody could log in."""
+    problems = brazil.cpf_problems(params["instalador"]["cpf"])
+    problems += [] if params["instalador"]["password"] else ["the instalador's password is empty"]
+    if problems:
+        raise PecError("\n".join(["PEC was not asked, because nobody could log in:", *problems]))
+    return Account(brazil.cpf_digits(params["instalador"]["cpf"]), params["instalador"]["password"], params["force"] and not check_mode)
+
+
+def reach(params: Mapping[str, Any], here: installation.Installation, catalogue: Catalogue, check_mode: bool) -> tuple[Client | None, str]:
+    """Return a client that outlasts a restart of PEC; in check mode none where PEC cannot be asked yet, and why.
+
+    Raises PecError where PEC does not answer, or nobody can log in because its first run is not over.
+    """
+    if check_mode and here.state == "absent" and not params["url"]:
+        return None, "PEC is not installed on this host yet"
+    if here.state == "absent" and not params["url"]:
+        raise PecError("PEC is not installed on this host; install it first")
+    client, done = answering(clients(params, here, catalogue), params["wait"])
+    if not done and check_mode:
+        return None, "PEC has not been through its first run yet"
+    if not done:
+        raise PecError(f"PEC at {client.server.url} has not been through its first run; do it first (esus.pec.first_run)")
+    return Client(client.server, catalogue=catalogue, patience=params["wait"]), ""
+
+
+def database(here: installation.Installation, client: Client) -> str:
+    """Return what tells PEC's database from another one: nothing where it cannot be asked, the address where it is on another host."""
+    if here.connection is None:
+        return client.server.url
+    try:
+        return psql.identity(here.connection)
+    except PecError:
+        return ""

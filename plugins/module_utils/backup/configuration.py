@@ -1,0 +1,113 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What is backed up and where to: a JSON file, so that the timer's program and the playbook go by the same words."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from ansible_collections.esus.pec.plugins.module_utils.backup.retention import Policy
+from ansible_collections.esus.pec.plugins.module_utils.errors import PecError
+from ansible_collections.esus.pec.plugins.module_utils.postgres.psql import Connection, connection_from
+from ansible_collections.esus.pec.plugins.module_utils.system import files
+
+DEFAULT_PATH = "/etc/esus-pec/backup.json"
+
+_KEYS: Mapping[str, type] = {
+    "directory": str,
+    "municipality": str,
+    "database": dict,
+    "fingerprint": bool,
+    "recipients": list,
+    "extra_paths": list,
+    "keep": dict,
+    "owner": str,
+    "group": str,
+}
+_DATABASE_KEYS: Mapping[str, type] = {"host": str, "port": int, "name": str, "username": str, "password": str}
+_KEEP_KEYS: Mapping[str, type] = {"last": int, "daily": int, "weekly": int, "monthly": int}
+_WORDS: Mapping[type, str] = {str: "text", bool: "true or false", int: "a number", list: "a list", dict: "an object"}
+
+
+@dataclass(frozen=True)
+class Config:
+    """One kind of backup. C(connection) is None when PEC's own files say where the database is; in the file its key is database."""
+
+    directory: str
+    municipality: str
+    connection: Connection | None
+    fingerprint: bool
+    recipients: tuple[str, ...]
+    extra_paths: tuple[str, ...]
+    keep: Policy
+    owner: str
+    group: str
+
+
+def read(path: str) -> Config:
+    """Return the configuration in this file. Raises PecError that names what is wrong in it; never a value, which may be a password."""
+    if not os.path.exists(path):
+        raise PecError(f"there is no {path}; set the backup up first (role pec_backup)")
+    data = files.read_bytes(path)
+    if os.stat(path).st_mode & 0o077:
+        raise PecError(f"{path} may hold a password and others than its owner can read it; run: chmod 600 {path}")
+    try:
+        content = json.loads(data)
+    except ValueError as error:
+        raise PecError(f"{path} is not JSON ({error}); run the playbook that writes it again") from None
+    try:
+        return parse(content)
+    except PecError as error:
+        raise PecError(f"{path}: {error}") from None
+
+
+def parse(content: object) -> Config:
+    """Return the configuration that this JSON value is. Raises PecError that names what is wrong in it."""
+    values = _checked(content, _KEYS, "the configuration")
+    keep = Policy(**_checked(values["keep"], _KEEP_KEYS, "keep"))
+    if min(keep.last, keep.daily, keep.weekly, keep.monthly) < 0:
+        raise PecError("keep: a number of backups cannot be below zero")
+    return Config(
+        directory=_absolute("directory", values["directory"]),
+        municipality=values["municipality"],
+        connection=_connection(values["database"]) if values["database"] else None,
+        fingerprint=values["fingerprint"],
+        recipients=tuple(_texts("recipients", values["recipients"])),
+        extra_paths=tuple(_absolute("extra_paths", path) for path in _texts("extra_paths", values["extra_paths"])),
+        keep=keep,
+        owner=values["owner"],
+        group=values["group"],
+    )
+
+
+def _connection(value: object) -> Connection | None:
+    return connection_from(_checked(value, _DATABASE_KEYS, "database"))
+
+
+def _checked(value: object, keys: Mapping[str, type], where: str) -> dict[str, Any]:
+    """Nothing is filled in: the role writes all of it, so what is missing or unknown is a mistake."""
+    if not isinstance(value, dict):
+        raise PecError(f"{where} is not an object")
+    unknown, missing = sorted(set(value) - set(keys)), sorted(set(keys) - set(value))
+    if unknown or missing:
+        problems = [f"does not know {name!r}" for name in unknown] + [f"lacks {name!r}" for name in missing]
+        raise PecError(f"{where} {', '.join(problems)}")
+    for name, kind in keys.items():
+        if not isinstance(value[name], kind) or isinstance(value[name], bool) != (kind is bool):  # a bool is an int, too
+            raise PecError(f"{where}: {name!r} is not {_WORDS[kind]}")
+    return value
+
+
+def _texts(name: str, values: list[object]) -> list[str]:
+    if not all(isinstance(value, str) and value for value in values):
+        raise PecError(f"{name!r} is not a list of texts")
+    return [str(value) for value in values]
+
+
+def _absolute(name: str, path: str) -> str:
+    if not os.path.isabs(path) or any(ord(character) < ord(" ") for character in path):
+        raise PecError(f"{name!r} has {path!r}, which is not an absolute path")
+    return os.path.normpath(path)

@@ -1,0 +1,304 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Opens a PKCS#12 file with whatever this host has: Python's cryptography, the program openssl, or the keytool of a Java.
+
+Each reads files that the others refuse, so each is asked until one can; a wrong password is known before any of them is asked.
+Private keys are in memory and in the pipes to these programs only; passwords travel in the environment, which only root can read.
+"""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import os
+import re
+import secrets
+import shutil
+import tempfile
+import warnings
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+from ansible_collections.esus.pec.plugins.module_utils.certificates import pkcs12_outside, x509
+from ansible_collections.esus.pec.plugins.module_utils.errors import PecError
+from ansible_collections.esus.pec.plugins.module_utils.system import files, host, process
+
+NotPkcs12Error = pkcs12_outside.NotPkcs12Error
+WrongPasswordError = pkcs12_outside.WrongPasswordError
+
+# Names of variables of the environment.
+_PASSWORD = "ESUS_PEC_PKCS12_PASSWORD"  # noqa: S105
+_NEW_PASSWORD = "ESUS_PEC_PKCS12_NEW_PASSWORD"  # noqa: S105
+_KEYTOOL = ("-J-Duser.language=en", "-J-Dfile.encoding=UTF-8")
+_PEM = re.compile(r"-----BEGIN ([A-Z0-9 ]+)-----.+?-----END \1-----\n?", re.DOTALL)
+_FORMS = {
+    pkcs12_outside.JAVA8: ("-keypbe", "PBE-SHA1-3DES", "-certpbe", "PBE-SHA1-3DES", "-macalg", "sha1"),
+    pkcs12_outside.MODERN: ("-keypbe", "AES-256-CBC", "-certpbe", "AES-256-CBC", "-macalg", "sha256", "-iter", "10000"),
+}
+
+
+class UnreadableError(PecError):
+    """The password fits, but nothing on this host can open the file."""
+
+
+@dataclass(frozen=True)
+class Contents:
+    """What a backend found: the private key as PEM, every certificate as DER, and what identifies the key."""
+
+    key_pem: str | None = field(repr=False)
+    key_id: str | None
+    certificates: tuple[bytes, ...]
+    backend: str
+
+
+@dataclass(frozen=True)
+class Store:
+    """An opened PKCS#12. C(leaf) is the owner's certificate, C(chain) those of its authorities, nearest first.
+
+    C(key_id) is None without a private key; the key belongs to the leaf when it is the leaf's C(public_key).
+    """
+
+    leaf: x509.Certificate
+    chain: tuple[x509.Certificate, ...]
+    key_id: str | None
+    friendly_name: str | None
+    encryption: str
+    ciphers: tuple[str, ...]
+    keys: int
+    backend: str
+    contents: Contents = field(repr=False)
+
+    @property
+    def key_matches(self) -> bool:
+        return self.key_id == self.leaf.public_key
+
+    @property
+    def chain_complete(self) -> bool:
+        """Whether every authority up to the root is in the file."""
+        names = {certificate.subject: certificate for certificate in self.chain}
+        current: x509.Certificate | None = self.leaf
+        for _step in range(len(self.chain) + 1):
+            if current is None or current.self_signed:
+                break
+            current = names.get(current.issuer)
+        return current is not None and current.self_signed
+
+    @property
+    def identity(self) -> tuple[object, ...]:
+        """What makes two files the same to their reader; salts and the order of what is in them do not."""
+        chain = sorted(certificate.fingerprint_sha256 for certificate in self.chain)
+        return self.leaf.fingerprint_sha256, chain, self.key_id, (self.friendly_name or "").casefold(), self.encryption
+
+
+def open_store(data: bytes, password: str) -> Store:
+    """Open the file. Raises NotPkcs12Error, WrongPasswordError or UnreadableError, each of which says what to do."""
+    form = pkcs12_outside.inspect(data)
+    fits = form.password_fits(password)
+    if fits is False:
+        raise WrongPasswordError(
+            "the password is wrong (the file is whole, and this is not its password); ask who issued it for the right one"
+        )
+    contents = _contents(data, password, form, fits)
+    try:
+        certificates = [x509.read(der) for der in contents.certificates]
+    except PecError as error:
+        raise UnreadableError(f"a certificate in it is {error}; ask its authority for another one") from None
+    if not certificates:
+        raise PecError("there is no certificate in it; export it again, with the certificate and its private key")
+    leaf = _leaf(certificates, contents.key_id)
+    return Store(
+        leaf=leaf,
+        chain=_chain(leaf, certificates),
+        key_id=contents.key_id,
+        friendly_name=form.friendly_name,
+        encryption=form.encryption,
+        ciphers=form.ciphers,
+        keys=max(form.keys, 1 if contents.key_id else 0),
+        backend=contents.backend,
+        contents=contents,
+    )
+
+
+def reencrypt(store: Store, password: str, form: str) -> bytes:
+    """Return the same contents as a file of the class C(java8) or C(modern), with the same password."""
+    bundle = (store.contents.key_pem or "") + "".join(_as_pem(der) for der in store.contents.certificates)
+    argv = ["openssl", "pkcs12", "-export", *_FORMS[form], "-passout", f"env:{_PASSWORD}"]
+    argv += ["-name", store.friendly_name] if store.friendly_name else []
+    with private_directory() as directory:
+        path = os.path.join(directory, "new.p12")
+        answer = process.run([*argv, "-out", path], stdin=bundle, env={_PASSWORD: password})
+        if answer.returncode != 0:
+            raise PecError(f"openssl cannot write the certificate in the form {form}: {_reason(answer.stderr)}")
+        return files.read_bytes(path)
+
+
+def ask_keytool(keytool: str, data: bytes, password: str) -> str | None:
+    """Return what the keytool of a Java has against the file, or None when it reads it and finds a private key."""
+    with private_directory() as directory:
+        path = _put(directory, data)
+        argv = [keytool, *_KEYTOOL, "-list", "-storetype", "PKCS12", "-keystore", path, "-storepass:env", _PASSWORD]
+        answer = process.run(argv, env={_PASSWORD: password}, timeout=120)
+    if answer.returncode != 0:
+        return _reason(answer.stdout + "\n" + answer.stderr, "keytool error")
+    return None if "PrivateKeyEntry" in answer.stdout else "it finds no private key in it"
+
+
+def key_id_of(key_pem: str) -> str:
+    """Return what identifies the public half of a private key in PEM, to compare with C(Certificate.public_key).
+
+    Raises PecError when openssl cannot read the key.
+    """
+    answer = process.run(["openssl", "pkey", "-pubout"], stdin=key_pem)
+    if answer.returncode != 0:
+        raise PecError(f"openssl cannot read the private key: {_reason(answer.stderr)}; it has to be PEM and without a passphrase")
+    lines = [line for line in answer.stdout.splitlines() if line and not line.startswith("-----")]
+    return x509.public_key_id(base64.b64decode("".join(lines)))
+
+
+@contextlib.contextmanager
+def private_directory() -> Iterator[str]:
+    """A directory for this process alone, in memory where the host has that, which is gone afterwards."""
+    memory = "/run" if os.geteuid() == 0 and os.path.isdir("/run") else None
+    directory = tempfile.mkdtemp(prefix="esus-pec-", dir=memory)
+    try:
+        yield directory
+    finally:
+        shutil.rmtree(directory, ignore_errors=True)
+
+
+def _contents(data: bytes, password: str, form: pkcs12_outside.Form, fits: bool | None) -> Contents:
+    """Ask one backend after the other; what each has against the file is in the error."""
+    failures = []
+    for read in (_with_cryptography, _with_openssl, _with_keytool):
+        try:
+            return read(data, password)
+        except PecError as error:
+            failures.append(str(error))
+    ciphers = ", ".join(dict.fromkeys(form.ciphers)) or "nothing"
+    said = "the password is right" if fits else "whether the password is right cannot be told"
+    raise UnreadableError(
+        f"nothing on this host can open the file, which is encrypted with {ciphers} ({said}): {'; '.join(failures)}. Install "
+        "openssl-provider-legacy (Debian 13) or a Java (default-jre-headless), or export the certificate again with AES-256"
+    )
+
+
+def _with_cryptography(data: bytes, password: str) -> Contents:
+    try:
+        from cryptography.hazmat.primitives import serialization
+        from cryptography.hazmat.primitives.serialization import pkcs12
+    except Exception:  # more than ImportError: a cryptography that does not fit its OpenSSL fails in ways of its own
+        raise PecError("Python's cryptography is not usable here") from None
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            key, certificate, others = pkcs12.load_key_and_certificates(data, password.encode() or None)
+            every = [each for each in [certificate, *others] if each is not None]
+            ders = tuple(each.public_bytes(serialization.Encoding.DER) for each in every)
+            if key is None:
+                return Contents(None, None, ders, "cryptography")
+            pem = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()).decode()
+            spki = key.public_key().public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
+    except Exception as error:  # it raises its own kinds, which differ from version to version
+        raise PecError(f"Python's cryptography refuses it ({type(error).__name__})") from None
+    return Contents(pem, x509.public_key_id(spki), ders, "cryptography")
+
+
+def _with_openssl(data: bytes, password: str) -> Contents:
+    if process.which("openssl") is None:
+        raise PecError("the program openssl is not here")
+    with private_directory() as directory:
+        return _openssl_file(_put(directory, data), password)
+
+
+def _openssl_file(path: str, password: str) -> Contents:
+    """First without, then with the legacy provider; OpenSSL 1.1 knows no such option and needs none."""
+    answers = []
+    for options in ([], ["-legacy"]):
+        argv = ["openssl", "pkcs12", "-in", path, "-passin", f"env:{_PASSWORD}", "-nodes", *options]
+        answer = process.run(argv, env={_PASSWORD: password})
+        if answer.returncode == 0:
+            return _from_pem(answer.stdout, "openssl -legacy" if options else "openssl")
+        answers.append(_reason(answer.stderr))
+    raise PecError(f"openssl refuses it ({answers[0]}), with its legacy provider too ({answers[1]})")
+
+
+def _with_keytool(data: bytes, password: str) -> Contents:
+    """Let a Java write it anew in its own, modern form, which is then opened as any other."""
+    keytool = next(keytools(), None)
+    if keytool is None:
+        raise PecError("there is no Java")
+    new = secrets.token_hex(16)
+    with private_directory() as directory:
+        source, target = _put(directory, data), os.path.join(directory, "converted.p12")
+        argv = [keytool, *_KEYTOOL, "-importkeystore", "-noprompt", "-srcstoretype", "PKCS12", "-srckeystore", source]
+        argv += ["-srcstorepass:env", _PASSWORD, "-deststoretype", "PKCS12", "-destkeystore", target, "-deststorepass:env", _NEW_PASSWORD]
+        answer = process.run(argv, env={_PASSWORD: password, _NEW_PASSWORD: new}, timeout=120)
+        if answer.returncode != 0 or not os.path.exists(target):
+            raise PecError(f"{keytool} refuses it ({_reason(answer.stdout + answer.stderr, 'keytool error')})")
+        converted = files.read_bytes(target)
+    failures = []
+    for read in (_with_cryptography, _with_openssl):
+        try:
+            contents = read(converted, new)
+        except PecError as error:
+            failures.append(str(error))
+        else:
+            return Contents(contents.key_pem, contents.key_id, contents.certificates, f"keytool and {contents.backend}")
+    raise PecError(f"{keytool} could convert it, but {' and '.join(failures)}")
+
+
+def keytools() -> Iterator[str]:
+    """Give every keytool on this host; those of PEC's own Java are among them."""
+    for java in host.java():
+        path = os.path.join(os.path.dirname(os.path.realpath(java.path)), "keytool")
+        if os.access(path, os.X_OK):
+            yield path
+
+
+def _from_pem(text: str, backend: str) -> Contents:
+    blocks = [(found.group(1), found.group(0)) for found in _PEM.finditer(text)]
+    keys = [block for kind, block in blocks if kind.endswith("PRIVATE KEY")]
+    key = keys[0] if keys else None
+    ders = tuple(x509.blocks(text.encode()))
+    return Contents(key, key_id_of(key) if key else None, ders, backend)
+
+
+def _leaf(certificates: Sequence[x509.Certificate], key_id: str | None) -> x509.Certificate:
+    """The certificate of the key; where none fits, the one that is most likely meant, so that an error can name it."""
+    matching = [certificate for certificate in certificates if certificate.public_key == key_id]
+    owners = [certificate for certificate in certificates if not certificate.is_ca]
+    return (matching or owners or list(certificates))[0]
+
+
+def _chain(leaf: x509.Certificate, certificates: Sequence[x509.Certificate]) -> tuple[x509.Certificate, ...]:
+    rest = [certificate for certificate in certificates if certificate.fingerprint_sha256 != leaf.fingerprint_sha256]
+    ordered: list[x509.Certificate] = []
+    current = leaf
+    while True:
+        issuer = next((each for each in rest if each.subject == current.issuer), None)
+        if issuer is None:
+            return (*ordered, *rest)
+        rest.remove(issuer)
+        ordered.append(issuer)
+        current = issuer
+
+
+def _put(directory: str, data: bytes) -> str:
+    path = os.path.join(directory, "source.p12")
+    files.write_atomic(path, data, mode=0o600)
+    return path
+
+
+def _as_pem(der: bytes) -> str:
+    text = base64.b64encode(der).decode()
+    lines = "\n".join(text[start : start + 64] for start in range(0, len(text), 64))
+    return f"-----BEGIN CERTIFICATE-----\n{lines}\n-----END CERTIFICATE-----\n"
+
+
+def _reason(text: str, marker: str = ":error:") -> str:
+    """The line that says why. OpenSSL writes address:error:code:library:function:reason:file:line:detail; reason and detail say it."""
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    said = next((line for line in lines if marker in line), lines[-1] if lines else "it said nothing")
+    parts = said.split(":")
+    if len(parts) < 6 or parts[1] != "error":
+        return said
+    return " ".join([parts[5], ":".join(parts[8:])]).strip()

@@ -1,0 +1,118 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The certificate of certmgr around a run of the installer: what is here, what is kept before it changes, and brought back after a failure.
+
+The documented way to another domain is to remove ssl.properties and to run the installer again. certmgr then writes its file and its
+keystore anew, so both are kept, with the installer's own file, which it rewrites before anything has succeeded.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+
+from ansible_collections.esus.pec.plugins.module_utils import beliefs
+from ansible_collections.esus.pec.plugins.module_utils.certificates import handshake
+from ansible_collections.esus.pec.plugins.module_utils.errors import PecError
+from ansible_collections.esus.pec.plugins.module_utils.installer.planning import Certificate
+from ansible_collections.esus.pec.plugins.module_utils.pec import installation
+from ansible_collections.esus.pec.plugins.module_utils.pec.installation import Installation
+from ansible_collections.esus.pec.plugins.module_utils.system import files
+
+CHANGING = os.path.join(files.STATE_DIRECTORY, "certmgr-changing")
+PREVIOUS = os.path.join(files.STATE_DIRECTORY, "certmgr-previous")
+_CONFIGURATION = "config"
+_CONFIG_FILE = "pec.config"
+
+
+def read(here: Installation, wanted: str) -> Certificate | None:
+    """Return HTTPS by certmgr as it is. What ssl.properties calls the domain is not known for sure, so the server itself is asked then."""
+    if here.https.mode != "certmgr":
+        return None
+    if here.https.domain or not wanted:
+        return Certificate(here.https.domain, here.https.port)
+    shown = handshake.fetch(wanted, here.https.port or beliefs.HTTPS_PORT).certificate
+    if shown is None:
+        return Certificate(None, here.https.port)
+    names = shown.dns_names
+    return Certificate(wanted if shown.names_host(wanted) else names[0] if names else None, here.https.port)
+
+
+def keep(here: Installation, *, replaces: bool) -> None:
+    """Copy certmgr's files and the installer's own, then remove ssl.properties when it tells of what is to be replaced.
+
+    What a run that was killed had kept is the older truth, and stays.
+    Raises PecError when the copy cannot be made; nothing is removed then.
+    """
+    if here.home is None:
+        return
+    if not os.path.isdir(CHANGING):
+        partial = f"{CHANGING}.partial"
+        try:
+            os.makedirs(files.STATE_DIRECTORY, mode=0o700, exist_ok=True)
+            shutil.rmtree(partial, ignore_errors=True)
+            os.mkdir(partial, 0o700)
+            if os.path.isdir(_directory(here.home)):
+                shutil.copytree(_directory(here.home), os.path.join(partial, _CONFIGURATION))
+            if here.config_file and os.path.isfile(here.config_file):
+                shutil.copy2(here.config_file, os.path.join(partial, _CONFIG_FILE))
+            os.rename(partial, CHANGING)
+            files.sync_directory(files.STATE_DIRECTORY)
+        except OSError as error:
+            raise PecError(f"cannot keep a copy of {_directory(here.home)} in {CHANGING}: {error.strerror or error}") from None
+    if replaces and here.ssl_properties:
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(here.ssl_properties)
+
+
+def bring_back(here: Installation, *, config_file: bool) -> str:
+    """After a failure, make certmgr's files what they were. Returns what was done, in words; empty when nothing had been kept.
+
+    config_file says to bring back the installer's own file too, which is right only when nothing but the certificate was to change.
+    """
+    if here.home is None or not os.path.isdir(CHANGING):
+        return ""
+    directory, kept = _directory(here.home), os.path.join(CHANGING, _CONFIGURATION)
+    ssl_properties = os.path.join(here.home, beliefs.SSL_PROPERTIES)
+    had = os.path.isfile(os.path.join(kept, os.path.basename(ssl_properties)))
+    try:
+        for name in sorted(os.listdir(kept)) if os.path.isdir(kept) else ():
+            if os.path.isfile(os.path.join(kept, name)):
+                _restore(os.path.join(kept, name), os.path.join(directory, name))
+        if not had:
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(ssl_properties)
+        if config_file and os.path.isfile(os.path.join(CHANGING, _CONFIG_FILE)):
+            _restore(os.path.join(CHANGING, _CONFIG_FILE), here.config_file or installation.CONFIG_FILE)
+    except (OSError, PecError) as error:
+        return f"The certificate as it was before is in {CHANGING}, and could not be put back to {directory}: {error}."
+    shutil.rmtree(CHANGING, ignore_errors=True)
+    return "HTTPS is as it was before." if had else "PEC has no HTTPS, as before."
+
+
+def settle() -> None:
+    """After a success, remember only the last certificate that was replaced."""
+    if os.path.isdir(CHANGING):
+        shutil.rmtree(PREVIOUS, ignore_errors=True)
+        os.rename(CHANGING, PREVIOUS)
+
+
+def what_is_missing(wanted: Certificate | None, here: Installation) -> list[str]:
+    """Return what contradicts that certmgr has the certificate that was asked for; an exit code of 0 is no proof."""
+    if wanted is None:
+        return []
+    if here.https.mode != "certmgr":
+        return [f"certmgr left no {beliefs.SSL_PROPERTIES} for {wanted.domain}"]
+    found = Certificate(here.https.domain, here.https.port)
+    if found.domain is not None and found.domain.lower() != str(wanted.domain).lower():
+        return [f"{here.ssl_properties} tells of {found.domain} instead of {wanted.domain}"]
+    return []
+
+
+def _directory(home: str) -> str:
+    return os.path.dirname(os.path.join(home, beliefs.SSL_PROPERTIES))
+
+
+def _restore(source: str, path: str) -> None:
+    status = os.stat(source)
+    files.write_atomic(path, files.read_bytes(source), mode=status.st_mode & 0o7777, uid=status.st_uid, gid=status.st_gid)

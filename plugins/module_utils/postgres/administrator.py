@@ -1,0 +1,228 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The administrator's side of a PostgreSQL server: who may make databases there, and the statements that make, name and drop them."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import cast
+
+from ansible_collections.esus.pec.plugins.module_utils import beliefs
+from ansible_collections.esus.pec.plugins.module_utils.errors import PecError
+from ansible_collections.esus.pec.plugins.module_utils.postgres.psql import Connection, identifier, literal
+from ansible_collections.esus.pec.plugins.module_utils.postgres.session import Session, describe
+
+MAINTENANCE = ("postgres", "template1")
+SOCKET_DIRECTORIES = ("/var/run/postgresql", "/tmp")  # noqa: S108  # where PostgreSQL makes it when nobody says otherwise
+_LONGEST_NAME = 63
+_LIST_SETTINGS = ("search_path", "temp_tablespaces", "local_preload_libraries", "session_preload_libraries")
+_IN_USE = re.compile(r"other users|outros usuários|other session|outra sessão|outras sessões", re.IGNORECASE)
+_SWITCH_ATTEMPTS = 20
+
+_WHO_SQL = """
+select json_build_object(
+  'role', rolname, 'superuser', rolsuper, 'createdb', rolcreatedb, 'started', extract(epoch from pg_postmaster_start_time())::text,
+  'version', current_setting('server_version'), 'version_num', current_setting('server_version_num')::int,
+  'data_directory', case when rolsuper then current_setting('data_directory') end
+) from pg_roles where rolname = current_user
+"""
+_TABLES_SQL = """
+select coalesce(json_agg(oid::regclass::text order by pg_relation_size(oid) desc), '[]'::json) from pg_class
+where relkind = 'r' and relnamespace = 'public'::regnamespace
+"""
+
+
+@dataclass(frozen=True)
+class Login:
+    """A way into the server and what it is allowed to do there; C(user) is the account of the system that it takes.
+
+    C(conn) leads to a database that is always there. C(started) is when the server started, which tells two servers apart.
+    """
+
+    conn: Connection
+    client: str
+    user: str | None
+    role: str
+    superuser: bool
+    createdb: bool
+    started: str
+    version: str
+    version_num: int
+    data_directory: str | None
+
+    def session(self, database: str | None = None) -> Session:
+        """Open a session, in this database or in the one that is always there."""
+        conn = replace(self.conn, database=database) if database else self.conn
+        return Session(conn, self.client, options={"client_min_messages": "warning"}, user=self.user)
+
+    def execute(self, *statements: str, database: str | None = None) -> None:
+        """Run statements, each in a transaction of its own unless they say otherwise."""
+        with self.session(database) as session:
+            for statement in statements:
+                session.execute(statement)
+
+
+def with_suffix(name: str, suffix: str) -> str:
+    """Return the name with a suffix; the name is cut so that both fit into the 63 bytes of PostgreSQL, and no character is cut in two."""
+    room = _LONGEST_NAME - len(suffix.encode())
+    return name.encode()[:room].decode("utf-8", "ignore") + suffix
+
+
+def log_in(conn: Connection, client: str, user: str | None = None, *, also: Sequence[str] = MAINTENANCE) -> Login:
+    """Connect to one of the databases that are always there, else to the connection's own.
+
+    Raises PecError, with what the server said about the connection's own database.
+    """
+    for database in also:
+        try:
+            return _log_in(replace(conn, database=database), client, user)
+        except PecError:
+            continue
+    return _log_in(conn, client, user)
+
+
+def find(pec: Login, given: tuple[str, str] | None, account: str | None) -> Login:
+    """Return a login that may make databases: the one given, PEC's own, or the server's administrator by its account on this host.
+
+    Raises PecError that says what to give when there is none.
+    """
+    if given is not None:
+        login = log_in(replace(pec.conn, username=given[0], password=given[1]), pec.client)
+        if not (login.superuser or login.createdb):
+            raise PecError(f"the role {login.role!r} given as admin may not create databases; give one that may (CREATEDB or SUPERUSER)")
+        return login
+    if pec.superuser or pec.createdb:
+        return pec
+    tried = []
+    name = account or beliefs.BUNDLED_USER
+    for directory in _socket_directories(pec.conn):
+        try:
+            return _same_server(pec, log_in(Connection(directory, pec.conn.port, MAINTENANCE[0], name, ""), pec.client, name))
+        except PecError as error:
+            tried.append(str(error))
+    raise PecError(
+        f"the role {pec.role!r} may not create databases at {pec.conn.host}:{pec.conn.port}, and this host has no administrator of that "
+        f"server{' (' + tried[0] + ')' if tried else ''}; give admin with the username and password of one"
+    )
+
+
+def create_statement(name: str, owner: str, like: Mapping[str, object]) -> str:
+    """Return CREATE DATABASE with the encoding and the locale in C(like), whose keys are those of pg_database."""
+    parts = [f"CREATE DATABASE {identifier(name)} OWNER {identifier(owner)} TEMPLATE template0"]
+    words = {"encoding": "ENCODING", "datcollate": "LC_COLLATE", "datctype": "LC_CTYPE"}
+    parts += [f"{word} {literal(str(like[key]))}" for key, word in words.items() if like.get(key)]
+    provider, locale = like.get("datlocprovider"), like.get("daticulocale") or like.get("datlocale")
+    if provider == "i" and locale:
+        parts.append(f"LOCALE_PROVIDER icu ICU_LOCALE {literal(str(locale))}")
+        if like.get("daticurules"):
+            parts.append(f"ICU_RULES {literal(str(like['daticurules']))}")
+    elif provider == "b" and locale:
+        parts.append(f"LOCALE_PROVIDER builtin BUILTIN_LOCALE {literal(str(locale))}")
+    if like.get("tablespace") not in (None, "pg_default"):
+        parts.append(f"TABLESPACE {identifier(str(like['tablespace']))}")
+    return " ".join(parts)
+
+
+def property_statements(name: str, like: Mapping[str, object]) -> list[str]:
+    """Return what gives a database the settings, the rights and the limit of another, which are not part of a dump.
+
+    C(settings) are (role or None, "name=value") each; C(rights) are (role or None for everybody, right, "" or " WITH GRANT OPTION") each,
+    or None where nobody ever changed them.
+    """
+    whose = f"DATABASE {identifier(name)}"
+    statements = []
+    for role, setting in cast("Sequence[Sequence[str | None]]", like.get("settings") or []):
+        key, _equals, value = str(setting).partition("=")
+        scope = f"ROLE {identifier(role)} IN {whose}" if role else whose
+        # The value of a list is stored as it is written in SQL.
+        statements.append(f"ALTER {scope} SET {key} TO {value if key in _LIST_SETTINGS and value else literal(value)}")
+    rights = cast("Sequence[Sequence[str | None]] | None", like.get("rights"))
+    if rights is not None:
+        statements.append(f"REVOKE ALL ON {whose} FROM PUBLIC")
+        statements += [f"GRANT {right} ON {whose} TO {identifier(role) if role else 'PUBLIC'}{more}" for role, right, more in rights]
+    if int(str(like.get("datconnlimit", -1))) >= 0:
+        statements.append(f"ALTER {whose} CONNECTION LIMIT {like['datconnlimit']}")
+    return statements
+
+
+def comment_statement(name: str, comment: str | None) -> str:
+    """Return COMMENT ON DATABASE."""
+    return f"COMMENT ON DATABASE {identifier(name)} IS {'NULL' if comment is None else literal(comment)}"
+
+
+def end_sessions_statement(name: str) -> str:
+    """Return what ends all sessions in a database but one's own."""
+    return f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = {literal(name)} AND pid <> pg_backend_pid()"
+
+
+def drop(login: Login, name: str, *, disk_full: bool = False) -> None:
+    """Drop a database whatever is connected to it. On a full disk its tables go first, because to drop it takes a checkpoint."""
+    if disk_full:
+        with login.session(name) as session:
+            session.execute(end_sessions_statement(name))
+            for table in cast("list[str]", session.query(_TABLES_SQL)):
+                session.execute(f"DROP TABLE IF EXISTS {table} CASCADE")
+    _insist(login, [end_sessions_statement(name), f"DROP DATABASE IF EXISTS {identifier(name)}"])
+
+
+def switch(login: Login, old: str | None, before: str, new: str, name: str, comments: Mapping[str, str]) -> None:
+    """Give the database C(new) the name C(name), and the one that has it the name C(before): both or neither, whatever happens.
+
+    comments are set in the same transaction, by the names of afterwards. Sessions in either database are ended.
+    """
+    rename = [f"ALTER DATABASE {identifier(name)} RENAME TO {identifier(before)}"] if old else []
+    statements = [
+        "BEGIN",
+        *(end_sessions_statement(database) for database in (old, new) if database),
+        *rename,
+        f"ALTER DATABASE {identifier(new)} RENAME TO {identifier(name)}",
+        *(comment_statement(database, comment) for database, comment in comments.items()),
+        "COMMIT",
+    ]
+    _insist(login, statements)
+
+
+def _insist(login: Login, statements: Sequence[str]) -> None:
+    """A client that comes back at once may be in again between the end of its session and the lock; then it is ended again."""
+    for attempt in range(1, _SWITCH_ATTEMPTS + 1):
+        try:
+            login.execute(*statements)
+            return
+        except PecError as error:
+            if attempt == _SWITCH_ATTEMPTS or not _IN_USE.search(str(error)):
+                raise
+
+
+def _log_in(conn: Connection, client: str, user: str | None) -> Login:
+    with Session(conn, client, user=user) as session:
+        who = cast("Mapping[str, object]", session.query(_WHO_SQL))
+    return Login(
+        conn,
+        client,
+        user,
+        role=str(who["role"]),
+        superuser=bool(who["superuser"]),
+        createdb=bool(who["createdb"]),
+        started=str(who["started"]),
+        version=str(who["version"]),
+        version_num=int(str(who["version_num"])),
+        data_directory=str(who["data_directory"]) if who["data_directory"] else None,
+    )
+
+
+def _same_server(pec: Login, admin: Login) -> Login:
+    if admin.started != pec.started:
+        raise PecError(
+            f"{describe(admin.conn)} is not the server that PEC uses at {pec.conn.host}:{pec.conn.port}: they started at different times"
+        )
+    return admin
+
+
+def _socket_directories(conn: Connection) -> list[str]:
+    if not conn.is_local:
+        return []
+    known = [conn.host] if conn.host.startswith("/") else []
+    socket = f".s.PGSQL.{conn.port}"
+    return [directory for directory in [*known, *SOCKET_DIRECTORIES] if os.path.exists(os.path.join(directory, socket))]

@@ -1,0 +1,136 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What must be true before PEC is installed, as pure rules over what was seen (Facts) and what is wanted (Desired).
+
+Every rule tells all that it knows, so that an operator corrects everything in one go. Nothing here reads the host.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+
+from ansible_collections.esus.pec.plugins.module_utils import brazil
+from ansible_collections.esus.pec.plugins.module_utils.pec import installation
+from ansible_collections.esus.pec.plugins.module_utils.preflight import host, https
+from ansible_collections.esus.pec.plugins.module_utils.preflight.database import database_rules, in_use
+from ansible_collections.esus.pec.plugins.module_utils.preflight.host import count
+from ansible_collections.esus.pec.plugins.module_utils.preflight.model import VERSION, Desired, Facts, Finding, error, jar_name, warning
+
+INSTALLATION_TYPES = ("PRONTUARIO", "CENTRALIZADORA")
+
+
+def judge(facts: Facts, desired: Desired) -> tuple[Finding, ...]:
+    """Every finding, errors first; one that the operator has accepted becomes a warning."""
+    found = [_accept(finding, desired.accepted) for check in desired.checks for rule in RULES[check] for finding in rule(facts, desired)]
+    return tuple(sorted(found, key=lambda finding: finding.severity != "error"))
+
+
+def describe(findings: tuple[Finding, ...]) -> str:
+    """One line for each finding, under a line that counts them."""
+    errors = sum(finding.severity == "error" for finding in findings)
+    warnings = len(findings) - errors
+    total = f"{count(errors, 'error')}, {count(warnings, 'warning')}"
+    heading = f"This host is not ready for PEC: {total}. Correct every error, then run again."
+    return "\n".join([heading, *(f"{finding.severity.upper()} {finding}" for finding in findings)])
+
+
+def _accept(finding: Finding, accepted: tuple[str, ...]) -> Finding:
+    if finding.severity == "error" and finding.code in accepted:
+        return replace(finding, severity="warning", message=f"{finding.message} (accepted)")
+    return finding
+
+
+def _jar(_facts: Facts, desired: Desired) -> Iterator[Finding]:
+    if desired.jars is None:
+        return
+    ways = "pec_install_jar_url (with pec_install_jar_sha256), pec_install_jar_file or pec_install_jar_remote"
+    if not desired.jars:
+        yield error("no_jar", "no installer is named", f"set one of {ways}")
+    if len(desired.jars) > 1:
+        yield error("many_jars", f"{len(desired.jars)} installers are named: {', '.join(desired.jars)}", f"set exactly one of {ways}")
+    for jar in desired.jars:
+        name = jar_name(jar)["name"]
+        if jar_name(jar)["platform"] == "Win":
+            yield error("windows_jar", f"{name} is the installer for Windows", "take the one whose name ends in -Linux64.jar")
+        if "://" in jar and not desired.jar_sha256:
+            unknown = f"{name} is downloaded, but its SHA-256 is not known"
+            yield error("no_sha256", unknown, "set pec_install_jar_sha256 from a source that you trust")
+
+
+def _version(_facts: Facts, desired: Desired) -> Iterator[Finding]:
+    if desired.version and not re.fullmatch(VERSION, desired.version):
+        yield error("version", f"{desired.version!r} is not a version of PEC", "set pec_install_version to three numbers, such as 5.4.37")
+
+
+def _installed(facts: Facts, desired: Desired) -> Iterator[Finding]:
+    here, wanted = facts.installed_version, desired.wanted_version
+    if facts.installed_state == "broken":
+        yield warning(
+            "installation_broken",
+            f"PEC's installation on this host is not whole: {'; '.join(facts.installed_reasons)}",
+            "the installation goes on from there; if it fails, these are the first things to look at",
+        )
+    if not here or not wanted:
+        return
+    if installation.parse_version(wanted) < installation.parse_version(here):
+        yield error(
+            "downgrade",
+            f"PEC {here} is installed here and {wanted} is older; PEC cannot be downgraded",
+            f"ask for {here} or newer, or restore a backup that was made with {wanted}",
+        )
+    elif installation.parse_version(wanted) > installation.parse_version(here) and not desired.update:
+        yield error(
+            "update_not_allowed",
+            f"PEC {here} is installed here and {wanted} is wanted; an update changes the database and cannot be undone",
+            "make a backup and try to restore it, then set pec_install_update: true",
+        )
+
+
+def _domain(facts: Facts, desired: Desired) -> Iterator[Finding]:
+    needed = desired.certificate_port is not None
+    problems = brazil.domain_problems(desired.domain) if desired.domain or needed else []
+    yield from (error("domain", problem, "correct pec_domain") for problem in problems)
+    if not problems and facts.domain_resolves is False and not desired.hosts_entry:
+        yield warning(
+            "domain_unresolved",
+            f"this host does not find {desired.domain}, and PEC refuses a link that it cannot open itself",
+            "correct the DNS, or set pec_prerequisites_hosts_entry: true",
+        )
+
+
+def _first_run(_facts: Facts, desired: Desired) -> Iterator[Finding]:
+    wanted = desired.first_run
+    if wanted is None:
+        return
+    if not wanted.name.strip():
+        yield error("first_run_name", "the name of the installation is empty", "set pec_first_run_name, such as the município's name")
+    if not wanted.link.strip() and not desired.domain:
+        yield error("first_run_link", "there is no link under which people open PEC", "set pec_domain, or pec_first_run_link")
+    for problem in brazil.link_problems(wanted.link.strip()) if wanted.link.strip() else []:
+        yield error("first_run_link", problem, "correct pec_first_run_link")
+    if wanted.type not in INSTALLATION_TYPES:
+        types = " or ".join(INSTALLATION_TYPES)
+        yield error("first_run_type", f"PEC has no installation of the type {wanted.type!r}", f"set pec_first_run_type to {types}")
+    if not wanted.instalador_name.strip():
+        yield error("instalador_name", "the name of the instalador is empty", "set pec_first_run_instalador_name to the person's full name")
+    for problem in brazil.cpf_problems(wanted.instalador_cpf):
+        yield error("instalador_cpf", problem, "correct pec_instalador_cpf")
+    for problem in brazil.instalador_password_problems(wanted.instalador_password, wanted.instalador_name, wanted.instalador_cpf):
+        yield error("instalador_password", problem, "choose another pec_instalador_password")
+
+
+def _database(facts: Facts, desired: Desired) -> Iterator[Finding]:
+    yield from in_use(facts, desired.database)
+    yield from database_rules(facts.database, desired.database, desired.wanted_version, update=desired.update)
+
+
+RULES: dict[str, tuple[Callable[[Facts, Desired], Iterator[Finding]], ...]] = {
+    "host": host.RULES,
+    "installation": (_jar, _version, _installed),
+    "site": (_domain, _first_run),
+    "database": (_database,),
+    "https": https.RULES,
+}
+
+BEFORE_INSTALLING = ("host", "installation", "site", "database")

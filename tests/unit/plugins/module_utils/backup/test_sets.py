@@ -1,0 +1,229 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import samples
+
+from ansible_collections.esus.pec.plugins.module_utils.backup import sets
+from ansible_collections.esus.pec.plugins.module_utils.backup.retention import Dated, Policy
+from ansible_collections.esus.pec.plugins.module_utils.dump import manifest
+from ansible_collections.esus.pec.plugins.module_utils.dump.manifest import Attachment, Manifest
+from ansible_collections.esus.pec.plugins.module_utils.errors import PecError
+
+NEWEST_ONLY = Policy(1, 0, 0, 0)
+
+
+def make(directory: Path, name: str = "esus.dump", *, files: bool = True, **changes: Any) -> Manifest:
+    """Put a set into a directory, as dump and backup_files leave it."""
+    (directory / name).write_bytes(b"PGDMP")
+    attachment = None
+    if files:
+        attachment = Attachment(f"{name}.files.tar.zst", 3, "x", ("/etc/pec.config",))
+        (directory / attachment.name).write_bytes(b"tar")
+    made = samples.manifest(**{"name": name, "attachment": attachment, "kept_by": sets.KEPT_BY, **changes})
+    manifest.write(str(directory / name), made)
+    return made
+
+
+def names(directory: Path) -> list[str]:
+    return sorted(os.listdir(directory))
+
+
+SET = ["esus.dump", "esus.dump.files.tar.zst", "esus.dump.json"]
+
+
+def test_a_set_appears_as_a_whole(tmp_path: Path) -> None:
+    with sets.workshop(str(tmp_path)) as (place, removed):
+        made = make(Path(place))
+        assert (removed, names(tmp_path)) == ([], [sets.UNFINISHED])
+        assert os.stat(place).st_mode & 0o777 == 0o700
+        assert sets.publish(str(tmp_path), f"{place}/esus.dump", made) == str(tmp_path / "esus.dump")
+        assert manifest.newest(str(tmp_path)).manifest == made
+    assert names(tmp_path) == SET
+
+
+def test_a_set_without_files(tmp_path: Path) -> None:
+    with sets.workshop(str(tmp_path)) as (place, _removed):
+        sets.publish(str(tmp_path), f"{place}/esus.dump", make(Path(place), files=False))
+    assert names(tmp_path) == ["esus.dump", "esus.dump.json"]
+
+
+def test_a_run_that_fails_leaves_nothing(tmp_path: Path) -> None:
+    with pytest.raises(PecError, match="no"), sets.workshop(str(tmp_path)) as (place, _removed):
+        make(Path(place))
+        raise PecError("no")
+    assert names(tmp_path) == []
+
+
+@pytest.mark.parametrize("taken", SET)
+def test_nothing_is_replaced(tmp_path: Path, taken: str) -> None:
+    (tmp_path / taken).write_text("somebody's", encoding="utf-8")
+    with pytest.raises(PecError, match=f"has a file {taken} already"), sets.workshop(str(tmp_path)) as (place, _removed):
+        sets.publish(str(tmp_path), f"{place}/esus.dump", make(Path(place)))
+    assert names(tmp_path) == [taken]
+    assert (tmp_path / taken).read_text(encoding="utf-8") == "somebody's"
+
+
+class Killed(BaseException):
+    """In place of SIGKILL: nothing after it is done."""
+
+
+def kill_at(monkeypatch: pytest.MonkeyPatch, step: int) -> None:
+    """From the step-th renaming or removal on, nothing happens any more, as after a SIGKILL."""
+    steps = iter(range(100))
+    dead = False
+
+    def mortal(real: Any) -> Any:
+        def call(*arguments: Any, **options: Any) -> Any:
+            nonlocal dead
+            dead = dead or next(steps) >= step
+            if dead:
+                raise Killed
+            return real(*arguments, **options)
+
+        return call
+
+    for name in ("rename", "unlink"):
+        monkeypatch.setattr(os, name, mortal(getattr(os, name)))
+    monkeypatch.setattr("shutil.rmtree", mortal(shutil.rmtree))
+
+
+@pytest.mark.parametrize("step", range(8))
+def test_killed_while_a_set_is_published(tmp_path: Path, step: int) -> None:
+    """Whatever moment it is, the set is either there as a whole, or gone after the next run; and others stay."""
+    make(tmp_path, "older.dump")
+    with pytest.MonkeyPatch.context() as patch:
+        try:
+            with sets.workshop(str(tmp_path)) as (place, _removed):
+                made = make(Path(place))
+                kill_at(patch, step)
+                sets.publish(str(tmp_path), f"{place}/esus.dump", made)
+        except Killed:
+            pass
+    listed = [backup.manifest.name for backup in manifest.list_backups(str(tmp_path))]
+    whole = "esus.dump" in listed
+    with sets.workshop(str(tmp_path)) as (_place, removed):
+        assert whole or "esus.dump.json" in removed
+    assert names(tmp_path) == [*(SET if whole else []), "older.dump", "older.dump.files.tar.zst", "older.dump.json"]
+    assert all(backup.complete for backup in manifest.list_backups(str(tmp_path)))
+
+
+@pytest.mark.parametrize("step", range(8))
+def test_killed_while_a_set_is_retired(tmp_path: Path, step: int) -> None:
+    make(tmp_path, "older.dump")
+    make(tmp_path)
+    backup = next(backup for backup in manifest.list_backups(str(tmp_path)) if backup.manifest.name == "esus.dump")
+    with pytest.MonkeyPatch.context() as patch:
+        kill_at(patch, step)
+        with contextlib.suppress(Killed):
+            sets.retire(str(tmp_path), backup)
+    whole = "esus.dump" in [backup.manifest.name for backup in manifest.list_backups(str(tmp_path))]
+    assert whole == (step == 0)
+    with sets.workshop(str(tmp_path)):
+        pass
+    assert names(tmp_path) == [*(SET if whole else []), "older.dump", "older.dump.files.tar.zst", "older.dump.json"]
+
+
+def test_what_a_dead_run_left_behind_is_told(tmp_path: Path) -> None:
+    (tmp_path / sets.UNFINISHED).mkdir()
+    (tmp_path / sets.UNFINISHED / "esus.dump.partial").touch()
+    (tmp_path / sets.UNFINISHED / "broken.json").write_text("{", encoding="utf-8")
+    with sets.workshop(str(tmp_path)) as (place, removed):
+        assert removed == ["broken.json", "esus.dump.partial"]
+        assert names(Path(place)) == []
+
+
+def test_another_server_may_be_at_work_in_the_same_directory(tmp_path: Path) -> None:
+    other = tmp_path / ".unfinished-another-server"
+    other.mkdir()
+    make(other)
+    with sets.workshop(str(tmp_path)) as (_place, removed):
+        assert removed == []
+    assert len(names(other)) == 3
+
+
+def test_a_workshop_that_is_somebody_elses(tmp_path: Path) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere/precious").touch()
+    (tmp_path / sets.UNFINISHED).symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(PecError, match="is not a directory"), sets.workshop(str(tmp_path)):
+        pass
+    assert (tmp_path / "elsewhere/precious").exists()
+
+
+def test_no_directory(tmp_path: Path) -> None:
+    with pytest.raises(PecError, match="mount it, or set the backup up again"):
+        sets.require(str(tmp_path / "gone"))
+
+
+def prunable(directory: Path, made: Dated) -> tuple[list[str], list[str]]:
+    gone, wrong = sets.prunable(str(directory), NEWEST_ONLY, made)
+    return [backup.manifest.name for backup in gone], wrong
+
+
+def test_what_may_go(tmp_path: Path) -> None:
+    for day in ("20", "21", "22"):
+        newest = make(tmp_path, f"{day}.dump", ended=f"2026-11-{day}T03:05:00Z")
+    assert prunable(tmp_path, sets.dated_as(newest)) == (["20.dump", "21.dump"], [])
+
+
+def test_what_would_go_once_a_new_one_is_there(tmp_path: Path) -> None:
+    made = make(tmp_path, "22.dump")
+    new = Dated("23.dump", "2026-11-23T03:05:00Z", sets.dated_as(made).group)
+    assert prunable(tmp_path, new) == (["22.dump"], [])
+
+
+@pytest.mark.parametrize(
+    ("changes", "wrong"),
+    [
+        pytest.param({"kept_by": ""}, "", id="made by hand"),
+        pytest.param({"database": "esus2"}, "", id="another database"),
+        pytest.param({"municipality": "Boa Vista"}, "", id="another município"),
+        pytest.param({"host": "pec2"}, "", id="another server"),
+        pytest.param({"bytes": 6}, "has 5 bytes, and its manifest says 6", id="cut short"),
+        pytest.param({"attachment": Attachment("gone", 3, "x", ())}, "gone is missing", id="without its files"),
+        pytest.param({"ended": "soon"}, "'soon' is not a time", id="without a date"),
+    ],
+)
+def test_what_stays_and_does_not_count(tmp_path: Path, changes: dict[str, Any], wrong: str) -> None:
+    """Neither is it removed, nor does it, although newer, push another out."""
+    make(tmp_path, "other.dump", **{"ended": "2026-11-22T09:00:00Z", **changes})
+    first = make(tmp_path, "20.dump", ended="2026-11-20T03:05:00Z")
+    assert first.name == "20.dump"
+    newest = make(tmp_path, "21.dump", ended="2026-11-21T03:05:00Z")
+    gone, problems = prunable(tmp_path, sets.dated_as(newest))
+    assert gone == ["20.dump"]
+    assert len(problems) == (1 if wrong else 0)
+    assert wrong in "".join(problems)
+
+
+def test_files_without_a_manifest_are_nobodys_business(tmp_path: Path) -> None:
+    (tmp_path / "old.backup").touch()
+    (tmp_path / "notes.json").write_text("{}", encoding="utf-8")
+    newest = make(tmp_path)
+    assert prunable(tmp_path, sets.dated_as(newest)) == ([], [])
+
+
+@pytest.mark.parametrize("changes", [{"attachment": Attachment("../precious", 0, "x", ())}, {"name": "../precious"}])
+def test_a_name_that_leads_elsewhere_is_not_followed(tmp_path: Path, changes: dict[str, Any]) -> None:
+    """A manifest in the workshop says what to remove; it may come from anywhere."""
+    (tmp_path / "precious").touch()
+    place = tmp_path / "backups" / sets.UNFINISHED
+    place.mkdir(parents=True)
+    manifest.write(str(place / "esus.dump"), replace(make(place, "template.dump"), **changes))
+    with sets.workshop(str(tmp_path / "backups")):
+        pass
+    assert (tmp_path / "precious").exists()
+
+
+def test_retiring_leaves_nothing(tmp_path: Path) -> None:
+    make(tmp_path)
+    sets.retire(str(tmp_path), manifest.newest(str(tmp_path)))
+    assert names(tmp_path) == []

@@ -1,0 +1,100 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+from datetime import datetime, timedelta, timezone
+from functools import cache
+from typing import Any
+
+import certificates
+import pytest
+from cryptography.x509.oid import ExtendedKeyUsageOID
+
+from ansible_collections.esus.pec.plugins.module_utils.certificates import pkcs12
+from ansible_collections.esus.pec.plugins.module_utils.certificates.rules import Wanted, problems, remarks
+
+NOW = datetime.now(timezone.utc)
+
+
+@cache
+def weak_key() -> Any:
+    return certificates.rsa_key(1024)
+
+
+def opened(*, form: str = "modern", chain: bool = True, **changes: Any) -> pkcs12.Store:
+    return pkcs12.open_store(certificates.pack(certificates.issue(**changes), "x", form, chain=chain), "x")
+
+
+def test_a_good_one() -> None:
+    assert problems(opened(), Wanted(certificates.CNPJ), NOW) == []
+    assert remarks(opened(), Wanted(), NOW) == []
+    assert problems(opened(), Wanted("11.222.333/0001-81"), NOW) == []
+    letters = opened(other_names=certificates.icp_brasil(certificates.LETTERS_CNPJ))
+    assert problems(letters, Wanted("12.abc.345/01de-35"), NOW) == []
+
+
+@pytest.mark.parametrize(
+    ("changes", "wanted", "told"),
+    [
+        pytest.param({"days": -10, "since_days": -400}, Wanted(), "MUNICIPIO DE EXEMPLO expired on 20", id="expired"),
+        pytest.param({"since_days": 2}, Wanted(), "is valid only from 20", id="not yet valid"),
+        pytest.param({"uses": [certificates.SERVER]}, Wanted(), "its uses are serverAuth, not clientAuth", id="of a server"),
+        pytest.param({"uses": [ExtendedKeyUsageOID.CODE_SIGNING]}, Wanted(), "codeSigning, not clientAuth", id="of a programmer"),
+        pytest.param(
+            {"domains": ["pec.example"], "uses": [certificates.CLIENT]},
+            Wanted(domain="pec.example"),
+            "not made for a server of HTTPS",
+            id="of a client",
+        ),
+        pytest.param({"authority": True}, Wanted(), "is the certificate of an authority", id="an authority's own"),
+        pytest.param(
+            {"domains": ["a.example"], "uses": [certificates.SERVER]},
+            Wanted(domain="pec.example"),
+            "not made out to pec.example but to a.example",
+            id="another domain",
+        ),
+        pytest.param(
+            {}, Wanted("12.ABC.345/01DE-35"), "the CNPJ 11.222.333/0001-81 (MUNICIPIO DE EXEMPLO), and 12.ABC.345/01DE-35 was", id="another"
+        ),
+        pytest.param({}, Wanted("11.222.333/0001-82"), "expected_cnpj: the CNPJ 11.222.333/0001-82 has wrong check digits", id="a typo"),
+        pytest.param(
+            {"common_name": "JOSE", "other_names": {}}, Wanted(certificates.CNPJ), "it names no CNPJ (its holder is JOSE)", id="none"
+        ),
+    ],
+)
+def test_problems(changes: dict[str, Any], wanted: Wanted, told: str) -> None:
+    found = problems(opened(**changes), wanted, NOW)
+    assert len(found) == 1 and told in found[0], found
+
+
+def test_uses_that_fit() -> None:
+    both = {"domains": ["pec.example"], "uses": [certificates.CLIENT, certificates.SERVER]}
+    assert problems(opened(**both), Wanted(domain="pec.example"), NOW) == []
+    assert problems(opened(uses=[]), Wanted(), NOW) == []
+    assert problems(opened(uses=[ExtendedKeyUsageOID.ANY_EXTENDED_KEY_USAGE]), Wanted(), NOW) == []
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        pytest.param({"days": 5}, "expires in 5 days, on 20", id="soon"),
+        pytest.param({"key": weak_key}, "its RSA key has 1024 bits", id="weak"),
+        pytest.param({"self_signed": True}, "nobody but its holder vouches for it", id="self-signed"),
+        pytest.param({"chain": False}, "the certificates of its authorities are missing (issuer: CN=AC de Teste", id="no chain"),
+        pytest.param({"form": "legacy"}, "encrypted in an old way (RC2-40, 3DES)", id="old encryption"),
+        pytest.param(
+            {"other_names": certificates.icp_brasil("11222333000199")}, "gives as CNPJ is not one: the CNPJ 11.222.333/0001-99", id="CNPJ"
+        ),
+    ],
+)
+def test_remarks(changes: dict[str, Any], told: str) -> None:
+    changes = {name: value() if callable(value) else value for name, value in changes.items()}
+    store = opened(**changes)
+    assert problems(store, Wanted(), NOW) == []
+    found = remarks(store, Wanted(), NOW)
+    assert len(found) == 1 and told in found[0], found
+
+
+def test_warn_days() -> None:
+    store = opened(days=29)
+    assert [len(remarks(store, Wanted(warn_days=days), NOW)) for days in (29, 30)] == [0, 1]
+    assert len(problems(store, Wanted(), NOW + timedelta(days=30))) == 1

@@ -1,0 +1,271 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ansible_collections.esus.pec.plugins.module_utils.dump import planning
+from ansible_collections.esus.pec.plugins.module_utils.dump.planning import Desired, Plan, Tools
+from ansible_collections.esus.pec.plugins.module_utils.errors import PecError
+from ansible_collections.esus.pec.plugins.module_utils.postgres.psql import Client
+
+ALL = frozenset({"zstd", "pigz", "age"})
+NEW = Tools(Client("/usr/lib/postgresql/17/bin/pg_dump", (17, 11)), True, ALL, processors=4)
+OLD = Tools(Client("/usr/lib/postgresql/15/bin/pg_dump", (15, 18)), False, ALL, processors=4)
+BARE = replace(OLD, programs=frozenset())
+AGE = "age1ql3z7hjy54pw3hyww5ayyfg7zqgvc7w3j2elw8zmrj2kg5sfn9aqmcac8p"
+SSH = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIG1vZGVsbw backup@prefeitura"
+MB = 1_000_000
+
+
+def plan(tools: Tools = NEW, *, database: str = "esus", size: int = 100 * MB, **wanted: Any) -> Plan:
+    desired = Desired(**{"path": "/b/x", **wanted})
+    return planning.plan(desired, tools, database, size, "Servidor.local", "20261122T030000Z")
+
+
+ZSTD_PIPE = ("zstd", "-q", "-T0", "-1")
+
+
+@pytest.mark.parametrize(
+    ("tools", "form", "wanted", "compression", "extension", "option", "compressor", "direct"),
+    [
+        (NEW, "custom", "auto", "zstd", ".dump", "--compress=zstd:1", (), True),
+        (NEW, "custom", "gzip", "gzip", ".dump", "--compress=1", (), True),
+        (NEW, "custom", "none", "none", ".dump", "--compress=0", (), True),
+        (OLD, "custom", "auto", "zstd", ".dump.zst", "--compress=0", ZSTD_PIPE, False),
+        (OLD, "custom", "zstd", "zstd", ".dump.zst", "--compress=0", ZSTD_PIPE, False),
+        (OLD, "custom", "gzip", "gzip", ".dump", "--compress=1", (), True),
+        (BARE, "custom", "auto", "gzip", ".dump", "--compress=1", (), True),
+        (NEW, "directory", "auto", "zstd", ".dir", "--compress=zstd:1", (), True),
+        (NEW, "directory", "none", "none", ".dir", "--compress=0", (), True),
+        (OLD, "directory", "auto", "gzip", ".dir", "--compress=1", (), True),
+        (NEW, "plain", "auto", "zstd", ".sql.zst", None, ZSTD_PIPE, False),
+        (OLD, "plain", "auto", "zstd", ".sql.zst", None, ZSTD_PIPE, False),
+        (BARE, "plain", "auto", "gzip", ".sql.gz", None, ("gzip", "-1"), False),
+        (NEW, "plain", "gzip", "gzip", ".sql.gz", None, ("pigz", "-1"), False),
+        (NEW, "plain", "none", "none", ".sql", None, (), False),
+        (NEW, "plain", "zip", "zip", ".zip", None, (), False),
+        (NEW, "plain", "tar.gz", "tar.gz", ".tar.gz", None, ("pigz", "-1"), True),
+        (BARE, "plain", "tar.gz", "tar.gz", ".tar.gz", None, ("gzip", "-1"), True),
+    ],
+)
+def test_every_sensible_pair(
+    tools: Tools, form: str, wanted: str, compression: str, extension: str, option: str | None, compressor: tuple[str, ...], direct: bool
+) -> None:
+    made = plan(tools, path="/b/", format=form, compression=wanted)
+    assert made.path == f"/b/servidor-local-esus-20261122T030000Z{extension}"
+    assert (made.format, made.compression, made.compressor, made.direct) == (form, compression, compressor, direct)
+    assert [word for word in made.options if word.startswith("--compress")] == ([option] if option else [])
+    assert f"--format={form}" in made.options
+    assert made.level == (0 if compression == "none" else 1)
+
+
+@pytest.mark.parametrize(
+    ("form", "compression", "tools", "extension"),
+    [
+        ("custom", "auto", NEW, ".dump.age"),
+        ("custom", "auto", OLD, ".dump.zst.age"),
+        ("custom", "none", NEW, ".dump.age"),
+        ("plain", "zip", NEW, ".zip.age"),
+        ("plain", "auto", NEW, ".sql.zst.age"),
+        ("plain", "none", NEW, ".sql.age"),
+    ],
+)
+def test_what_is_encrypted_never_lies_on_the_disk_before(form: str, compression: str, tools: Tools, extension: str) -> None:
+    made = plan(tools, path="/b/", format=form, compression=compression, recipients=(AGE, SSH))
+    assert made.path.endswith("Z" + extension)
+    assert not made.direct
+
+
+@pytest.mark.parametrize(
+    ("tools", "wanted", "note"),
+    [
+        (NEW, {}, None),
+        (OLD, {}, "compressed by the program zstd: pg_dump is 15.18 and has none built in, so a restore loads one table after the other"),
+        (BARE, {}, "compressed with gzip level 1: pg_dump is 15.18 and neither it nor this host has zstd (package zstd)"),
+        (OLD, {"format": "directory"}, "compressed with gzip level 1: pg_dump is 15.18 and it has no zstd"),
+        (OLD, {"format": "plain"}, None),
+        (OLD, {"compression": "gzip"}, None),
+    ],
+)
+def test_what_was_done_and_why(tools: Tools, wanted: dict[str, Any], note: str | None) -> None:
+    assert plan(tools, **wanted).notes == ((note,) if note else ())
+
+
+@pytest.mark.parametrize(
+    ("tools", "wanted", "level", "word"),
+    [
+        (NEW, {"level": 19}, 19, "--compress=zstd:19"),
+        (OLD, {"level": 7}, 7, ("zstd", "-q", "-T0", "-7")),
+        (NEW, {"level": 9, "compression": "gzip"}, 9, "--compress=9"),
+        (NEW, {"level": 6, "compression": "zip", "format": "plain"}, 6, None),
+        (NEW, {"level": 6, "compression": "tar.gz", "format": "plain"}, 6, ("pigz", "-6")),
+        # A level of zstd means nothing to gzip, which had to do instead.
+        (BARE, {"level": 19}, 1, "--compress=1"),
+        (BARE, {"level": 19, "compression": "zstd"}, 1, "--compress=1"),
+        (BARE, {"level": 19, "compression": "zstd", "format": "plain"}, 1, ("gzip", "-1")),
+    ],
+)
+def test_the_level(tools: Tools, wanted: dict[str, Any], level: int, word: Any) -> None:
+    made = plan(tools, **wanted)
+    assert made.level == level
+    assert word is None or word == made.compressor or word in made.options
+
+
+def test_the_options_of_pg_dump() -> None:
+    made = plan(
+        no_owner=True, no_privileges=True, encoding="LATIN1", exclude_table_data=("tb_log*", 'a b; "c"'), schema_only=True, lock_timeout=7
+    )
+    assert made.options == (
+        "--format=custom",
+        "--no-password",
+        "--verbose",
+        "--lock-wait-timeout=7000",
+        "--no-owner",
+        "--no-privileges",
+        "--schema-only",
+        "--encoding=LATIN1",
+        "--exclude-table-data=tb_log*",
+        '--exclude-table-data=a b; "c"',
+        "--compress=zstd:1",
+    )
+    assert not {"--no-owner", "--no-privileges", "--schema-only"} & set(plan().options)
+
+
+@pytest.mark.parametrize(
+    ("wanted", "jobs"),
+    [({}, 1), ({"jobs": 8}, 1), ({"format": "directory"}, 4), ({"format": "directory", "jobs": 2}, 2)],
+)
+def test_jobs_write_a_directory_only(wanted: dict[str, Any], jobs: int) -> None:
+    made = plan(**wanted)
+    assert made.jobs == jobs
+    assert [word for word in made.options if word.startswith("--jobs")] == ([f"--jobs={jobs}"] if "format" in wanted else [])
+
+
+@pytest.mark.parametrize(
+    ("wanted", "says"),
+    [
+        ({"format": "custom", "compression": "zip"}, "zip holds a plain dump only; set format: plain"),
+        ({"format": "directory", "compression": "tar.gz"}, "tar.gz holds a plain dump only"),
+        ({"format": "directory", "recipients": (AGE,)}, "the directory format cannot be encrypted as one; set format: custom"),
+        ({"format": "plain", "compression": "tar.gz", "recipients": (AGE,)}, "a plain copy would lie on the disk; use zip or zstd"),
+        ({"level": 20}, "level 20 does not exist for compression auto, which has levels from 1 to 19"),
+        ({"level": 0}, "level 0 does not exist"),
+        ({"level": 10, "compression": "gzip"}, "levels from 1 to 9"),
+        ({"level": 1, "compression": "none"}, "compression none, which has levels none"),
+        ({"jobs": 0}, "jobs is 0, and it takes at least one"),
+        ({"lock_timeout": -1}, "lock_timeout is -1"),
+        ({"path": "backups/x.dump"}, "the path 'backups/x.dump' does not begin with a slash"),
+        ({"path": ""}, "does not begin with a slash"),
+        ({"recipients": ("AGE-SECRET-KEY-1QQPQQ",)}, "is a secret key of age; give the public one"),
+        ({"recipients": (AGE, "joao@example.org")}, "the recipient 'joao@example.org' is not a public key"),
+        ({"schema_only": True, "fingerprint": True}, "schema_only leaves all rows out, so a fingerprint has nothing to prove"),
+        ({"exclude_table_data": ("TB_LOG*",), "fingerprint": True}, "'TB_LOG\\*' is more than .* can take"),
+        ({"exclude_table_data": ('"tb log"',), "fingerprint": True}, "leave fingerprint out"),
+    ],
+)
+def test_what_does_not_go_together(wanted: dict[str, Any], says: str) -> None:
+    with pytest.raises(PecError, match=says) as error:
+        plan(**wanted)
+    assert "QQPQQ" not in str(error.value)
+
+
+def test_patterns_that_a_fingerprint_understands_too() -> None:
+    plan(exclude_table_data=("tb_log*", "auditoria.tb_?"), fingerprint=True)
+
+
+@pytest.mark.parametrize(
+    ("wanted", "share"),
+    [
+        ({}, 30),
+        ({"compression": "none"}, 80),
+        ({"format": "plain", "compression": "none"}, 80),
+        ({"format": "plain", "compression": "zip"}, 30),
+        ({"format": "plain", "compression": "tar.gz"}, 110),
+    ],
+)
+def test_the_estimate_is_a_share_of_the_database(wanted: dict[str, Any], share: int) -> None:
+    assert plan(size=100 * MB, **wanted).estimate_bytes == share * MB
+
+
+def test_a_schema_is_small_however_large_the_database() -> None:
+    assert plan(size=10**12, schema_only=True).estimate_bytes < 50 * MB
+
+
+@pytest.mark.parametrize(
+    ("municipality", "database", "stem"),
+    [
+        ("", "esus", "servidor-local-esus-"),
+        ("Água Clara", "esus", "agua-clara-esus-"),
+        ("São João d'Água/2", "we ird\"$(x)'ã", "sao-joao-d-agua-2-we-ird-x-a-"),
+        ("北京", "é" * 31 + "a", "pec-" + "e" * 31 + "a-"),
+        ("x" * 90, "y" * 63, "x" * 48 + "-" + "y" * 48 + "-"),
+    ],
+)
+def test_a_name_is_safe_everywhere(municipality: str, database: str, stem: str) -> None:
+    assert plan(path="/b/", municipality=municipality, database=database).path == f"/b/{stem}20261122T030000Z.dump"
+
+
+def test_what_is_a_directory_to_write_into(tmp_path: Path) -> None:
+    assert plan(path=str(tmp_path)).path.startswith(f"{tmp_path}/servidor-local-")
+    assert plan(path=f"{tmp_path}/x/../y").path == f"{tmp_path}/y"
+    (tmp_path / "toc.dat").touch()  # it is a dump itself, to be replaced as a whole
+    for path in (str(tmp_path), f"{tmp_path}/"):
+        assert plan(path=path, format="directory").path == str(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("path", "name", "ours"),
+    [
+        ("/b/", "servidor-local-esus-20261122T030000Z.dump.partial", True),
+        ("/b/", "servidor-local-esus-20251122T030000Z.sql.zst.age.partial", True),
+        ("/b/", "servidor-local-esus-20251122T030000Z.tar.gz.partial.backup.sql", True),
+        ("/b/", "servidor-local-esus-20251122T030000Z.dump.partial.json", True),
+        ("/b/", "servidor-local-esus-20251122T030000Z.dump.partial.json.partial", True),
+        ("/b/", "servidor-local-esus-20251122T030000Z.dump", False),
+        ("/b/", "servidor-local-esus-20251122T030000Z.dump.json", False),
+        ("/b/", "servidor-local-esus-treino-20251122T030000Z.dump.partial", False),
+        ("/b/", "outro-esus-20251122T030000Z.dump.partial", False),
+        ("/b/esus", "esus.partial", True),
+        ("/b/esus", "esus-outro.dump.partial", False),
+        ("/b/e.us", "exus.partial", False),
+    ],
+)
+def test_what_a_run_that_was_killed_has_left(path: str, name: str, ours: bool) -> None:
+    assert bool(planning.leftover_name(Desired(path), "Servidor.local", "esus").fullmatch(name)) is ours
+
+
+@pytest.mark.parametrize(
+    ("server", "chosen"),
+    [(90624, (17, 11)), (100023, (17, 11)), (150018, (17, 11)), (170000, (17, 11)), (170099, (17, 11))],
+)
+def test_the_newest_client_reads_every_older_server(server: int, chosen: tuple[int, ...]) -> None:
+    clients = [Client("/15", (15, 18)), Client("/17", (17, 11)), Client("/16", (16, 2))]
+    assert planning.choose_client(clients, server).version == chosen
+
+
+@pytest.mark.parametrize(
+    ("clients", "says"),
+    [
+        ([], r"the server is PostgreSQL 17, which no pg_dump of this host can read \(there is: none\); install postgresql-client-17 "),
+        ([Client("/a/pg_dump", (15, 18)), Client("/b/pg_dump", (10, 23))], r"\(there is: 15.18 \(/a/pg_dump\), 10.23 \(/b/pg_dump\)\)"),
+    ],
+)
+def test_a_server_newer_than_every_client(clients: list[Client], says: str) -> None:
+    with pytest.raises(PecError, match=says):
+        planning.choose_client(clients, 170004)
+
+
+@pytest.mark.parametrize("recipient", [AGE, f" {AGE}\n", SSH, "ssh-rsa AAAAB3NzaC1yc2EAAAADAQABAAABAQ=="])
+def test_public_keys(recipient: str) -> None:
+    assert planning.recipient_problem(recipient) is None
+
+
+@pytest.mark.parametrize("recipient", ["", "age1", "AGE-SECRET-KEY-1XYZ", " age-secret-key-1xyz", "-r", "ssh-dss AAAAB3NzaC1kc3MAAACBAP1"])
+def test_no_public_keys(recipient: str) -> None:
+    problem = planning.recipient_problem(recipient)
+    assert problem
+    assert "XYZ" not in problem.upper()

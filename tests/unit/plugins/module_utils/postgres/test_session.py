@@ -1,0 +1,119 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+import json
+import stat
+from pathlib import Path
+
+import pytest
+
+from ansible_collections.esus.pec.plugins.module_utils.errors import PecError
+from ansible_collections.esus.pec.plugins.module_utils.postgres.psql import Connection
+from ansible_collections.esus.pec.plugins.module_utils.postgres.session import Session, database_lock, options_environment
+from ansible_collections.esus.pec.plugins.module_utils.system import clock
+from ansible_collections.esus.pec.plugins.module_utils.system.status_file import StatusFile
+
+# Speaks as psql does: the answer to a statement, then what \echo says; a statement with "fail" ends it.
+PSQL = r"""#!/usr/bin/python3
+import os, sys
+if sys.argv[1:4] != ["-XAtqw", "-F", "\x1f"] or os.environ["PGPASSWORD"] != "segredo":
+    sys.exit("psql: error: wrong arguments")
+for line in sys.stdin:
+    if line.startswith("\\echo "):
+        print(line[6:].strip(), flush=True)
+    elif "fail" in line:
+        print("aviso: segredo", file=sys.stderr)
+        sys.exit("ERROR:  relation \"x\" does not exist")
+    elif "options" in line:
+        print('"' + os.environ.get("PGOPTIONS", "") + '"')
+    elif "rows" in line:
+        print("a\x1f1\nb\x1f2")
+    elif "json" in line:
+        print('{"a":\n1}')
+"""
+
+
+def connection(host: str = "127.0.0.1", port: int = 5432, database: str = "esus") -> Connection:
+    return Connection(host, port, database, "esus", "segredo")
+
+
+@pytest.fixture()
+def program(tmp_path: Path) -> str:
+    path = tmp_path / "psql"
+    path.write_text(PSQL)
+    path.chmod(path.stat().st_mode | stat.S_IXUSR)
+    return str(path)
+
+
+def test_a_session_answers_one_question_after_the_other(program: str) -> None:
+    with Session(connection(), program, options={"synchronous_commit": "off"}) as session:
+        session.execute("begin")
+        assert session.rows("rows") == [["a", "1"], ["b", "2"]]
+        assert session.query("json;") == {"a": 1}
+        assert session.query("options") == "-c synchronous_commit=off"
+        assert session.rows("nothing") == []
+
+
+def test_a_statement_that_fails_is_said_in_the_servers_words(program: str) -> None:
+    with Session(connection(), program) as session:
+        with pytest.raises(PecError) as error:
+            session.execute("fail")
+        assert str(error.value) == ("database 'esus' at 127.0.0.1:5432 as 'esus': psql failed: ERROR:  relation \"x\" does not exist")
+        with pytest.raises(PecError, match="does not exist"):
+            session.execute("again")
+
+
+def test_an_answer_that_is_no_json_is_an_error(program: str) -> None:
+    with Session(connection(), program) as session, pytest.raises(PecError, match="not one JSON value"):
+        session.query("rows")
+
+
+def test_a_missing_psql_is_said() -> None:
+    with pytest.raises(PecError, match="not on this host"), Session(connection(), "/nonexistent/psql"):
+        pass
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        ({}, {}),
+        ({"a": "1", "b": "off"}, {"PGOPTIONS": "-c a=1 -c b=off"}),
+        ({"datestyle": "ISO, YMD"}, {"PGOPTIONS": "-c datestyle=ISO,\\ YMD"}),
+        ({"role": "a\\b c"}, {"PGOPTIONS": "-c role=a\\\\b\\ c"}),
+    ],
+)
+def test_options_are_escaped_as_the_server_reads_them(options: dict[str, str], expected: dict[str, str]) -> None:
+    assert options_environment(options) == expected
+
+
+def test_every_local_address_is_one_lock() -> None:
+    local = {database_lock(connection(host)) for host in ("localhost", "127.0.0.1", "::1", "/var/run/postgresql")}
+    assert len(local) == 1
+    others = [connection("192.0.2.1"), connection(port=5433), connection(database="outro")]
+    assert local.isdisjoint(database_lock(other) for other in others)
+    assert all(name.startswith("database-") and len(name) == 21 for name in local)
+
+
+def test_a_status_file_says_how_far_it_is(tmp_path: Path) -> None:
+    status = StatusFile("dump", "é/esus $(x)", str(tmp_path / "run"))
+    status.update(phase="dumping", bytes=1)
+    facts = json.loads(Path(status.path).read_text())
+    assert (facts["phase"], facts["bytes"], facts["database"]) == ("dumping", 1, "é/esus $(x)")
+    assert Path(status.path).name == "dump-é_esus___x_.json"
+    assert Path(status.path).stat().st_mode & 0o777 == 0o600
+    status.update(bytes=2)  # too soon for another write
+    assert json.loads(Path(status.path).read_text())["bytes"] == 1
+    status.update(phase="verifying")
+    assert json.loads(Path(status.path).read_text())["bytes"] == 2
+    status.remove()
+    status.remove()
+    assert not Path(status.path).exists()
+
+
+def test_a_status_file_that_cannot_be_written_stops_nobody(tmp_path: Path) -> None:
+    (tmp_path / "run").write_text("in the way")
+    StatusFile("dump", "esus", str(tmp_path / "run")).update(phase="dumping")
+
+
+def test_times_are_utc() -> None:
+    assert clock.utc(0) == "1970-01-01T00:00:00Z"

@@ -1,0 +1,187 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+import samples
+
+from ansible_collections.esus.pec.plugins.module_utils.archive.custom_format import Header
+from ansible_collections.esus.pec.plugins.module_utils.archive.reading import Archive
+from ansible_collections.esus.pec.plugins.module_utils.archive.toc import Toc
+from ansible_collections.esus.pec.plugins.module_utils.errors import PecError
+from ansible_collections.esus.pec.plugins.module_utils.postgres.contents import Fingerprint
+from ansible_collections.esus.pec.plugins.module_utils.restore import planning
+from ansible_collections.esus.pec.plugins.module_utils.restore.pec_service import Service
+from ansible_collections.esus.pec.plugins.module_utils.restore.planning import Current, Desired, Target, plan, record
+
+STAMP = "20261122T030000Z"
+SHA = "ab" * 32
+TOC = Toc([], {"tables": 2}, ["unaccent"], 2, True, True)
+FACTS = {"encoding": "UTF8", "datcollate": "pt_BR.UTF-8", "datctype": "pt_BR.UTF-8", "datlocprovider": "c", "tablespace": "pg_default"}
+TARGET = Target(FACTS, 1_000_000_000, None, 4000, "5.4.30")
+EMPTY = replace(TARGET, objects=0, pec_version=None)
+FOREIGN = replace(TARGET, pec_version=None)
+STOPPED, RUNNING = Service(False, True, True), Service(True, True, True)
+ARCHIVE = Archive("/srv/x.dump", "custom", (), Header("15.18 (Debian)", "15.18", "esus", (1, 14), "UTF8"), 100_000_000)
+CURRENT = Current(
+    name="esus",
+    owner="esus",
+    server_version="15.18",
+    server_version_num=150018,
+    client_version="15.18",
+    target=TARGET,
+    defaults={"encoding": "UTF8", "datcollate": "C.UTF-8", "datctype": "C.UTF-8"},
+    archive=ARCHIVE,
+    sha256=SHA,
+    manifest=None,
+    toc=TOC,
+    service=STOPPED,
+    free_bytes=10_000_000_000,
+    locales=planning.spellings(["pt_BR.utf8", "C.UTF-8", "C"]),
+    extensions=("plpgsql", "unaccent"),
+)
+MANIFEST = samples.manifest(sha256=SHA, database_bytes=2_000_000_000, collation="C.UTF-8", ctype="C.UTF-8")
+DESIRED = Desired(path="/srv/x.dump", replace=True)
+RESTORED = record("restored", sha256=SHA, name="x.dump", restored="2026-11-22T03:00:00Z", fingerprint="f1")
+
+
+def test_a_restore() -> None:
+    planned = plan(CURRENT, DESIRED, STAMP)
+    assert (planned.action, planned.changed, planned.reason) == ("restore", True, "it is to be replaced")
+    assert (planned.side, planned.previous, planned.kept) == (f"esus_restoring_{STAMP}", f"esus_before_{STAMP}", f"esus_before_{STAMP}")
+    assert (planned.before, planned.after) == ("PEC 5.4.30, 1.0 GB", f"restored from x.dump (SHA-256 {SHA})")
+    assert planned.settings == FACTS
+    assert planned.notes == ("the dump has no manifest, so only what it says about itself was checked",)
+
+
+@pytest.mark.parametrize(
+    ("current", "desired", "action", "changed", "kept"),
+    [
+        pytest.param({"target": None}, {"replace": False}, "restore", True, False, id="no database"),
+        pytest.param({"target": EMPTY}, {"replace": False}, "restore", True, False, id="empty database"),
+        pytest.param({}, {}, "restore", True, True, id="PEC's database"),
+        pytest.param({}, {"keep_previous": False}, "restore", True, False, id="not kept"),
+        pytest.param({"target": FOREIGN}, {}, "restore", True, True, id="another product's, which is kept"),
+        pytest.param({"target": replace(TARGET, comment=RESTORED)}, {}, "none", False, False, id="the same dump"),
+        pytest.param(
+            {"target": replace(TARGET, comment=RESTORED)}, {"replace": False}, "none", False, False, id="needs no leave for nothing"
+        ),
+        pytest.param(
+            {"target": replace(TARGET, comment=RESTORED), "service": RUNNING}, {}, "none", False, False, id="PEC may work for nothing"
+        ),
+        pytest.param({"target": replace(TARGET, comment=RESTORED)}, {"force": True}, "restore", True, True, id="forced"),
+        pytest.param({"target": replace(TARGET, comment=RESTORED), "leftovers": ("x",)}, {}, "none", True, False, id="only to clean up"),
+        pytest.param(
+            {"target": replace(TARGET, comment=record("previous", sha256=SHA))}, {}, "restore", True, True, id="brought back by hand"
+        ),
+        pytest.param({"target": replace(TARGET, comment="esus")}, {}, "restore", True, True, id="a comment of somebody"),
+        pytest.param({"target": replace(TARGET, comment='["x"]')}, {}, "restore", True, True, id="a comment that is JSON"),
+        pytest.param(
+            {"target": replace(TARGET, sessions=("psql as esus",)), "service": RUNNING},
+            {"rehearse": True, "replace": False},
+            "rehearse",
+            False,
+            False,
+            id="a rehearsal asks for nothing",
+        ),
+        pytest.param({"target": replace(TARGET, comment=RESTORED)}, {"rehearse": True}, "rehearse", False, False, id="rehearsed again"),
+        pytest.param({"service": RUNNING}, {"stop_service": True}, "restore", True, True, id="PEC is stopped"),
+        pytest.param({"service": replace(RUNNING, uses=False)}, {}, "restore", True, True, id="PEC uses another database"),
+        pytest.param({"toc": None}, {}, "restore", True, True, id="SQL tells what it is only when it is loaded"),
+        pytest.param({"toc": replace(TOC, has_settings=False)}, {"require_pec": False}, "restore", True, True, id="not PEC, and need not"),
+        pytest.param({"free_bytes": None}, {}, "restore", True, True, id="a disk that cannot be seen"),
+        pytest.param({"free_bytes": 1}, {"check_space": False}, "restore", True, True, id="a full disk, not to be checked"),
+        pytest.param({"extensions": None}, {}, "restore", True, True, id="extensions not known"),
+    ],
+)
+def test_actions(current: dict[str, Any], desired: dict[str, Any], action: str, changed: bool, kept: bool) -> None:
+    planned = plan(replace(CURRENT, **current), replace(DESIRED, **desired), STAMP)
+    assert (planned.action, planned.changed, planned.kept is not None) == (action, changed, kept)
+
+
+def test_a_dump_with_the_same_rows_is_the_same() -> None:
+    other = replace(MANIFEST, fingerprint=Fingerprint("rows-hash64", 1, "f1", {}))
+    current = replace(CURRENT, sha256="cd" * 32, manifest=other, target=replace(TARGET, comment=RESTORED))
+    assert plan(current, DESIRED, STAMP).action == "none"
+    assert plan(replace(current, manifest=MANIFEST), DESIRED, STAMP).action == "restore"
+
+
+@pytest.mark.parametrize(
+    ("current", "desired", "says"),
+    [
+        ({}, {"replace": False}, "holds PEC 5.4.30; set replace to true"),
+        ({"target": FOREIGN}, {"replace": False}, "holds tables, though not of PEC; set replace"),
+        ({"target": FOREIGN}, {"keep_previous": False}, "and keep_previous is false; keep it, or drop it yourself"),
+        ({"target": replace(TARGET, owned=False)}, {}, "does not own it; give admin"),
+        ({"target": replace(TARGET, sessions=("DBeaver as bi from 10.0.0.9",))}, {}, "in use by DBeaver as bi from 10.0.0.9; end that"),
+        ({"target": replace(TARGET, sessions=("x",) * 7)}, {}, "in use by x, x, x, x, x and 2 more"),
+        ({"service": RUNNING}, {}, "PEC uses the database"),
+        ({"service": RUNNING, "target": None}, {}, "PEC uses the database"),
+        ({}, {"require_manifest": True}, "has no manifest, and one is required"),
+        ({"toc": replace(TOC, has_settings=False)}, {}, "not a dump of PEC: it has no table tb_config_sistema"),
+        ({"toc": replace(TOC, has_settings_data=False)}, {}, "the tables of PEC but not their rows"),
+        ({"toc": None, "manifest": replace(MANIFEST, schema_only=True)}, {}, "the tables of PEC but not their rows"),
+        (
+            {"server_version_num": 100023, "server_version": "10.23"},
+            {},
+            "of a PostgreSQL 15, and this server is older .10.23.; restore it into",
+        ),
+        ({"server_version_num": 90613, "server_version": "9.6.13"}, {}, "this server is older"),
+        ({}, {"encoding": "LATIN1"}, "in UTF8, which a database in LATIN1 cannot hold"),
+        ({}, {"locale": "de_DE.UTF-8"}, "the server has no locale 'de_DE.UTF-8'"),
+        ({"target": None, "manifest": replace(MANIFEST, collation="fr_FR.utf8")}, {}, "no locale 'fr_FR.utf8'"),
+        ({"extensions": ("plpgsql",)}, {}, "needs the extensions unaccent, which are not installed"),
+        ({"free_bytes": 1_000_000_000}, {}, r"about 1.1 GB \(as large as the one that it replaces\), and 1.0 GB are free"),
+        ({"free_bytes": 2_000_000_000, "manifest": MANIFEST}, {}, r"about 2.2 GB \(as large as it was when it was dumped\)"),
+        ({"free_bytes": 400_000_000, "target": None}, {}, r"about 500 MB \(roughly, 5 times the dump\)"),
+    ],
+)
+def test_reasons_not_to_start(current: dict[str, Any], desired: dict[str, Any], says: str) -> None:
+    with pytest.raises(PecError, match=says) as caught:
+        plan(replace(CURRENT, **current), replace(DESIRED, **desired), STAMP)
+    assert str(caught.value).startswith("/srv/x.dump was not restored, and nothing was touched: ")
+
+
+def test_all_reasons_come_at_once() -> None:
+    with pytest.raises(PecError) as caught:
+        plan(replace(CURRENT, service=RUNNING, free_bytes=1, toc=replace(TOC, has_settings=False)), replace(DESIRED, replace=False), STAMP)
+    assert str(caught.value).count("\n- ") == 4
+
+
+@pytest.mark.parametrize(
+    ("current", "desired", "expected"),
+    [
+        pytest.param({}, {}, FACTS, id="those of the old one"),
+        pytest.param(
+            {"target": None, "manifest": MANIFEST},
+            {},
+            {"encoding": "UTF8", "datcollate": "C.UTF-8", "datctype": "C.UTF-8"},
+            id="those of the dump",
+        ),
+        pytest.param({"target": None}, {}, CURRENT.defaults, id="the server's"),
+        pytest.param({}, {"locale": "C.UTF-8"}, {**FACTS, "datcollate": "C.UTF-8", "datctype": "C.UTF-8"}, id="told"),
+    ],
+)
+def test_encoding_and_locale(current: dict[str, Any], desired: dict[str, Any], expected: dict[str, Any]) -> None:
+    found = dict(planning.settings(replace(CURRENT, **current), replace(DESIRED, **desired)))
+    assert found == {key: value for key, value in expected.items() if key in found}
+    assert found["encoding"] == "UTF8"
+
+
+def test_a_record_survives_the_comment() -> None:
+    text = record("restoring", target="a'\"ção", name="x")
+    assert planning.read_record(text) == {"state": "restoring", "target": "a'\"ção", "name": "x"}
+    assert planning.read_record(None) == planning.read_record("{") == planning.read_record('{"esus.pec": 1}') == {}
+
+
+def test_what_is_noted() -> None:
+    current = replace(CURRENT, leftovers=("a",), previous=("b",), free_bytes=None, target=replace(TARGET, sessions=("bi",)))
+    notes = "\n".join(plan(current, replace(DESIRED, stop_service=True), STAMP).notes)
+    for words in ("dropped: a", "still kept: b", "cannot be seen from here", "ended at the switch at the latest: bi", "no manifest"):
+        assert words in notes
+
+
+def test_secrets_are_not_in_its_text() -> None:
+    assert "hush" not in repr(Desired(identity="hush", admin_login=("postgres", "hush")))

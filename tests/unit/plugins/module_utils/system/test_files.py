@@ -1,0 +1,128 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+from multiprocessing.connection import Connection
+from pathlib import Path
+
+import pytest
+
+from ansible_collections.esus.pec.plugins.module_utils.errors import PecError
+from ansible_collections.esus.pec.plugins.module_utils.system import files, locks
+
+FORK = multiprocessing.get_context("fork")
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        pytest.param("usuário".encode(), id="UTF-8"),
+        pytest.param("usuário".encode("latin-1"), id="Latin-1"),
+        pytest.param("usuário".encode("utf-8-sig"), id="UTF-8 with a byte order mark"),
+    ],
+)
+def test_text_is_read_whatever_its_encoding(tmp_path: Path, data: bytes) -> None:
+    (tmp_path / "text").write_bytes(data)
+    assert files.read_text_lenient(str(tmp_path / "text")) == "usuário"
+
+
+def test_what_cannot_be_read_is_named(tmp_path: Path) -> None:
+    with pytest.raises(PecError, match=f"cannot read {tmp_path}/no: No such file or directory"):
+        files.read_text_lenient(str(tmp_path / "no"))
+
+
+def test_a_new_file_is_private(tmp_path: Path) -> None:
+    path = tmp_path / "new"
+    files.write_atomic(str(path), b"secret")
+    assert path.read_bytes() == b"secret"
+    assert path.stat().st_mode & 0o777 == 0o600
+
+
+def test_an_existing_file_keeps_its_mode_and_a_given_one_wins(tmp_path: Path) -> None:
+    path = tmp_path / "old"
+    path.write_bytes(b"old")
+    path.chmod(0o640)
+    files.write_atomic(str(path), b"new")
+    assert path.stat().st_mode & 0o777 == 0o640
+    files.write_atomic(str(path), b"new", mode=0o644)
+    assert path.stat().st_mode & 0o777 == 0o644
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away")
+def test_an_existing_file_keeps_its_owner_and_a_given_one_wins(tmp_path: Path) -> None:
+    path = tmp_path / "owned"
+    path.write_bytes(b"old")
+    os.chown(path, 12, 34)
+    files.write_atomic(str(path), b"new")
+    assert (path.stat().st_uid, path.stat().st_gid) == (12, 34)
+    files.write_atomic(str(path), b"new", uid=56)
+    assert (path.stat().st_uid, path.stat().st_gid) == (56, 34)
+
+
+def test_a_link_is_followed_and_stays_a_link(tmp_path: Path) -> None:
+    (tmp_path / "real").write_bytes(b"old")
+    (tmp_path / "link").symlink_to("real")
+    files.write_atomic(str(tmp_path / "link"), b"new")
+    assert (tmp_path / "link").is_symlink()
+    assert (tmp_path / "real").read_bytes() == b"new"
+
+
+def test_the_leftover_of_a_killed_run_is_no_obstacle(tmp_path: Path) -> None:
+    (tmp_path / "file.partial").write_bytes(b"half")
+    files.write_atomic(str(tmp_path / "file"), b"whole")
+    assert sorted(entry.name for entry in tmp_path.iterdir()) == ["file"]
+
+
+def test_a_failure_leaves_the_old_file_and_no_leftover(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(_handle: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    (tmp_path / "file").write_bytes(b"old")
+    monkeypatch.setattr(files.os, "fsync", full)
+    with pytest.raises(PecError, match=f"cannot write {tmp_path}/file: No space left on device"):
+        files.write_atomic(str(tmp_path / "file"), b"new")
+    assert [(entry.name, entry.read_bytes()) for entry in tmp_path.iterdir()] == [("file", b"old")]
+
+
+def hold(directory: str, ready: Connection) -> None:
+    with locks.lock("installer", directory=directory):
+        ready.send(os.getpid())
+        ready.recv()
+
+
+def test_a_second_run_is_refused_and_told_who_holds_the_lock(tmp_path: Path) -> None:
+    directory = str(tmp_path / "locks")
+    here, there = FORK.Pipe()
+    holder = FORK.Process(target=hold, args=(directory, there))
+    holder.start()
+    pid = here.recv()
+    with pytest.raises(PecError, match=rf"another run holds the lock .*process {pid}, since 20\d\d-.*; wait"), locks.lock(
+        "installer", directory=directory
+    ):
+        pytest.fail("the lock was given twice")
+    with locks.lock("backup", directory=directory):
+        pass
+    here.send("enough")
+    holder.join()
+    with locks.lock("installer", directory=directory):
+        pass
+
+
+def test_the_lock_of_a_killed_run_is_no_obstacle(tmp_path: Path) -> None:
+    directory = str(tmp_path / "locks")
+    here, there = FORK.Pipe()
+    holder = FORK.Process(target=hold, args=(directory, there))
+    holder.start()
+    os.kill(here.recv(), signal.SIGKILL)
+    holder.join()
+    with locks.lock("installer", directory=directory):
+        pass
+
+
+def test_a_lock_directory_that_is_not_a_directory_of_ours_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "locks").symlink_to("elsewhere")
+    with pytest.raises(PecError, match="is not a directory of the user who runs this"), locks.lock("x", directory=str(tmp_path / "locks")):
+        pytest.fail("the lock was given")
