@@ -1,0 +1,22 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The option of modules that work on one database."""
+
+from __future__ import annotations
+
+
+class ModuleDocFragment:
+    """C(esus.pec.database) documents the option that C(module_utils/module.py) defines."""
+
+    DOCUMENTATION = r"""
+options:
+  database:
+    description: The database. Defaults to the one in PEC's own files on this host.
+    type: dict
+    suboptions:
+      host: {description: "Address of the server, or the directory of its socket.", type: str, default: 127.0.0.1}
+      port: {description: Port of the server., type: int, default: 5432}
+      name: {description: Name of the database., type: str, default: esus}
+      username: {description: Role to connect as. PEC's own role owns everything that a restore creates., type: str, default: esus}
+      password: {description: Password of the role., type: str, default: ""}
+"""
