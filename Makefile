@@ -13,7 +13,7 @@ build := $(root)/.build
 venv := $(root)/.venv
 stamps := $(build)/stamps
 sources := git ls-files --cached --others --exclude-standard
-# The newest of the Pythons that ansible-core 2.19 runs on; PYTHON=... names another.
+# The newest Python on this machine that ansible-core 2.19 supports; PYTHON=... selects another.
 PYTHON ?= $(shell for v in 3.13 3.12 3.11; do python$$v -c 'import ensurepip' 2>/dev/null && echo python$$v && exit; done; echo python3)
 PEC_VERSION ?= 5.4.37
 SCENARIOS := default bundled check broken backup configure services
@@ -28,24 +28,24 @@ export LAB_BUILD_DIR := $(build)
 export PEC_VERSION
 
 .PHONY: help
-help: ## This list
+help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-# --- what everything stands on ------------------------------------------------------------------------------------
+# --- prerequisites ------------------------------------------------------------------------------------------------
 
 .PHONY: machine
-machine: ## What this machine needs from its distribution (root, Debian family)
+machine: ## Install the distribution's packages that this machine lacks (root, Debian family)
 	@$(lab) packages
 
 $(stamps)/venv: requirements-test.txt | machine
-	@echo "make: making the Python environment .venv with $(PYTHON) (half a minute)"
-	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "make: this needs Python 3.11 or newer, and $(PYTHON) is " + sys.version.split()[0] + "; install one (apt-get install python3.11-venv) and run make again")'
+	@echo "make: creating the Python environment .venv with $(PYTHON) (half a minute)"
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "make: Python 3.11 or newer is required, and $(PYTHON) is " + sys.version.split()[0] + "; install one (apt-get install python3.11-venv) and run make again")'
 	$(PYTHON) -m venv --clear $(venv)
 	$(venv)/bin/pip install --quiet --disable-pip-version-check --requirement requirements-test.txt
 	mkdir -p $(@D) && touch $@
 
 .PHONY: collections
-collections: # Ansible finds the working tree itself, never a copy of it
+collections: # Ansible uses the working tree itself, not a copy
 	@mkdir -p $(build)/collections/ansible_collections/esus
 	ln -sfn $(root) $(build)/collections/ansible_collections/esus/pec
 
@@ -53,35 +53,35 @@ collections: # Ansible finds the working tree itself, never a copy of it
 setup: machine $(stamps)/venv collections
 
 .PHONY: stand-in
-stand-in: machine ## Build the stand-in installer; PEC_VERSION=5.4.37 says which
+stand-in: machine ## Build the stand-in's installer; PEC_VERSION=5.4.37 selects its version
 	@tests/stand_in/build $(PEC_VERSION)
 
 .PHONY: images
 images: machine ## Build the images of the test servers
 	@$(lab) image debian12 && $(lab) image debian13
 
-# --- for a person -------------------------------------------------------------------------------------------------
+# --- to try it ----------------------------------------------------------------------------------------------------
 
 .PHONY: demo
-demo: setup stand-in ## Install, back up and restore PEC (a stand-in) on a container of this machine, as on a real server
+demo: setup stand-in ## Install, back up and restore PEC (the stand-in) in a container, as on a real server
 	@tests/lab/demo up
 
 .PHONY: demo-down
-demo-down: ## Remove what `make demo` made
+demo-down: ## Remove the demo's container and secrets
 	@tests/lab/demo down
 
 .PHONY: shell
-shell: setup ## A shell in which ansible finds this collection and the demo's server
+shell: setup ## Open a shell in which ansible finds this collection and the demo's server
 	@ANSIBLE_INVENTORY=$(root)/tests/lab/demo.yml bash --norc
 
 # --- tests --------------------------------------------------------------------------------------------------------
 
 .PHONY: test
-test: setup ## Everything below, with a table at the end
-	@tests/lab/steps integration -- lint sanity package unit $(SCENARIOS:%=molecule-%)
+test: setup ## Run every target from lint to molecule; a table and the slowest tests at the end
+	@tests/lab/steps integration -- lint sanity package unit playbooks $(SCENARIOS:%=molecule-%)
 
 .PHONY: lint
-lint: setup ## ruff, mypy, import-linter, ansible-lint, shellcheck, antsibull-changelog
+lint: setup ## Run ruff, mypy, import-linter, ansible-lint, shellcheck, antsibull-changelog
 	@ruff check . && ruff format --check .
 	cd $(build)/collections && mypy --config-file $(root)/pyproject.toml -p ansible_collections.esus.pec.plugins.module_utils
 	PYTHONPATH=. lint-imports --no-cache $(root)/pyproject.toml
@@ -90,38 +90,43 @@ lint: setup ## ruff, mypy, import-linter, ansible-lint, shellcheck, antsibull-ch
 	antsibull-changelog lint
 
 .PHONY: sanity
-sanity: setup ## ansible-test sanity, without an ignore file
+sanity: setup ## Run ansible-test sanity, without an ignore file
 	@tests/lab/sanity
 
 .PHONY: package
-package: setup ## Build the collection and check it as Galaxy would; its documentation too
+package: setup ## Build the collection, check it as Galaxy does, check the documentation of plugins and roles
 	@mkdir -p $(build)/package
 	rm -f $(build)/package/*.tar.gz
 	ansible-galaxy collection build --output-path $(build)/package
 	cd $(build)/package && python -m galaxy_importer.main *.tar.gz >importer.log 2>&1 || { cat importer.log; exit 1; }
 	if grep -E '(WARNING|ERROR)' importer.log; then exit 1; fi
 	cd $(build)/collections/ansible_collections/esus/pec && antsibull-docs lint-collection-docs --plugin-docs --skip-rstcheck .
+	$(root)/tests/lab/role_docs --check
 
 .PHONY: unit
-unit: setup ## pytest, no server needed
-	@pytest tests/unit
+unit: setup ## Run pytest in one process per processor, without a server
+	@pytest --numprocesses $$(nproc | sed 's/^1$$/0/') tests/unit
+
+.PHONY: playbooks
+playbooks: setup ## Run ansible-playbook itself against localhost, without a container
+	@pytest tests/playbooks
 
 .PHONY: integration
-integration: setup images ## pytest against real servers in containers
+integration: setup images ## Run pytest against real servers in containers
 	@for version in 5.3.28 5.4.37 5.5.28; do tests/stand_in/build $$version >/dev/null; done
 	pytest tests/integration
 
 .PHONY: molecule
-molecule: $(SCENARIO:%=molecule-%) ## The journeys of a server; SCENARIO=default picks one
+molecule: $(SCENARIO:%=molecule-%) ## Run the playbooks through a server's life; SCENARIO=default selects one scenario
 
-# Molecule empties its ephemeral directory of what it does not know, so that directory is named here, inside .build.
+# Molecule deletes unknown files in its ephemeral directory, so each scenario gets its own, inside .build.
 .PHONY: molecule-%
 molecule-%: setup images stand-in
 	@[ $* != services ] || tests/stand_in/build 5.3.28 >/dev/null
 	CONTAINERS_CONF="$$($(lab) conf)" MOLECULE_EPHEMERAL_DIRECTORY=$(build)/molecule/$* molecule test --scenario-name $*
 
 .PHONY: benchmark
-benchmark: setup ## Time dump and restore against the procedure; SCALE=1 is a database of 2 GB
+benchmark: setup ## Time dump and restore against the manual procedure; SCALE=1 is a database of 2 GB
 	@$(venv)/bin/python benchmarks/run.py --scale $(SCALE)
 
 .PHONY: clean

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parents[3]
-runpy.run_path(str(ROOT / "tests" / "unit" / "conftest.py"))  # as a program, pytest has not done it
+runpy.run_path(str(ROOT / "tests" / "conftest.py"))  # as a program, pytest has not done it
 
 from ansible_collections.esus.pec.plugins.module_utils.api import catalogue  # noqa: E402
 from ansible_collections.esus.pec.plugins.module_utils.beliefs import BELIEFS  # noqa: E402
