@@ -8,25 +8,24 @@ DOCUMENTATION = r"""
 module: backup
 short_description: Make one backup of PEC, as the daily timer does
 description:
-  - Makes the backup that a configuration file describes. The role P(esus.pec.pec_backup#role) writes that file, and the timer goes by it.
-  - A backup is a dump of the database, an archive of the files that no dump holds, and a manifest that tells what both are. They appear
-    in the directory when they are complete and verified.
-  - Older backups that the configuration does not keep are removed afterwards. Of those that a manifest does not describe, and of those
-    that are not whole, none is touched.
-  - C(/var/lib/esus-pec/backup/last-success.json) tells of the last good backup, C(last-failure.json) beside it why the last run failed.
+  - Makes the backup that a configuration file describes. The role P(esus.pec.pec_backup#role) writes the file, and the timer uses it too.
+  - A backup is a dump of the database, an archive of PEC's files, and a manifest that describes both. They appear in the directory only
+    when they are complete and verified.
+  - Older backups that the configuration no longer keeps are removed afterwards. Dumps made by hand and incomplete backups are left alone.
+  - C(/var/lib/esus-pec/backup/last-success.json) records the last good backup, C(last-failure.json) beside it why the last run failed.
 version_added: 0.1.0
 author: ["esus.pec contributors (@esus-pec)"]
 options:
   config:
-    description: The configuration.
+    description: Path of the configuration.
     type: path
     default: /etc/esus-pec/backup.json
 attributes:
   check_mode:
-    description: Tells what would be made and what would be removed.
+    description: Returns what would be made and what would be removed.
     support: full
   diff_mode:
-    description: There is nothing to compare.
+    description: Returns no diff; a run only makes new files.
     support: none
   idempotent:
     description: Each run makes a backup.
@@ -36,89 +35,83 @@ extends_documentation_fragment:
 seealso:
   - module: esus.pec.dump
   - module: esus.pec.restore
-  - module: esus.pec.backup_program
+  - module: esus.pec.program
 """
 
 EXAMPLES = r"""
-- name: Make a backup before something is changed
+- name: Make a backup before a change
   esus.pec.backup:
   become: true
   register: backup
 
-- name: Tell where it is
+- name: Show where it is
   ansible.builtin.debug:
     msg: "{{ backup.path }}, {{ backup.bytes }} bytes, SHA-256 {{ backup.sha256 }}"
 """
 
 RETURN = r"""
-path: {description: The dump., returned: success, type: str, sample: /var/backups/esus-pec/agua-clara-esus-20261122T043000Z.dump}
+path: {description: Path of the dump., returned: success, type: str, sample: /var/backups/esus-pec/agua-clara-esus-20261122T043000Z.dump}
 manifest:
-  description: The manifest of the dump.
+  description: Path of the manifest.
   returned: when a backup was made
   type: str
   sample: /var/backups/esus-pec/agua-clara-esus-20261122T043000Z.dump.json
 files:
-  description: The archive of files. Null when there were none.
+  description: Path of the archive of files. Null when there were none.
   returned: when a backup was made
   type: str
   sample: /var/backups/esus-pec/agua-clara-esus-20261122T043000Z.dump.files.tar.zst
-database: {description: The database., returned: when a backup was made, type: str, sample: esus}
-municipality: {description: Whose data these are., returned: when a backup was made, type: str, sample: Água Clara}
+database: {description: Name of the database., returned: when a backup was made, type: str, sample: esus}
+municipality: {description: The município in the configuration., returned: when a backup was made, type: str, sample: Água Clara}
 pec_version: {description: The version of PEC in the database., returned: when a backup was made, type: str, sample: 5.4.37}
-bytes: {description: Size of the dump and of the archive., returned: when a backup was made, type: int, sample: 123456789}
+bytes: {description: Size of the dump and the archive together., returned: when a backup was made, type: int, sample: 123456789}
 sha256:
   description: SHA-256 of the dump.
   returned: when a backup was made
   type: str
   sample: 9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08
-encrypted: {description: Whether it takes a private key to read it., returned: when a backup was made, type: bool, sample: false}
-started: {description: When the dump began (UTC)., returned: when a backup was made, type: str, sample: "2026-11-22T04:30:00Z"}
-ended: {description: When the dump was complete (UTC)., returned: when a backup was made, type: str, sample: "2026-11-22T04:31:12Z"}
-duration_seconds: {description: How long the backup took., returned: when a backup was made, type: float, sample: 75.2}
+encrypted: {description: Whether the backup is encrypted., returned: when a backup was made, type: bool, sample: false}
+started: {description: Start of the dump (UTC)., returned: when a backup was made, type: str, sample: "2026-11-22T04:30:00Z"}
+ended: {description: End of the dump (UTC)., returned: when a backup was made, type: str, sample: "2026-11-22T04:31:12Z"}
+duration_seconds: {description: Duration of the backup in seconds., returned: when a backup was made, type: float, sample: 75.2}
 paths:
-  description: Files and directories that go into the archive.
+  description: Files and directories in the archive.
   returned: success
   type: list
   elements: str
   sample: [/etc/pec.config, /opt/e-SUS/webserver/config]
-pruned: {description: Names of the dumps that were removed., returned: success, type: list, elements: str, sample: []}
-incomplete:
-  description: What is wrong with sets in the directory that are not whole. They are neither counted nor removed.
+pruned:
+  description: Names of the dumps that were removed, or in check mode would be.
   returned: success
   type: list
   elements: str
   sample: []
-notes: {description: What deserves attention., returned: success, type: list, elements: str, sample: []}
-plan: {description: What esus.pec.dump says it would do., returned: in check mode, type: dict, sample: {format: custom}}
+incomplete:
+  description: Problems of incomplete backups in the directory. These are neither counted nor removed.
+  returned: success
+  type: list
+  elements: str
+  sample: []
+notes: {description: Observations that deserve attention., returned: success, type: list, elements: str, sample: []}
+plan: {description: The dump that would be made., returned: in check mode, type: dict, sample: {format: custom}}
 """
 
-import os
+from typing import Any
 
-from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.esus.pec.plugins.module_utils.backup import configuration, recording, running
+from ansible_collections.esus.pec.plugins.module_utils.module import PecModule, run_module
 
-from ansible_collections.esus.pec.plugins.module_utils.backup import configuration, running
-from ansible_collections.esus.pec.plugins.module_utils.errors import PecError
+ARGUMENTS = {"config": {"type": "path", "default": configuration.DEFAULT_PATH}}
 
 
-def run(config: str, check: bool) -> dict[str, object]:
-    if os.geteuid() != 0:
-        raise PecError("esus.pec.backup must run as root, because only root can read PEC's files; use become: true")
-    report = running.run(configuration.read(config), check=True) if check else running.run_recorded(config)
-    told = {"plan": report.planned} if check else running.summary(report)
-    lists = {"pruned": report.pruned, "incomplete": report.incomplete, "notes": report.notes, "paths": report.files}
-    return {**told, **{name: list(values) for name, values in lists.items()}, "path": report.path}
+def run(module: PecModule) -> dict[str, Any]:
+    path = module.params["config"]
+    report = running.run(configuration.read(path), check=True) if module.check_mode else recording.run_recorded(path)
+    return {"changed": True, "paths": list(report.files), **recording.summary(report)}
 
 
 def main() -> None:
-    module = AnsibleModule(
-        argument_spec={"config": {"type": "path", "default": configuration.DEFAULT_PATH}},
-        supports_check_mode=True,
-    )
-    try:
-        result = run(module.params["config"], module.check_mode)
-    except PecError as error:
-        module.fail_json(msg=str(error))
-    module.exit_json(changed=True, **result)
+    run_module(run, stoppable=True, argument_spec=ARGUMENTS)
 
 
 if __name__ == "__main__":

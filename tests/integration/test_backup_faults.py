@@ -95,7 +95,7 @@ def test_the_disk_becomes_full(host: Host) -> None:
         ({"pec_backup_randomized_delay": "a while"}, "pec_backup_randomized_delay is not what systemd understands"),
         ({"pec_backup_directory": "backups"}, "set it to the absolute path of a directory"),
         ({"pec_backup_extra_paths": ["/srv/gone"]}, "/srv/gone does not exist"),
-        ({"pec_backup_extra_paths": ["/srv"]}, "which lies in it"),
+        ({"pec_backup_extra_paths": ["/srv"]}, "which is inside it"),
         ({"pec_backup_recipients": ["AGE-SECRET-KEY-1QQQQQQQQQQQQQQQQQQQQQQQ"]}, "is a secret key of age"),
         ({"pec_backup_owner": "ninguém"}, "ninguém"),
         ({"pec_backup_database": {"port": 5999, "password": "x"}}, "127.0.0.1:5999"),

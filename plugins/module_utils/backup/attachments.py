@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The files of PEC that no database dump holds, in one archive beside the dump."""
+"""The archive of PEC's files, beside the database dump, which does not hold them. Private to the collection."""
 
 from __future__ import annotations
 
@@ -20,45 +20,45 @@ from ansible_collections.esus.pec.plugins.module_utils.system.pipeline import Pi
 
 @dataclass(frozen=True)
 class Written:
-    """The archive, and what its reader should know about it."""
+    """The archive, and notes on files that changed while it was written."""
 
     attachment: Attachment
     notes: tuple[str, ...]
 
 
 def choose(here: Installation, extra_paths: Sequence[str], directory: str) -> tuple[str, ...]:
-    """Return the files and directories to keep: those of PEC that exist, what they are links to, and the extra ones.
+    """Return the files and directories to archive: PEC's that exist, the targets of links among them, and the extra paths.
 
-    Raises PecError when an extra one does not exist, or the backups themselves are in one.
+    Raises PecError when an extra path does not exist or contains the directory of backups.
     """
     missing = [path for path in extra_paths if not os.path.lexists(path)]
     if missing:
-        raise PecError(f"{', '.join(missing)} does not exist and was to be backed up too; mount it, or correct extra_paths")
+        raise PecError(f"{', '.join(missing)} does not exist, but extra_paths names it; mount it, or correct extra_paths")
     inside = os.path.realpath(directory)
     around = [path for path in extra_paths if _holds(os.path.realpath(path), inside)]
     if around:
-        raise PecError(f"{around[0]} cannot be backed up into {directory}, which lies in it; name its other directories one by one")
+        raise PecError(f"{around[0]} cannot be backed up into {directory}, which is inside it; name its other directories one by one")
     wanted = [path for path in (*_of_pec(here), *extra_paths) if os.path.lexists(path)]
     paths = sorted({*wanted, *(os.path.realpath(path) for path in wanted if os.path.islink(path) and os.path.exists(path))})
     return tuple(path for path in paths if not any(path != other and _holds(other, path) for other in paths))
 
 
 def check_space(paths: Sequence[str], directory: str) -> None:
-    """Raises PecError when the files, which may be images that do not shrink, cannot fit."""
+    """Raise PecError when the files do not fit, counted uncompressed: they may be images, which do not shrink."""
     needed = sum(_size(path) for path in _walk(paths))
     free = host.disk_usage(directory).free_bytes
     if needed > free:
         raise PecError(
-            f"the files beside the database have {host.describe_size(needed)} and only {host.describe_size(free)} are free in {directory}; "
-            "make room there, or keep fewer backups or extra_paths"
+            f"the files to archive have {host.describe_size(needed)} and only {host.describe_size(free)} are free in {directory}; "
+            "make room there, keep fewer backups, or name fewer extra_paths"
         )
 
 
 def write(paths: Sequence[str], beside: str, recipients: Sequence[str] = (), *, on_bytes: Callable[[int], None] | None = None) -> Written:
-    """Write the archive of these files beside a dump, and read it again from the disk.
+    """Write the archive of these files beside a dump, and read it again from the disk unless it is encrypted.
 
-    It is compressed by zstd where that is installed, else by gzip, and encrypted to the recipients, if any. Raises PecError when that
-    fails; what was written is then still there.
+    It is compressed with zstd if installed, else gzip, and encrypted to the recipients, if any. Raises PecError when that fails; the
+    caller then removes the unfinished file.
     """
     compressed = "zst" if process.which("zstd") else "gz"
     target = f"{beside}.files.tar.{compressed}{'.age' if recipients else ''}"
@@ -71,7 +71,7 @@ def write(paths: Sequence[str], beside: str, recipients: Sequence[str] = (), *, 
                 programs.wait()
             os.fsync(sink.fileno())
     except (OSError, tarfile.TarError) as error:
-        raise PecError(f"cannot write {target}: {getattr(error, 'strerror', None) or error}") from None
+        raise PecError(f"cannot write {target}: {getattr(error, 'strerror', None) or error}; check the directory and its disk") from None
     if not recipients:
         _verify(target, compressed, entries)
     size, sha256 = pipeline.sha256_file(target)
@@ -95,7 +95,7 @@ def _holds(directory: str, path: str) -> bool:
 
 
 def _walk(paths: Sequence[str]) -> Iterator[str]:
-    """Every file and directory, a directory before what is in it; links are not followed."""
+    """Yield every file and directory, a directory before its content; links are not followed."""
 
     def refuse(error: OSError) -> None:
         if not isinstance(error, FileNotFoundError):
@@ -119,7 +119,7 @@ def _size(path: str) -> int:
 
 
 class _Steady:
-    """A file that goes on to the size it had, whoever is writing to it meanwhile."""
+    """A file that is read at the size it had, filled up with zeros when another program shortens it meanwhile."""
 
     def __init__(self, stream: BinaryIO) -> None:
         self._stream = stream
@@ -132,7 +132,7 @@ class _Steady:
 
 
 def _pack(paths: Sequence[str], sink: BinaryIO, on_bytes: Callable[[int], None] | None) -> tuple[int, list[str]]:
-    """Write the archive; return the number of its entries, and what changed meanwhile. Its names are those below the root directory."""
+    """Write the archive, with names relative to the root directory; return the number of entries, and notes on changed files."""
     entries, total = 0, 0
     notes = []
     with tarfile.open(fileobj=sink, mode="w|", bufsize=pipeline.CHUNK, format=tarfile.PAX_FORMAT) as archive:
@@ -145,13 +145,13 @@ def _pack(paths: Sequence[str], sink: BinaryIO, on_bytes: Callable[[int], None] 
                     with open(path, "rb") as stream:
                         steady = _Steady(stream)
                         archive.addfile(entry, steady)  # type: ignore[arg-type]
-                    notes += [f"{path} was cut short while it was read"] if steady.changed else []
+                    notes += [f"{path} became shorter while it was read"] if steady.changed else []
                 else:
                     archive.addfile(entry)
             except FileNotFoundError:
                 notes.append(f"{path} was removed before it was read")
                 continue
-            archive.members = []  # type: ignore[attr-defined]  # else a million attachments would be a million objects
+            archive.members = []  # type: ignore[attr-defined]  # otherwise a million files would be a million objects
             entries, total = entries + 1, total + entry.size
             if on_bytes:
                 on_bytes(total)
@@ -159,7 +159,7 @@ def _pack(paths: Sequence[str], sink: BinaryIO, on_bytes: Callable[[int], None] 
 
 
 def _verify(path: str, compressed: str, entries: int) -> None:
-    """Raises PecError unless the archive, read from the disk, has all that went into it."""
+    """Raise PecError unless the archive, read from the disk, has all entries."""
     found = 0
     with Pipeline([Stage(["zstd" if compressed == "zst" else "gzip", "-q", "-d", "-c", "--", path])], collect=True) as programs:
         try:
@@ -170,6 +170,6 @@ def _verify(path: str, compressed: str, entries: int) -> None:
             while programs.output.read(pipeline.CHUNK):
                 pass  # padding
         except tarfile.TarError as error:
-            raise PecError(f"{path} cannot be read again: {error}; look at the disk, then run the backup again") from None
+            raise PecError(f"{path} cannot be read again: {error}; check the disk, then run the backup again") from None
     if found != entries:
-        raise PecError(f"{path} has {found} entries where {entries} were written; look at the disk, then run the backup again")
+        raise PecError(f"{path} has {found} entries, but {entries} were written; check the disk, then run the backup again")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What is backed up and where to: a JSON file, so that the timer's program and the playbook go by the same words."""
+"""The configuration of the backup: one JSON file for the timer's program and the module. Private to the collection."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ _WORDS: Mapping[type, str] = {str: "text", bool: "true or false", int: "a number
 
 @dataclass(frozen=True)
 class Config:
-    """One kind of backup. C(connection) is None when PEC's own files say where the database is; in the file its key is database."""
+    """The configuration; C(connection), in the file C(database), is None to use the database in PEC's own files."""
 
     directory: str
     municipality: str
@@ -48,28 +48,28 @@ class Config:
 
 
 def read(path: str) -> Config:
-    """Return the configuration in this file. Raises PecError that names what is wrong in it; never a value, which may be a password."""
+    """Return the configuration in this file. Raises PecError with what is wrong in it, without values, which may be passwords."""
     if not os.path.exists(path):
-        raise PecError(f"there is no {path}; set the backup up first (role pec_backup)")
+        raise PecError(f"{path} does not exist; set the backup up first (role pec_backup)")
     data = files.read_bytes(path)
     if os.stat(path).st_mode & 0o077:
-        raise PecError(f"{path} may hold a password and others than its owner can read it; run: chmod 600 {path}")
+        raise PecError(f"{path} may hold a password, and other accounts can read it; run: chmod 600 {path}")
     try:
         content = json.loads(data)
     except ValueError as error:
-        raise PecError(f"{path} is not JSON ({error}); run the playbook that writes it again") from None
+        raise PecError(f"{path} is not JSON ({error}); run the role pec_backup again") from None
     try:
         return parse(content)
     except PecError as error:
-        raise PecError(f"{path}: {error}") from None
+        raise PecError(f"{path}: {error}; run the role pec_backup again, or correct the file") from None
 
 
 def parse(content: object) -> Config:
-    """Return the configuration that this JSON value is. Raises PecError that names what is wrong in it."""
+    """Return the configuration in this JSON value. Raises PecError with what is wrong in it."""
     values = _checked(content, _KEYS, "the configuration")
     keep = Policy(**_checked(values["keep"], _KEEP_KEYS, "keep"))
     if min(keep.last, keep.daily, keep.weekly, keep.monthly) < 0:
-        raise PecError("keep: a number of backups cannot be below zero")
+        raise PecError("keep: a number of backups is below zero")
     return Config(
         directory=_absolute("directory", values["directory"]),
         municipality=values["municipality"],
@@ -88,7 +88,7 @@ def _connection(value: object) -> Connection | None:
 
 
 def _checked(value: object, keys: Mapping[str, type], where: str) -> dict[str, Any]:
-    """Nothing is filled in: the role writes all of it, so what is missing or unknown is a mistake."""
+    """Return the object. No key has a default: the role writes all of them, so a missing or unknown one is a mistake."""
     if not isinstance(value, dict):
         raise PecError(f"{where} is not an object")
     unknown, missing = sorted(set(value) - set(keys)), sorted(set(keys) - set(value))

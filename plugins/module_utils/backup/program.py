@@ -1,42 +1,21 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The program that the timer runs: backup.pyz [CONFIGURATION]. It ends with 0 only when a new backup is there."""
+"""The program that the backup timer runs: backup.pyz [CONFIGURATION]. Private to the collection."""
 
 from __future__ import annotations
 
-import os
-import signal
-import sys
-from typing import TextIO
+import argparse
+from collections.abc import Sequence
 
-from ansible_collections.esus.pec.plugins.module_utils.backup import configuration, running
-from ansible_collections.esus.pec.plugins.module_utils.errors import PecError
-
-USAGE = f"usage: backup.pyz [CONFIGURATION]   (default {configuration.DEFAULT_PATH})"
-FAILED, MISUSED = 1, 2
+from ansible_collections.esus.pec.plugins.module_utils.backup import configuration, recording
+from ansible_collections.esus.pec.plugins.module_utils.system.program import run_program
 
 
-def main(arguments: list[str]) -> int:
-    """Make the backup, say on stdout what came of it or on stderr why nothing did, and return the exit status."""
-    if len(arguments) > 1 or any(argument.startswith("-") for argument in arguments):
-        _write(sys.stderr, USAGE)
-        return MISUSED
-    if os.geteuid() != 0:
-        _write(sys.stderr, "only root can read PEC's files; run this as root")
-        return MISUSED
-    signal.signal(signal.SIGTERM, _stop)
-    try:
-        report = running.run_recorded(arguments[0] if arguments else configuration.DEFAULT_PATH)
-    except PecError as error:
-        _write(sys.stderr, f"the backup failed: {error}")
-        return FAILED
-    _write(sys.stdout, "\n".join(running.tell(report)))
-    return 0
+def backup_program(arguments: Sequence[str]) -> int:
+    """Make a backup, report on stdout, and return the exit status: 0 only when there is a new backup."""
+    parser = argparse.ArgumentParser(prog="backup.pyz", description="Make the backup of PEC that a configuration file describes.")
+    parser.add_argument("configuration", nargs="?", default=configuration.DEFAULT_PATH, help="path of the file (default %(default)s)")
+    return run_program(parser, arguments, _back_up, "the backup failed")
 
 
-def _write(stream: TextIO, text: str) -> None:
-    stream.write(f"{text}\n")
-
-
-def _stop(_number: int, _frame: object) -> None:
-    """Leave in the ordinary way, so that no program stays behind and the run is recorded as failed."""
-    raise SystemExit("the backup was stopped by SIGTERM, as systemd does when its time is over (pec_backup_timeout)")
+def _back_up(options: argparse.Namespace) -> None:
+    print("\n".join(recording.describe(recording.run_recorded(options.configuration))))

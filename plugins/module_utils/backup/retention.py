@@ -1,15 +1,14 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Which backups are kept: the newest ones, and one for each of the last days, weeks and months that have any."""
+"""Which backups are kept: the newest ones, and one for each of the last days, weeks and months with a backup. Private to the collection."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from datetime import datetime, timezone, tzinfo
+from datetime import datetime, tzinfo
 
 from ansible_collections.esus.pec.plugins.module_utils.errors import PecError
-
-_MOMENT = "%Y-%m-%dT%H:%M:%SZ"
+from ansible_collections.esus.pec.plugins.module_utils.system import clock
 
 
 @dataclass(frozen=True)
@@ -24,7 +23,7 @@ class Policy:
 
 @dataclass(frozen=True)
 class Dated:
-    """One good backup: what it is called, when it ended (as a manifest writes it), and of what it is one."""
+    """One good backup: its name, its end as in the manifest, and the source that it counts for."""
 
     name: str
     ended: str
@@ -32,11 +31,11 @@ class Dated:
 
 
 def prune(backups: Iterable[Dated], policy: Policy, keep: Iterable[str] = (), zone: tzinfo | None = None) -> list[str]:
-    """Return the names of those that may go, oldest first.
+    """Return the names of the backups to remove, oldest first.
 
-    Only good backups may be handed in: one that is not would take the place of one that is. Each group counts for itself, and its
-    newest backup always stays; so do those named in C(keep). Days begin at midnight in C(zone), by default that of this system.
-    Raises PecError for a time that is not written as 2026-11-22T03:00:00Z.
+    Pass only good backups: a bad one would be counted instead of a good one. Each group counts for itself; its newest backup always
+    stays, and so do those named in C(keep). Days begin at midnight in C(zone), by default the system's.
+    Raises PecError for an end that clock.parse refuses.
     """
     dated = sorted(((local_time(backup.ended, zone), backup) for backup in backups), key=lambda pair: (pair[0], pair[1].name), reverse=True)
     stays = set(keep)
@@ -46,11 +45,11 @@ def prune(backups: Iterable[Dated], policy: Policy, keep: Iterable[str] = (), zo
 
 
 def local_time(ended: str, zone: tzinfo | None = None) -> datetime:
-    """Return the time of a manifest as the clock on the wall shows it in C(zone). Raises PecError when it is not one."""
+    """Return the time of a manifest in C(zone), by default the system's. Raises PecError when it is not a time."""
     try:
-        return datetime.strptime(ended, _MOMENT).replace(tzinfo=timezone.utc).astimezone(zone)
-    except (ValueError, TypeError, OverflowError):
-        raise PecError(f"{ended!r} is not a time such as 2026-11-22T03:00:00Z") from None
+        return clock.parse(ended).astimezone(zone)
+    except OverflowError:
+        raise PecError(f"{ended!r} is too far away to have a local time") from None
 
 
 def _kept(newest_first: list[tuple[datetime, str]], policy: Policy) -> set[str]:

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The directory of backups. What stands in it under its own name is whole; what is unfinished is in a directory inside it.
+"""The directory of backups: complete sets, and one subdirectory for the set that is being made. Private to the collection.
 
-A set is the dump, its manifest and the archive of files. The manifest arrives last and leaves first, so that a set of which a run that
-was killed did one half is never taken for a backup, and the next run knows what to remove.
+A set is the dump, its manifest and the archive of files. The manifest arrives last and leaves first. So half of a set, left by a killed
+run, is never taken for a backup, and the next run knows what to remove.
 """
 
 from __future__ import annotations
@@ -20,42 +20,42 @@ from ansible_collections.esus.pec.plugins.module_utils.dump.manifest import Back
 from ansible_collections.esus.pec.plugins.module_utils.errors import PecError
 from ansible_collections.esus.pec.plugins.module_utils.system import files
 
-# Of this server alone: others may be at work in the same directory.
+# With the name of this server, because others may use the same directory.
 UNFINISHED = f".unfinished-{socket.gethostname()}"
-# Of a manifest: a dump that somebody made by hand is neither counted nor removed, wherever it lies.
+# Marks the manifests of backups: a dump made by hand is neither counted nor removed.
 KEPT_BY = "esus.pec.backup"
 
 
 @contextlib.contextmanager
 def workshop(directory: str) -> Iterator[tuple[str, list[str]]]:
-    """Give a place inside the directory where a set is made, and what had to be removed first; afterwards the place is gone."""
+    """Yield a subdirectory in which to make a set, and the names that had to be removed first. It is removed afterwards."""
     place = os.path.join(directory, UNFINISHED)
     try:
         removed = _clear(directory, place)
         os.mkdir(place, 0o700)
     except OSError as error:
-        raise PecError(f"cannot make {place}: {error.strerror}; look at that directory and its disk") from None
+        raise PecError(f"cannot create {place}: {error.strerror}; check that directory and its disk") from None
     try:
         yield place, removed
     finally:
-        with contextlib.suppress(OSError):  # the next run does it, or tells why not
+        with contextlib.suppress(OSError):  # the next run removes it, or fails with the reason
             _clear(directory, place)
 
 
 def require(directory: str) -> None:
-    """Raises PecError unless the directory is there."""
+    """Raise PecError unless the directory exists."""
     if not os.path.isdir(directory):
-        raise PecError(f"there is no directory {directory} for the backups; mount it, or set the backup up again (role pec_backup)")
+        raise PecError(f"the directory for backups, {directory}, does not exist; mount it, or run the role pec_backup again")
 
 
 def publish(directory: str, archive: str, made: Manifest) -> str:
-    """Move a set that is whole out of the workshop; return where its dump is now."""
+    """Move a complete set out of the workshop; return the new path of its dump."""
     final = os.path.join(directory, made.name)
     names = _names(made)
     taken = [name for name in names if os.path.lexists(os.path.join(directory, name))]
     if taken:
-        os.unlink(manifest.path_for(archive))  # or what has that name would be taken for a part of this set
-        raise PecError(f"{directory} has a file {taken[0]} already, which is not replaced; run the backup again")
+        os.unlink(manifest.path_for(archive))  # otherwise the file of that name would be taken for a part of this set
+        raise PecError(f"{directory} already has a file {taken[0]}, which is not replaced; run the backup again")
     _move(os.path.dirname(archive), directory, reversed(names))
     return final
 
@@ -67,10 +67,9 @@ def retire(directory: str, backup: Backup) -> None:
 
 
 def prunable(directory: str, policy: Policy, made: Dated) -> tuple[list[Backup], list[str]]:
-    """Return the sets that may go because the one just made (or yet to be made) is there, and what is wrong with sets that stay.
+    """Return the sets that the policy no longer keeps beside the new one (made or planned), and the problems of incomplete sets.
 
-    Dumps that were not made by a backup do not matter here. A set that is not whole is never counted, and never removed either:
-    somebody has to look at it.
+    Only dumps made by a backup count. An incomplete set is neither counted nor removed: an operator has to look at it.
     """
     whole: dict[str, Backup] = {}
     wrong = []
@@ -88,7 +87,7 @@ def prunable(directory: str, policy: Policy, made: Dated) -> tuple[list[Backup],
 
 
 def dated_as(made: Manifest) -> Dated:
-    """Return a backup as retention sees it: what other machines put into the same directory counts for itself."""
+    """Return a backup as retention counts it: each server, database and município for itself."""
     return Dated(made.name, made.ended, (made.host, made.database, made.municipality))
 
 
@@ -101,7 +100,7 @@ def _undated(backup: Backup) -> str | None:
 
 
 def _names(made: Manifest) -> list[str]:
-    """The files of a set, the manifest first."""
+    """Return the files of a set, the manifest first."""
     return [manifest.path_for(made.name), made.name, *([made.attachment.name] if made.attachment else [])]
 
 
@@ -111,15 +110,15 @@ def _move(source: str, target: str, names: Iterator[str] | list[str]) -> None:
             os.rename(os.path.join(source, name), os.path.join(target, name))
             files.sync_directory(target)
     except OSError as error:
-        raise PecError(f"cannot move a backup from {source} to {target}: {error.strerror}") from None
+        raise PecError(f"cannot move a backup from {source} to {target}: {error.strerror}; check both directories and their disk") from None
 
 
 def _clear(directory: str, place: str) -> list[str]:
-    """Remove the workshop, and what a dead run moved out of it or was about to move into it; return what there was of that."""
+    """Remove the workshop and the parts of its sets that a killed run left outside it; return the names found in it."""
     if not os.path.lexists(place):
         return []
     if not stat.S_ISDIR(os.lstat(place).st_mode):
-        raise PecError(f"{place} is not a directory, and backups are made there; remove it")
+        raise PecError(f"{place} is not a directory, but backups are made there; remove it")
     found = sorted(os.listdir(place))
     for name in found:
         if name.endswith(manifest.SUFFIX) and not os.path.lexists(os.path.join(directory, name)):
@@ -131,7 +130,7 @@ def _clear(directory: str, place: str) -> list[str]:
 
 
 def _parts(path: str) -> list[str]:
-    """The names of the files of the set that a manifest in the workshop is of; none when it is broken, or not of what it lies beside."""
+    """Return the file names of the set that a manifest in the workshop describes; none for a broken or foreign manifest."""
     try:
         names = _names(manifest.read(path))
     except PecError:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Files: read whatever encoding they have, appear only when complete."""
+"""Files: read in any encoding, and written so that they appear only when complete. Private to the collection."""
 
 from __future__ import annotations
 
@@ -22,10 +22,7 @@ def read_bytes(path: str) -> bytes:
 
 
 def read_text_lenient(path: str) -> str:
-    """Return the text of a file written by a program whose encoding is not known: UTF-8 (a BOM is dropped), else Latin-1.
-
-    Raises PecError when the file cannot be read.
-    """
+    """Return the text of a file in an unknown encoding: UTF-8 (a BOM is dropped), else Latin-1. Raises PecError when it cannot be read."""
     data = read_bytes(path)
     try:
         return data.decode("utf-8-sig")
@@ -37,7 +34,7 @@ def write_atomic(path: str, data: bytes, *, mode: int | None = None, uid: int | 
     """Replace the content of C(path) so that a reader sees the whole old file or the whole new one, even after a power cut.
 
     mode, uid and gid default to those of the existing file, or to 0600 and the running user for a new one. A symbolic link is
-    followed. Raises PecError when it cannot be done; the old file is then untouched.
+    followed. Raises PecError when the file cannot be written; the old one is then untouched.
     """
     final = os.path.realpath(path)
     partial = f"{final}.partial"
@@ -74,7 +71,7 @@ def _resolve_ownership(path: str, mode: int | None, uid: int | None, gid: int | 
 
 
 def make_private(directory: str) -> None:
-    """Create a directory that only its owner may look into; one that is there stays as it is. Raises PecError when it cannot be made."""
+    """Create a directory with mode 0700; an existing one is left alone. Raises PecError when it cannot be created."""
     try:
         os.makedirs(directory, mode=0o700, exist_ok=True)
     except OSError as error:
@@ -91,5 +88,6 @@ def sync_directory(directory: str) -> None:
 
 
 def cannot(verb: str, path: str, error: OSError) -> str:
+    """Return the text of a PecError about a file."""
     remedy = "; run as root (become: true)" if isinstance(error, PermissionError) else ""
     return f"cannot {verb} {path}: {error.strerror}{remedy}"

@@ -8,24 +8,23 @@ import errno
 import fcntl
 import os
 import stat
-import time
 from collections.abc import Iterator
 
 from ansible_collections.esus.pec.plugins.module_utils.errors import PecError
-from ansible_collections.esus.pec.plugins.module_utils.system import files
+from ansible_collections.esus.pec.plugins.module_utils.system import clock, files
 
 DIRECTORY = "/run/lock/esus-pec"
 
 INSTALLER = "installer"
-"""Held by whatever installs, stops or restarts PEC."""
+"""Held by every run that installs, stops or restarts PEC."""
 
 
 @contextlib.contextmanager
 def lock(name: str, *, directory: str = DIRECTORY) -> Iterator[None]:
-    """Hold the host-wide lock C(name) for the time of the C(with) block.
+    """Hold the host-wide lock C(name) inside the C(with) block.
 
-    Raises PecError, naming the holder's process and since when, if another process holds it. The kernel releases the lock of a
-    process that died, so a file left behind is no obstacle.
+    Raises PecError, with the holder's process and the start of its run, if another process holds it. A lock file that a dead process
+    left behind is no obstacle.
     """
     path = os.path.join(directory, f"{name}.lock")
     try:
@@ -41,7 +40,7 @@ def lock(name: str, *, directory: str = DIRECTORY) -> Iterator[None]:
                 raise PecError(files.cannot("lock", path, error)) from None
             raise PecError(f"another run holds the lock {path} ({_holder(stream.read())}); wait until it ends, then run again") from None
         stream.truncate(0)
-        stream.write(f"{os.getpid()} {time.strftime('%Y-%m-%dT%H:%M:%S%z')}\n")
+        stream.write(f"{os.getpid()} {clock.utc()}\n")
         stream.flush()
         try:
             yield
@@ -51,14 +50,14 @@ def lock(name: str, *, directory: str = DIRECTORY) -> Iterator[None]:
 
 def _holder(note: str) -> str:
     pid, _blank, since = note.strip().partition(" ")
-    return f"process {pid}, since {since}" if pid.isdigit() and since else "its process did not say who it is"
+    return f"process {pid}, since {since}" if pid.isdigit() and since else "process unknown"
 
 
 def _private_directory(directory: str) -> None:
-    """Create the directory 0700; C(/run/lock) is world-writable, so one that belongs to somebody else is refused."""
+    """Create the directory with mode 0700; refuse one of another user, because C(/run/lock) is world-writable."""
     os.makedirs(os.path.dirname(directory), exist_ok=True)
     with contextlib.suppress(FileExistsError):
         os.mkdir(directory, 0o700)
     status = os.lstat(directory)
     if not stat.S_ISDIR(status.st_mode) or status.st_uid != os.geteuid():
-        raise PecError(f"{directory} is not a directory of the user who runs this; use become: true, or remove it if it is not yours")
+        raise PecError(f"{directory} is not a directory owned by the user who runs this; use become: true, or remove it")

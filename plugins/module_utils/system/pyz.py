@@ -1,17 +1,18 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A program in one file, made from the very code that runs now, for when no Ansible is there to bring it."""
+"""Builds a program in one file from the code that runs now, for use without Ansible. Private to the collection."""
 
 from __future__ import annotations
 
 import ast
 import hashlib
-import importlib
 import importlib.util
 import io
 import os
 import sys
 import zipfile
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import List
 
 from ansible_collections.esus.pec.plugins.module_utils.errors import PecError
 from ansible_collections.esus.pec.plugins.module_utils.system import files, process
@@ -19,13 +20,16 @@ from ansible_collections.esus.pec.plugins.module_utils.system import files, proc
 _HERE = __name__.rpartition(".system.")[0]
 _OLDEST_PYTHON = (3, 8)
 _SYSTEM_PYTHON = "/usr/bin/python3"
-_EPOCH = (1980, 1, 1, 0, 0, 0)  # the earliest that a zip can tell
+_EPOCH = (1980, 1, 1, 0, 0, 0)  # the earliest date that a zip can hold
 _MODE = 0o755
+
+Entry = Callable[[List[str]], int]
+"""A function beside this room that takes the arguments and returns the exit status."""
 
 
 @dataclass(frozen=True)
 class File:
-    """A program as it is or is to be. No content: it is not there."""
+    """A program, current or desired. C(content) is None when it is absent."""
 
     content: bytes | None
     mode: int | None = _MODE
@@ -39,40 +43,44 @@ class File:
 
 
 def read_current(path: str) -> File:
-    """Return the program that is there."""
+    """Return the program at this path. Raises PecError when it cannot be read."""
     try:
         mode = os.stat(path).st_mode & 0o7777
     except FileNotFoundError:
         return File(None)
+    except OSError as error:
+        raise PecError(files.cannot("read", path, error)) from None
     return File(files.read_bytes(path), mode)
 
 
-def read_desired(main: str, state: str) -> File:
-    """Return the program that calls C(main.main(arguments)), or none when the state is absent."""
-    return File(build(main, interpreter()) if state == "present" else None)
+def read_desired(entry: Entry, state: str) -> File:
+    """Return the program that calls C(entry), or none when the state is absent."""
+    return File(build(entry, interpreter()) if state == "present" else None)
 
 
 def apply(path: str, desired: File) -> None:
-    """Make it so. Raises PecError, or OSError when it cannot be removed."""
-    if desired.content is None:
-        os.unlink(path)
-    else:
+    """Write or remove the program. Raises PecError when that fails."""
+    if desired.content is not None:
         files.write_atomic(path, desired.content, mode=_MODE)
+        return
+    try:
+        os.unlink(path)
+    except OSError as error:
+        raise PecError(files.cannot("remove", path, error)) from None
 
 
-def build(main: str, interpreter: str) -> bytes:
-    """Return a program that calls C(main.main(arguments)), a module beside this one, with all that it imports from here.
+def build(entry: Entry, interpreter: str) -> bytes:
+    """Return a program that calls C(entry), with everything that its module imports from the collection.
 
-    The same code always gives the same bytes: nothing is compressed, because what comes out of that depends on the host.
+    The same code always gives the same bytes: nothing is compressed, because compressed bytes depend on the host's zlib.
     """
-    room, _, leaf = f"{_HERE}.{main}".rpartition(".")
-    stub = f"import sys\nfrom {room} import {leaf}\nsys.exit({leaf}.main(sys.argv[1:]))\n"
+    stub = f"import sys\nfrom {entry.__module__} import {entry.__name__}\nsys.exit({entry.__name__}(sys.argv[1:]))\n"
     entries = {"__main__.py": stub}
     package = ""
     for part in _HERE.split("."):
         package += part + "/"
         entries[package + "__init__.py"] = ""
-    for name, source in _sources(main).items():
+    for name, source in _sources(entry.__module__[len(_HERE) + 1 :]).items():
         entries[f"{package}{name.replace('.', '/')}.py"] = source
         if "." in name:
             entries[f"{package}{name.rpartition('.')[0].replace('.', '/')}/__init__.py"] = ""
@@ -84,7 +92,7 @@ def build(main: str, interpreter: str) -> bytes:
 
 
 def interpreter() -> str:
-    """Return the Python for a program that stays: the system's, which survives its upgrades, unless that is too old or missing."""
+    """Return the Python for a program that stays: the system's, which survives upgrades, unless it is too old or missing."""
     script = f"import sys; sys.exit(sys.version_info < {_OLDEST_PYTHON})"
     try:
         answer = process.run([_SYSTEM_PYTHON, "-c", script])
@@ -94,7 +102,7 @@ def interpreter() -> str:
 
 
 def _sources(main: str) -> dict[str, str]:
-    """The sources of a module and of all that it imports from this package; no matter what else happens to be loaded."""
+    """The sources of a module and of everything that it imports from this package, directly or not."""
     found: dict[str, str] = {}
     waiting = [main]
     while waiting:
@@ -106,11 +114,11 @@ def _sources(main: str) -> dict[str, str]:
 
 
 def _source(name: str) -> str:
-    loader = getattr(importlib.import_module(f"{_HERE}.{name}").__spec__, "loader", None)
+    loader = getattr(importlib.util.find_spec(f"{_HERE}.{name}"), "loader", None)
     get_source = getattr(loader, "get_source", None)
     source = get_source(f"{_HERE}.{name}") if get_source else None
     if not isinstance(source, str):
-        raise PecError(f"the source of {name} is not to be had here, so the program cannot be made; report this as a bug")
+        raise PecError(f"cannot build the program: the source of {name} is not available on this host; report this as a bug")
     return source
 
 
@@ -128,5 +136,5 @@ def _imported(source: str) -> list[str]:
 def _is_module(name: str) -> bool:
     try:
         return importlib.util.find_spec(f"{_HERE}.{name}") is not None
-    except ModuleNotFoundError:  # its parent is no package
+    except ModuleNotFoundError:  # its parent is not a package
         return False

@@ -75,7 +75,7 @@ def test_backups_are_not_backed_up(tmp_path: Path) -> None:
     (tmp_path / "var/backups").mkdir(parents=True)
     (tmp_path / "link").symlink_to(tmp_path / "var")
     for around in ("var", "var/backups", "link"):
-        with pytest.raises(PecError, match="which lies in it"):
+        with pytest.raises(PecError, match="which is inside it"):
             attachments.choose(Installation("absent"), (str(tmp_path / around),), str(tmp_path / "var/backups"))
     (tmp_path / "var/backups-of-others").mkdir()
     assert attachments.choose(Installation("absent"), (str(tmp_path / "var/backups-of-others"),), str(tmp_path / "var/backups"))

@@ -80,7 +80,7 @@ def test_a_file(tmp_path: Path) -> None:
         ("{", 0o600, "is not JSON"),
         ("{}", 0o600, r"b\.json: the configuration lacks"),
         (json.dumps(WHOLE), 0o644, "chmod 600"),
-        (None, 0o600, "there is no .*set the backup up first"),
+        (None, 0o600, "does not exist; set the backup up first"),
     ],
 )
 def test_a_file_that_is_wrong(tmp_path: Path, text: str | None, mode: int, says: str) -> None:

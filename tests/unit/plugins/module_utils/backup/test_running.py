@@ -5,6 +5,7 @@ import json
 import os
 import signal
 import socket
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,8 @@ from typing import Any
 import pytest
 import samples
 
-from ansible_collections.esus.pec.plugins.module_utils.backup import configuration, last_run, program, running, sets
+from ansible_collections.esus.pec.plugins.module_utils.backup import configuration, recording, running, sets
+from ansible_collections.esus.pec.plugins.module_utils.backup.program import backup_program
 from ansible_collections.esus.pec.plugins.module_utils.dump import dumping, manifest
 from ansible_collections.esus.pec.plugins.module_utils.errors import PecError
 from ansible_collections.esus.pec.plugins.module_utils.pec import installation
@@ -76,7 +78,7 @@ class World:
         return dumping.Outcome(True, path, made, planned, ("note of the dump",))
 
     def run(self) -> running.Report:
-        return running.run_recorded(str(self.config), str(self.state))
+        return recording.run_recorded(str(self.config))
 
     def record(self, name: str) -> dict[str, Any] | None:
         path = self.state / f"last-{name}.json"
@@ -87,6 +89,7 @@ class World:
 def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
     world = World(tmp_path)
     monkeypatch.setattr(dumping, "run", world.dump)
+    monkeypatch.setattr(recording, "DIRECTORY", str(world.state))
     monkeypatch.setattr(installation, "discover", lambda: Installation("installed", connection=CONNECTION))
     real, status = locks.lock, status_file.StatusFile
     monkeypatch.setattr(locks, "lock", lambda name: real(name, directory=str(tmp_path / "lock")))
@@ -206,52 +209,51 @@ def test_two_at_once(world: World) -> None:
         assert running.run(configuration.read(str(world.config)), check=True).pruned == ()
 
 
-def main(world: World, monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
-    monkeypatch.setattr(last_run, "DIRECTORY", str(world.state))
-    monkeypatch.setattr(running.run_recorded, "__defaults__", (str(world.state),))
-    previous = signal.getsignal(signal.SIGTERM)
-    try:
-        return program.main(list(arguments))
-    finally:
-        signal.signal(signal.SIGTERM, previous)
+@pytest.fixture
+def main() -> Iterator[Callable[..., int]]:
+    """Run the program with these arguments."""
+    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT)}
+    yield lambda *arguments: backup_program(arguments)
+    for number, handler in before.items():
+        signal.signal(number, handler)
 
 
-def test_the_program_says_what_it_made(world: World, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(world, monkeypatch, str(world.config)) == 0
+def test_the_program_says_what_it_made(world: World, main: Callable[..., int], capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(str(world.config)) == 0
     out = capsys.readouterr().out
     assert str(world.directory) in out
     assert "note: note of the dump" in out
 
 
-def test_the_program_says_why_it_failed(world: World, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_program_says_why_it_failed(world: World, main: Callable[..., int], capsys: pytest.CaptureFixture[str]) -> None:
     world.fails = PecError("disk is full")
-    assert main(world, monkeypatch, str(world.config)) == 1
+    assert main(str(world.config)) == 1
     assert capsys.readouterr().err == "the backup failed: disk is full\n"
 
 
-def test_the_program_is_told_to_stop(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_program_is_told_to_stop(world: World, main: Callable[..., int], monkeypatch: pytest.MonkeyPatch) -> None:
     def stop(_desired: Any, *, check: bool = False) -> None:
         os.kill(os.getpid(), signal.SIGTERM)
 
     monkeypatch.setattr(dumping, "run", stop)
-    with pytest.raises(SystemExit) as caught:
-        main(world, monkeypatch, str(world.config))
-    assert isinstance(caught.value.code, str), "Python ends with 1 then"
+    assert main(str(world.config)) == 1
     record = world.record("failure")
     assert record is not None
     assert "SIGTERM" in record["message"]
     assert os.listdir(world.directory) == []
 
 
-def test_the_program_called_wrongly(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert main(world, monkeypatch, "--now") == 2
-    assert main(world, monkeypatch, "a", "b") == 2
-    assert world.asked == []
+def test_the_program_called_wrongly(world: World, main: Callable[..., int], monkeypatch: pytest.MonkeyPatch) -> None:
+    for arguments in (["--now"], ["a", "b"]):
+        with pytest.raises(SystemExit) as caught:
+            main(*arguments)
+        assert caught.value.code == 2
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
-    assert main(world, monkeypatch) == 2
+    assert main() == 2
+    assert world.asked == []
 
 
 def test_a_report_without_files(world: World) -> None:
     report = world.run()
-    assert running.summary(report)["files"] is None
-    assert running.tell(replace(report, incomplete=("x is cut short",)))[-1] == "left alone, because it is not whole: x is cut short"
+    assert recording.summary(report)["files"] is None
+    assert recording.describe(replace(report, incomplete=("x is cut short",)))[-1].endswith(": x is cut short")

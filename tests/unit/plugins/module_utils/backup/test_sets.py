@@ -65,7 +65,7 @@ def test_a_run_that_fails_leaves_nothing(tmp_path: Path) -> None:
 @pytest.mark.parametrize("taken", SET)
 def test_nothing_is_replaced(tmp_path: Path, taken: str) -> None:
     (tmp_path / taken).write_text("somebody's", encoding="utf-8")
-    with pytest.raises(PecError, match=f"has a file {taken} already"), sets.workshop(str(tmp_path)) as (place, _removed):
+    with pytest.raises(PecError, match=f"already has a file {taken}"), sets.workshop(str(tmp_path)) as (place, _removed):
         sets.publish(str(tmp_path), f"{place}/esus.dump", make(Path(place)))
     assert names(tmp_path) == [taken]
     assert (tmp_path / taken).read_text(encoding="utf-8") == "somebody's"
@@ -159,7 +159,7 @@ def test_a_workshop_that_is_somebody_elses(tmp_path: Path) -> None:
 
 
 def test_no_directory(tmp_path: Path) -> None:
-    with pytest.raises(PecError, match="mount it, or set the backup up again"):
+    with pytest.raises(PecError, match="mount it, or run the role pec_backup again"):
         sets.require(str(tmp_path / "gone"))
 
 

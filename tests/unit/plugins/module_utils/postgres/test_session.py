@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 from __future__ import annotations
 
-import json
 import stat
 from pathlib import Path
 
@@ -10,8 +9,6 @@ import pytest
 from ansible_collections.esus.pec.plugins.module_utils.errors import PecError
 from ansible_collections.esus.pec.plugins.module_utils.postgres.psql import Connection
 from ansible_collections.esus.pec.plugins.module_utils.postgres.session import Session, database_lock, options_environment
-from ansible_collections.esus.pec.plugins.module_utils.system import clock
-from ansible_collections.esus.pec.plugins.module_utils.system.status_file import StatusFile
 
 # Speaks as psql does: the answer to a statement, then what \echo says; a statement with "fail" ends it.
 PSQL = r"""#!/usr/bin/python3
@@ -92,28 +89,3 @@ def test_every_local_address_is_one_lock() -> None:
     others = [connection("192.0.2.1"), connection(port=5433), connection(database="outro")]
     assert local.isdisjoint(database_lock(other) for other in others)
     assert all(name.startswith("database-") and len(name) == 21 for name in local)
-
-
-def test_a_status_file_says_how_far_it_is(tmp_path: Path) -> None:
-    status = StatusFile("dump", "é/esus $(x)", str(tmp_path / "run"))
-    status.update(phase="dumping", bytes=1)
-    facts = json.loads(Path(status.path).read_text())
-    assert (facts["phase"], facts["bytes"], facts["database"]) == ("dumping", 1, "é/esus $(x)")
-    assert Path(status.path).name == "dump-é_esus___x_.json"
-    assert Path(status.path).stat().st_mode & 0o777 == 0o600
-    status.update(bytes=2)  # too soon for another write
-    assert json.loads(Path(status.path).read_text())["bytes"] == 1
-    status.update(phase="verifying")
-    assert json.loads(Path(status.path).read_text())["bytes"] == 2
-    status.remove()
-    status.remove()
-    assert not Path(status.path).exists()
-
-
-def test_a_status_file_that_cannot_be_written_stops_nobody(tmp_path: Path) -> None:
-    (tmp_path / "run").write_text("in the way")
-    StatusFile("dump", "esus", str(tmp_path / "run")).update(phase="dumping")
-
-
-def test_times_are_utc() -> None:
-    assert clock.utc(0) == "1970-01-01T00:00:00Z"

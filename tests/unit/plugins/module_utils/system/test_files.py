@@ -1,18 +1,13 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 from __future__ import annotations
 
-import multiprocessing
 import os
-import signal
-from multiprocessing.connection import Connection
 from pathlib import Path
 
 import pytest
 
 from ansible_collections.esus.pec.plugins.module_utils.errors import PecError
-from ansible_collections.esus.pec.plugins.module_utils.system import files, locks
-
-FORK = multiprocessing.get_context("fork")
+from ansible_collections.esus.pec.plugins.module_utils.system import files
 
 
 @pytest.mark.parametrize(
@@ -84,45 +79,3 @@ def test_a_failure_leaves_the_old_file_and_no_leftover(tmp_path: Path, monkeypat
     with pytest.raises(PecError, match=f"cannot write {tmp_path}/file: No space left on device"):
         files.write_atomic(str(tmp_path / "file"), b"new")
     assert [(entry.name, entry.read_bytes()) for entry in tmp_path.iterdir()] == [("file", b"old")]
-
-
-def hold(directory: str, ready: Connection) -> None:
-    with locks.lock("installer", directory=directory):
-        ready.send(os.getpid())
-        ready.recv()
-
-
-def test_a_second_run_is_refused_and_told_who_holds_the_lock(tmp_path: Path) -> None:
-    directory = str(tmp_path / "locks")
-    here, there = FORK.Pipe()
-    holder = FORK.Process(target=hold, args=(directory, there))
-    holder.start()
-    pid = here.recv()
-    with pytest.raises(PecError, match=rf"another run holds the lock .*process {pid}, since 20\d\d-.*; wait"), locks.lock(
-        "installer", directory=directory
-    ):
-        pytest.fail("the lock was given twice")
-    with locks.lock("backup", directory=directory):
-        pass
-    here.send("enough")
-    holder.join()
-    with locks.lock("installer", directory=directory):
-        pass
-
-
-def test_the_lock_of_a_killed_run_is_no_obstacle(tmp_path: Path) -> None:
-    directory = str(tmp_path / "locks")
-    here, there = FORK.Pipe()
-    holder = FORK.Process(target=hold, args=(directory, there))
-    holder.start()
-    os.kill(here.recv(), signal.SIGKILL)
-    holder.join()
-    with locks.lock("installer", directory=directory):
-        pass
-
-
-def test_a_lock_directory_that_is_not_a_directory_of_ours_is_refused(tmp_path: Path) -> None:
-    (tmp_path / "elsewhere").mkdir()
-    (tmp_path / "locks").symlink_to("elsewhere")
-    with pytest.raises(PecError, match="is not a directory of the user who runs this"), locks.lock("x", directory=str(tmp_path / "locks")):
-        pytest.fail("the lock was given")

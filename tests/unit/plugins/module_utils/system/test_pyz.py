@@ -9,7 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from ansible_collections.esus.pec.plugins.module_utils.backup.program import backup_program
 from ansible_collections.esus.pec.plugins.module_utils.errors import PecError
+from ansible_collections.esus.pec.plugins.module_utils.renewal.program import renewal_program
 from ansible_collections.esus.pec.plugins.module_utils.system import process, pyz
 
 PACKAGE = "ansible_collections/esus/pec/plugins/module_utils/"
@@ -22,23 +24,24 @@ def modules(content: bytes, tmp_path: Path) -> set[str]:
 
 
 def test_it_holds_what_it_needs_and_no_more(tmp_path: Path) -> None:
-    found = modules(pyz.build("backup.program", "/usr/bin/python3"), tmp_path)
+    found = modules(pyz.build(backup_program, "/usr/bin/python3"), tmp_path)
     assert {"backup/program", "backup/running", "dump/dumping", "errors", "beliefs"} <= found
     assert "module" not in found, "it needs Ansible"
     assert not any(name.startswith("doctor/") for name in found)
 
 
 def test_it_is_always_the_same(tmp_path: Path) -> None:
-    assert pyz.build("backup.program", "/usr/bin/python3") == pyz.build("backup.program", "/usr/bin/python3")
+    assert pyz.build(backup_program, "/usr/bin/python3") == pyz.build(backup_program, "/usr/bin/python3")
 
 
-def test_it_runs_where_no_collection_is(tmp_path: Path) -> None:
-    path = tmp_path / "backup.pyz"
-    path.write_bytes(pyz.build("backup.program", sys.executable))
+@pytest.mark.parametrize("entry", [backup_program, renewal_program])
+def test_it_runs_where_no_collection_is(tmp_path: Path, entry: pyz.Entry) -> None:
+    path = tmp_path / "pec.pyz"
+    path.write_bytes(pyz.build(entry, sys.executable))
     path.chmod(0o755)
-    run = subprocess.run([path, "--help"], cwd=tmp_path, capture_output=True, text=True, check=False, env={"PATH": os.environ["PATH"]})
+    run = subprocess.run([path, "--wrong"], cwd=tmp_path, capture_output=True, text=True, check=False, env={"PATH": os.environ["PATH"]})
     assert (run.returncode, run.stdout) == (2, "")
-    assert run.stderr.startswith("usage: backup.pyz")
+    assert run.stderr.startswith("usage: ")
 
 
 @pytest.mark.parametrize(("code", "expected"), [(0, "/usr/bin/python3"), (1, sys.executable)])

@@ -9,23 +9,23 @@ from typing import Any
 import pytest
 from ansible.module_utils.testing import patch_module_args
 
-from ansible_collections.esus.pec.plugins.modules import backup_program, renewal_program
+from ansible_collections.esus.pec.plugins.modules import program
 
 
-@pytest.fixture(params=[backup_program, renewal_program])
+@pytest.fixture(params=["backup", "renewal"])
 def run(request: pytest.FixtureRequest, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Any:
     """Run the module on a file in a directory of the test."""
 
     def call(**arguments: Any) -> dict[str, Any]:
-        with patch_module_args({"path": str(tmp_path / "backup.pyz"), **arguments}), pytest.raises(SystemExit):
-            request.param.main()
+        with patch_module_args({"name": request.param, "path": str(tmp_path / "pec.pyz"), **arguments}), pytest.raises(SystemExit):
+            program.main()
         return json.loads(capsys.readouterr().out)
 
     return call
 
 
 def test_from_nothing_to_nothing(run: Any, tmp_path: Path) -> None:
-    path = tmp_path / "backup.pyz"
+    path = tmp_path / "pec.pyz"
     foretold = run(_ansible_check_mode=True)
     assert (foretold["changed"], path.exists()) == (True, False)
     made = run()
@@ -45,12 +45,19 @@ def test_from_nothing_to_nothing(run: Any, tmp_path: Path) -> None:
 @pytest.mark.parametrize("damage", [lambda path: path.chmod(0o644), lambda path: path.write_bytes(b"#!/bin/sh\n")])
 def test_what_is_not_as_it_should_be_is_corrected(run: Any, tmp_path: Path, damage: Any) -> None:
     run()
-    damage(tmp_path / "backup.pyz")
+    damage(tmp_path / "pec.pyz")
     assert run()["changed"]
     assert not run()["changed"]
 
 
 def test_a_directory_that_is_missing(run: Any, tmp_path: Path) -> None:
-    answer = run(path=str(tmp_path / "gone/backup.pyz"))
+    answer = run(path=str(tmp_path / "gone/pec.pyz"))
     assert answer["failed"]
-    assert "gone/backup.pyz" in answer["msg"]
+    assert "gone/pec.pyz" in answer["msg"]
+
+
+@pytest.mark.parametrize("name", ["backup", "renewal"])
+def test_each_program_has_its_place(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with patch_module_args({"name": name, "_ansible_check_mode": True}), pytest.raises(SystemExit):
+        program.main()
+    assert json.loads(capsys.readouterr().out)["path"] == f"/usr/local/lib/esus-pec/{name}.pyz"
