@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The certificate of certmgr around a run of the installer: what is here, what is kept before it changes, and brought back after a failure.
+"""The certificate of certmgr around a run of the installer: kept before it, brought back after a failure. Private to the collection.
 
-The documented way to another domain is to remove ssl.properties and to run the installer again. certmgr then writes its file and its
-keystore anew, so both are kept, with the installer's own file, which it rewrites before anything has succeeded.
+The documented way to another domain is to remove ssl.properties and to run the installer again. certmgr then rewrites its file and its
+keystore, so both are kept, and so is the installer's own file, which it rewrites before anything has succeeded.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import shutil
 from ansible_collections.esus.pec.plugins.module_utils import beliefs
 from ansible_collections.esus.pec.plugins.module_utils.certificates import handshake
 from ansible_collections.esus.pec.plugins.module_utils.errors import PecError
-from ansible_collections.esus.pec.plugins.module_utils.installer.planning import Certificate
+from ansible_collections.esus.pec.plugins.module_utils.installer.planning import CertmgrHttps
 from ansible_collections.esus.pec.plugins.module_utils.pec import installation
 from ansible_collections.esus.pec.plugins.module_utils.pec.installation import Installation
 from ansible_collections.esus.pec.plugins.module_utils.system import files
@@ -25,24 +25,23 @@ _CONFIGURATION = "config"
 _CONFIG_FILE = "pec.config"
 
 
-def read(here: Installation, wanted: str) -> Certificate | None:
-    """Return HTTPS by certmgr as it is. What ssl.properties calls the domain is not known for sure, so the server itself is asked then."""
+def read(here: Installation, wanted: str) -> CertmgrHttps | None:
+    """Return HTTPS by certmgr. The key of the domain in ssl.properties is not certain, so without one the server itself is asked."""
     if here.https.mode != "certmgr":
         return None
     if here.https.domain or not wanted:
-        return Certificate(here.https.domain, here.https.port)
+        return CertmgrHttps(here.https.domain, here.https.port)
     shown = handshake.fetch(wanted, here.https.port or beliefs.HTTPS_PORT).certificate
     if shown is None:
-        return Certificate(None, here.https.port)
+        return CertmgrHttps(None, here.https.port)
     names = shown.dns_names
-    return Certificate(wanted if shown.names_host(wanted) else names[0] if names else None, here.https.port)
+    return CertmgrHttps(wanted if shown.names_host(wanted) else names[0] if names else None, here.https.port)
 
 
 def keep(here: Installation, *, replaces: bool) -> None:
-    """Copy certmgr's files and the installer's own, then remove ssl.properties when it tells of what is to be replaced.
+    """Copy certmgr's files and the installer's own; with C(replaces) then remove ssl.properties.
 
-    What a run that was killed had kept is the older truth, and stays.
-    Raises PecError when the copy cannot be made; nothing is removed then.
+    A copy that a killed run left is older, so it stays. Raises PecError when the copy fails; nothing is removed then.
     """
     if here.home is None:
         return
@@ -59,16 +58,18 @@ def keep(here: Installation, *, replaces: bool) -> None:
             os.rename(partial, CHANGING)
             files.sync_directory(files.STATE_DIRECTORY)
         except OSError as error:
-            raise PecError(f"cannot keep a copy of {_directory(here.home)} in {CHANGING}: {error.strerror or error}") from None
+            raise PecError(
+                f"cannot copy {_directory(here.home)} to {CHANGING}: {error.strerror or error}; check the disk of {files.STATE_DIRECTORY}"
+            ) from None
     if replaces and here.ssl_properties:
         with contextlib.suppress(FileNotFoundError):
             os.unlink(here.ssl_properties)
 
 
 def bring_back(here: Installation, *, config_file: bool) -> str:
-    """After a failure, make certmgr's files what they were. Returns what was done, in words; empty when nothing had been kept.
+    """After a failure, restore certmgr's files. Returns the result as a sentence; empty when nothing had been kept.
 
-    config_file says to bring back the installer's own file too, which is right only when nothing but the certificate was to change.
+    config_file: restore the installer's own file too, which is right only if nothing but the certificate was to change.
     """
     if here.home is None or not os.path.isdir(CHANGING):
         return ""
@@ -85,27 +86,27 @@ def bring_back(here: Installation, *, config_file: bool) -> str:
         if config_file and os.path.isfile(os.path.join(CHANGING, _CONFIG_FILE)):
             _restore(os.path.join(CHANGING, _CONFIG_FILE), here.config_file or installation.CONFIG_FILE)
     except (OSError, PecError) as error:
-        return f"The certificate as it was before is in {CHANGING}, and could not be put back to {directory}: {error}."
+        return f"The previous certificate could not be restored to {directory}: {error}. Copy it back from {CHANGING}."
     shutil.rmtree(CHANGING, ignore_errors=True)
     return "HTTPS is as it was before." if had else "PEC has no HTTPS, as before."
 
 
 def settle() -> None:
-    """After a success, remember only the last certificate that was replaced."""
+    """After a success, keep only the last certificate that was replaced."""
     if os.path.isdir(CHANGING):
         shutil.rmtree(PREVIOUS, ignore_errors=True)
         os.rename(CHANGING, PREVIOUS)
 
 
-def what_is_missing(wanted: Certificate | None, here: Installation) -> list[str]:
-    """Return what contradicts that certmgr has the certificate that was asked for; an exit code of 0 is no proof."""
+def what_is_missing(wanted: CertmgrHttps | None, here: Installation) -> list[str]:
+    """Return what contradicts that certmgr has the desired certificate; an exit code of 0 is no proof."""
     if wanted is None:
         return []
     if here.https.mode != "certmgr":
-        return [f"certmgr left no {beliefs.SSL_PROPERTIES} for {wanted.domain}"]
-    found = Certificate(here.https.domain, here.https.port)
+        return [f"certmgr wrote no {beliefs.SSL_PROPERTIES} for {wanted.domain}"]
+    found = CertmgrHttps(here.https.domain, here.https.port)
     if found.domain is not None and found.domain.lower() != str(wanted.domain).lower():
-        return [f"{here.ssl_properties} tells of {found.domain} instead of {wanted.domain}"]
+        return [f"{here.ssl_properties} names {found.domain} instead of {wanted.domain}"]
     return []
 
 

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What PEC's installer says on its console: the cause of a failure in it.
+"""Finds the cause of a failure in the installer's output. Private to the collection.
 
-Texts of the product come from beliefs.py. The patterns below cover spellings that were only seen in other people's scripts, and texts
-of Java, PostgreSQL and Liquibase; they are approximate, and an unknown text costs an explanation, never a wrong success.
+Texts of the product come from beliefs.py. The patterns below also cover spellings seen only in other people's scripts, and texts of
+Java, PostgreSQL and Liquibase. They are approximate: an unknown text costs an explanation, but is never taken for a success.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _KILL = 9
 
 @dataclass(frozen=True)
 class Cause:
-    """Why the installer failed: what it said in our words, and the next thing to do."""
+    """The cause of a failure, with the installer's own text in the message, and the next thing to do."""
 
     code: str
     message: str
@@ -30,9 +30,9 @@ class Cause:
 
 
 def find_cause(text: str) -> Cause | None:
-    """Return the most telling cause in what the installer printed, or None when it names none that we know.
+    """Return the most specific known cause in the installer's output, or None.
 
-    The cause quotes the text, which may carry secrets: redact it before it is shown.
+    The cause quotes the output, which may carry secrets: redact it before it is shown.
     """
     for rule in _RULES:
         found = rule.pattern.search(text)
@@ -43,23 +43,23 @@ def find_cause(text: str) -> Cause | None:
 
 
 def last_lines(lines: Iterable[str], count: int = 15) -> list[str]:
-    """Return the last lines that say something, without the frames of Java's stack traces."""
-    telling = [line.rstrip() for line in lines if line.strip() and not _FRAME.match(line)]
-    return telling[-count:]
+    """Return the last lines, without empty ones and the frames of Java's stack traces."""
+    useful = [line.rstrip() for line in lines if line.strip() and not _FRAME.match(line)]
+    return useful[-count:]
 
 
 def describe_end(returncode: int, *, timed_out: bool = False, timeout: float = 0) -> str:
-    """Return in words how the installer ended."""
+    """Return how the installer ended, as the end of a sentence."""
     if timed_out:
         return f"did not end within {timeout:g} seconds and was stopped; give it more time with timeout (role: pec_install_timeout)"
     killed_by = -returncode if returncode < 0 else returncode - 128
     if returncode < 0:
         said = f"was killed by signal {killed_by}"
     elif 0 < killed_by < _SIGNALS:
-        said = f"ended with exit code {returncode}, as a program does that is killed by signal {killed_by}"
+        said = f"ended with exit code {returncode}, which means that signal {killed_by} killed it"
     else:
         return f"ended with exit code {returncode}"
-    hint = "; journalctl -k tells whether the host was short of memory" if killed_by == _KILL else ""
+    hint = "; journalctl -k shows whether the host ran out of memory" if killed_by == _KILL else ""
     return said + hint
 
 
@@ -89,7 +89,7 @@ def _rule(code: str, pattern: str, message: str, remedy: str) -> _Rule:
 _FRAME = re.compile(r"\s+at [\w.$/]+\(|\s*\.\.\. \d+ (?:common frames|more)")
 _LOG_PREFIX = re.compile(r"^(?:[A-Z]+\s+)?\d\d/\d\d/\d\d(?:\d\d)? \d\d:\d\d:\d\d \w+:\s*")
 
-# The first that matches wins: a specific cause stands before the general words with which the installer closes.
+# The first that matches wins: specific causes precede the general text at the end of the output.
 _RULES = (
     _rule("java_too_old", r"UnsupportedClassVersionError", "the Java that ran it is too old ({said})", "set java to a Java 17"),
     _rule(
@@ -107,7 +107,7 @@ _RULES = (
     _rule(
         "scram",
         _real("scram", "scram-english") + r"|authentication type 10|autentica\S+ 10 n\S+o",
-        "the database asks for SCRAM, which PEC's driver does not know ({said})",
+        "the database requires SCRAM, which PEC's driver does not support ({said})",
         "on the database server SET password_encryption = 'md5', give the role its password again, and use md5 in pg_hba.conf",
     ),
     _rule(
@@ -119,13 +119,13 @@ _RULES = (
     _rule(
         "checksum",
         r"(?P<changeset>\S+) was: (?P<was>\S+) " + _real("checksum") + r" (?P<now>\S+)",
-        "the migration refuses the database: the change set {changeset} was: {was} but is now: {now}",
+        "the migration rejects the database: the change set {changeset} was: {was} but is now: {now}",
         "somebody changed the migration's tables or the installer's; restore a backup, do not edit the checksums",
     ),
     _rule(
         "migration_locked",
         r"Could not acquire change log lock",
-        "another migration holds the database, or one that was killed left its lock ({said})",
+        "another migration holds the database, or a killed one left its lock ({said})",
         "make sure that no other installer runs on this database, then free it: UPDATE tb_migracao_trava SET locked = false",
     ),
     _rule(
@@ -137,53 +137,55 @@ _RULES = (
     _rule(
         "locale",
         r"invalid value for parameter|invalid locale name",
-        "PostgreSQL misses a locale ({said})",
+        "PostgreSQL lacks a locale ({said})",
         "generate pt_BR.UTF-8, then run again",
     ),
     _rule(
         "database_login",
         r"password authentication failed|autentica\S+ do tipo senha falhou|role \S+ does not exist|no pg_hba\.conf entry"
         r"|permission denied for",
-        "the database refuses the role ({said})",
+        "the database rejects the role ({said})",
         "correct the role, its password or its rights, then run again",
     ),
     _rule(
         "database_unreachable",
         r"n\S+o foi poss\S+vel conectar ao banco de dados|Connection to \S+ refused|Conex\S+o negada|UnknownHostException",
         "the database cannot be reached ({said})",
-        "check that PostgreSQL runs, and the host and port of the database",
+        "check that PostgreSQL runs, and that host and port are right",
     ),
     _rule(
         "directory",
         _real("no-directory"),
-        "it was run from a directory that it cannot use ({said})",
+        "it cannot use the directory that it was run in ({said})",
         "set work_directory to a real directory, not /",
     ),
-    _rule("not_root", _real("not-root"), "it does not see itself as root ({said})", "use become: true; /bin/sh and id must be there"),
-    _rule("os_family", _real("os-family"), "it does not know this system ({said})", "use a supported Linux"),
+    _rule(
+        "not_root", _real("not-root"), "it does not see itself as root ({said})", "use become: true, and check that /bin/sh and id exist"
+    ),
+    _rule("os_family", _real("os-family"), "it does not support this system ({said})", "use a supported Linux distribution"),
     _rule(
         "not_systemd",
         r"Ess?t?a ferramenta suporta apenas",
         "it does not accept this system ({said})",
-        "process 1 must be systemd, and 'file -L /sbin/init' must say 64-bit: install the packages procps and file",
+        "process 1 must be systemd, and 'file -L /sbin/init' must print 64-bit: install the packages procps and file",
     ),
     _rule(
         "headless",
         r"No X11 DISPLAY|HeadlessException",
-        "it asked for a screen ({said})",
-        "report this: it was given -console, which should be enough",
+        "it requires a display ({said})",
+        "report this: it was called with -console, which should be enough",
     ),
     _rule(
         "unknown_option",
         r"Unmatched arguments?|Unknown options?",
-        "it does not know an option it was given ({said})",
+        "it does not support one of its options ({said})",
         "report this with PEC's version",
     ),
     _rule(
         "database_version",
         r"n\S+o foi poss\S+vel obter a vers\S+o do banco de dados|n\S+o \S+ poss\S+vel prosseguir",
-        "it refuses the database ({said})",
+        "it rejects the database ({said})",
         "give it an empty database, or PEC's own of the same or an older version",
     ),
-    _rule("migration", _real("migration-failed"), "the migration of the database failed ({said})", "the lines above it in the log say why"),
+    _rule("migration", _real("migration-failed"), "the migration of the database failed ({said})", "see the lines above it in the log"),
 )

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""PEC's services around a run of the installer: PEC is stopped before it, and started again after one that failed and changed nothing."""
+"""PEC's services around a run of the installer: stopped before, started again after a harmless failure. Private to the collection."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from ansible_collections.esus.pec.plugins.module_utils.system import systemd
 
 @dataclass(frozen=True)
 class Before:
-    """PEC as it was before the installer ran; C(database) is None where it did not answer."""
+    """PEC before the installer ran; C(database) is None if it did not answer."""
 
     running: bool
     version: str | None
@@ -22,7 +22,7 @@ class Before:
 
 
 def look() -> Before:
-    """Return what has to be the same after a failure for PEC to be started again."""
+    """Return what must be unchanged after a failure for PEC to be started again."""
     here = installation.discover()
     try:
         database = psql.read_facts(here.connection) if here.connection else None
@@ -32,7 +32,7 @@ def look() -> Before:
 
 
 def settle(own_database: bool) -> None:
-    """An update wants PEC stopped and its own PostgreSQL running; whether the installer sees to it is not known."""
+    """Stop PEC and start its own PostgreSQL, as an update requires; it is not known whether the installer does so itself."""
     if systemd.state(beliefs.PEC_UNIT) not in systemd.STOPPED:
         systemd.systemctl("stop", beliefs.PEC_UNIT)
     database = systemd.units((beliefs.DATABASE_UNIT,))[beliefs.DATABASE_UNIT]
@@ -41,7 +41,7 @@ def settle(own_database: bool) -> None:
 
 
 def resume(before: Before) -> str:
-    """After a failure, start a PEC that was running and that nothing happened to. Returns what became of it, in words."""
+    """After a failure, start PEC again if it was running and nothing has changed. Returns the result as a sentence."""
     if systemd.state(beliefs.PEC_UNIT) not in systemd.STOPPED:
         return ""
     if not before.running:
@@ -50,29 +50,27 @@ def resume(before: Before) -> str:
         obstacle = _difference(before)
         if not obstacle:
             systemd.systemctl("start", beliefs.PEC_UNIT)
-            return f"PEC {before.version} was running before, and it and its database are as they were, so it was started again."
+            return f"PEC {before.version} and its database are unchanged, so it was started again."
     except PecError as error:
         obstacle = str(error)
-    return (
-        f"PEC is stopped and was not started again: {obstacle}. Once that is in order, this starts it: systemctl start {beliefs.PEC_UNIT}"
-    )
+    return f"PEC is stopped and was not started again: {obstacle}. Correct that, then run: systemctl start {beliefs.PEC_UNIT}"
 
 
 def _difference(before: Before) -> str:
-    """A migration that stopped half-way keeps the version, but may have made tables: PEC is not to work on such a database."""
+    """Return what has changed. The tables count, because a migration that stopped half-way keeps the version but has made some."""
     here = installation.discover()
     if here.state != "installed":
-        return f"its files are not complete ({'; '.join(here.reasons) or 'there are none'})"
+        return f"its files are not complete ({'; '.join(here.reasons) or 'none exist'})"
     if here.version != before.version:
-        return f"its files are of {here.version} now and were of {before.version}"
+        return f"its files had version {before.version} and now have {here.version}"
     if before.database is None or here.connection is None:
-        return "its database could not be asked before, so whether it changed is not known"
+        return "its database did not answer before, so it is not known whether it has changed"
     try:
         now = psql.read_facts(here.connection)
     except PecError as error:
-        return f"its database cannot be compared with what it was ({error})"
+        return f"its database cannot be compared with before ({error})"
     if now.pec_version != before.database.pec_version:
-        return f"its database is of PEC {now.pec_version} now and was of {before.database.pec_version}"
+        return f"its database had version {before.database.pec_version} and now has {now.pec_version}"
     if now.table_count != before.database.table_count:
-        return f"its database has {now.table_count} tables now and had {before.database.table_count}"
+        return f"its database had {before.database.table_count} tables and now has {now.table_count}"
     return ""

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A host for the installer's module, without a host."""
+"""A host for the module installer, without a host."""
 
 from __future__ import annotations
 
@@ -8,19 +8,21 @@ import json
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from ansible.module_utils.testing import patch_module_args
 
 from ansible_collections.esus.pec.plugins.module_utils.errors import PecError
-from ansible_collections.esus.pec.plugins.module_utils.installer import certmgr
+from ansible_collections.esus.pec.plugins.module_utils.installer import certmgr, installing, java, running
 from ansible_collections.esus.pec.plugins.module_utils.installer.running import Command, Run
 from ansible_collections.esus.pec.plugins.module_utils.pec import installation
 from ansible_collections.esus.pec.plugins.module_utils.pec.installation import Installation
 from ansible_collections.esus.pec.plugins.module_utils.postgres import psql
+from ansible_collections.esus.pec.plugins.module_utils.preflight import look
 from ansible_collections.esus.pec.plugins.module_utils.preflight.model import DatabaseSeen, Facts
-from ansible_collections.esus.pec.plugins.module_utils.system import files, locks, systemd
+from ansible_collections.esus.pec.plugins.module_utils.system import files, locks, signals, systemd
 from ansible_collections.esus.pec.plugins.modules import installer
 
 PASSWORD = "Senha-do-banco-1"
@@ -57,21 +59,21 @@ class World:
         self.systemctl: list[tuple[str, str]] = []
         self.phases: list[str] = []
         self.lock_error: PecError | None = None
-        self.survivor: int | None = None
+        self.survivor: PecError | None = None
         self.connections: list[psql.Connection] = []
         for target, attribute, value in (
-            (installer.os, "geteuid", lambda: 0),
             (installation, "discover", lambda: self.after if self.commands else self.here),
             (psql, "read_facts", self.read_facts),
             (systemd, "units", lambda names: {name: systemd.Unit(name, "loaded", self.units[name], True, None) for name in names}),
-            (installer, "look", self.look),
-            (installer, "find_java", lambda: "/usr/bin/java"),
-            (installer, "prepare_directories", lambda *_directories: None),
-            (installer, "redact_log", lambda *_arguments: None),
-            (installer, "running_installer", lambda: self.survivor),
+            (look, "look", self.look),
+            (java, "find", lambda: "/usr/bin/java"),
+            (running, "prepare_directories", lambda *_directories: None),
+            (running, "redact_log", lambda *_arguments: None),
+            (running, "refuse_survivor", self.refuse_survivor),
             (systemd, "systemctl", self.turn),
-            (installer, "run", self.run_java),
-            (installer, "Status", self.status),
+            (running, "run", self.run_java),
+            (installing, "StatusFile", self.status),
+            (signals, "listen", lambda: None),
             (locks, "lock", self.lock),
             (files, "STATE_DIRECTORY", str(path / "state")),
             (certmgr, "CHANGING", str(path / "state/certmgr-changing")),
@@ -96,14 +98,12 @@ class World:
         self.commands.append(command)
         return self.ending
 
-    def status(self, _version: str, _log: str) -> Any:
-        world = self
+    def status(self, _kind: str, **_facts: object) -> Any:
+        return SimpleNamespace(update=lambda phase, **_facts: self.phases.append(phase))
 
-        class Recorder:
-            def write(self, phase: str, **_facts: object) -> None:
-                world.phases.append(phase)
-
-        return Recorder()
+    def refuse_survivor(self) -> None:
+        if self.survivor:
+            raise self.survivor
 
     @contextlib.contextmanager
     def lock(self, name: str) -> Iterator[None]:

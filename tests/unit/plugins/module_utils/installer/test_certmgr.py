@@ -8,7 +8,7 @@ import pytest
 from ansible_collections.esus.pec.plugins.module_utils.certificates import handshake
 from ansible_collections.esus.pec.plugins.module_utils.errors import PecError
 from ansible_collections.esus.pec.plugins.module_utils.installer import certmgr
-from ansible_collections.esus.pec.plugins.module_utils.installer.planning import Certificate
+from ansible_collections.esus.pec.plugins.module_utils.installer.planning import CertmgrHttps
 from ansible_collections.esus.pec.plugins.module_utils.pec import installation
 from ansible_collections.esus.pec.plugins.module_utils.system import files
 
@@ -98,23 +98,23 @@ def test_a_copy_that_cannot_be_made_stops_the_run(root: Path, monkeypatch: pytes
     blocked = root / "etc/blocked"
     blocked.write_text("")
     monkeypatch.setattr(files, "STATE_DIRECTORY", str(blocked / "state"))
-    with pytest.raises(PecError, match="cannot keep a copy of"):
+    with pytest.raises(PecError, match=r"cannot copy .*webserver/certmgr/config to"):
         certmgr.keep(here(root), replaces=True)
     assert (config(root) / "ssl.properties").exists()
 
 
 def test_what_is_missing(root: Path) -> None:
     assert certmgr.what_is_missing(None, here(root)) == []
-    assert certmgr.what_is_missing(Certificate("A.br", 443), here(root)) == []
-    (problem,) = certmgr.what_is_missing(Certificate("b.br", 443), here(root))
-    assert problem.endswith("ssl.properties tells of a.br instead of b.br")
+    assert certmgr.what_is_missing(CertmgrHttps("A.br", 443), here(root)) == []
+    (problem,) = certmgr.what_is_missing(CertmgrHttps("b.br", 443), here(root))
+    assert problem.endswith("ssl.properties names a.br instead of b.br")
     (config(root) / "ssl.properties").unlink()
-    (problem,) = certmgr.what_is_missing(Certificate("b.br", 443), here(root))
-    assert problem == "certmgr left no webserver/certmgr/config/ssl.properties for b.br"
+    (problem,) = certmgr.what_is_missing(CertmgrHttps("b.br", 443), here(root))
+    assert problem == "certmgr wrote no webserver/certmgr/config/ssl.properties for b.br"
 
 
 def test_the_domain_is_asked_from_the_server_where_the_file_does_not_tell(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert certmgr.read(here(root), "b.br") == Certificate("a.br", 443)
+    assert certmgr.read(here(root), "b.br") == CertmgrHttps("a.br", 443)
     (config(root) / "ssl.properties").write_text("server.port=8443\n")
     asked: list[tuple[str, int]] = []
 
@@ -123,7 +123,7 @@ def test_the_domain_is_asked_from_the_server_where_the_file_does_not_tell(root: 
         return handshake.Served(None, "nobody there")
 
     monkeypatch.setattr(handshake, "fetch", fetch)
-    assert certmgr.read(here(root), "b.br") == Certificate(None, 8443)
+    assert certmgr.read(here(root), "b.br") == CertmgrHttps(None, 8443)
     assert asked == [("b.br", 8443)]
     (config(root) / "ssl.properties").unlink()
     assert certmgr.read(here(root), "b.br") is None

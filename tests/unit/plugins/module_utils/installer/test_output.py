@@ -7,7 +7,7 @@ import pytest
 
 from ansible_collections.esus.pec.plugins.module_utils import beliefs
 from ansible_collections.esus.pec.plugins.module_utils.installer.output import describe_end, find_cause, last_lines
-from ansible_collections.esus.pec.plugins.module_utils.redact import MASK, Redactor
+from ansible_collections.esus.pec.plugins.module_utils.redact import Redactor
 
 GOLDEN = Path(__file__).parent / "output"
 SECRET = "Senha-do-banco-1"
@@ -18,112 +18,109 @@ def golden(name: str) -> str:
 
 
 @pytest.mark.parametrize(
-    ("name", "code", "message"),
+    ("name", "code", "quoted"),
     [
         pytest.param(
             "migration",
             "changeset",
-            "the migration stopped at the change set db/5.4/5.4.37.yaml::50437-2::esus: "
-            'liquibase.exception.DatabaseException: ERROR: relation "tb_x" already exists',
+            'db/5.4/5.4.37.yaml::50437-2::esus: liquibase.exception.DatabaseException: ERROR: relation "tb_x" already exists',
             id="a change set failed",
         ),
         pytest.param(
             "checksum",
             "checksum",
-            "the migration refuses the database: the change set db/base/nucleo.yaml::nucleo-1::esus was: 8:00 but is now: 8:3f1a",
+            "db/base/nucleo.yaml::nucleo-1::esus was: 8:00 but is now: 8:3f1a",
             id="a checksum differs",
         ),
         pytest.param(
             "heap",
             "heap",
-            'Java had too little memory (Exception in thread "main" java.lang.OutOfMemoryError: Java heap space)',
+            '(Exception in thread "main" java.lang.OutOfMemoryError: Java heap space)',
             id="the cause stands before the closing words",
         ),
         pytest.param(
             "scram",
             "scram",
-            "the database asks for SCRAM, which PEC's driver does not know "
             "(O tipo de autenticação 10 não é suportado. Verifique se você configurou o arquivo pg_hba.conf.)",
             id="SCRAM in Portuguese",
         ),
         pytest.param(
             "scram_english",
             "scram",
-            "the database asks for SCRAM, which PEC's driver does not know (org.postgresql.util.PSQLException: "
+            "(org.postgresql.util.PSQLException: "
             "The authentication type 10 is not supported. Check that you have configured the pg_hba.conf file)",
             id="SCRAM in English",
         ),
         pytest.param(
             "semaphores",
             "semaphores",
-            "PostgreSQL lost its semaphores (FATAL:  semctl(4, 3, SETVAL, 0) failed: Invalid argument)",
+            "(FATAL:  semctl(4, 3, SETVAL, 0) failed: Invalid argument)",
             id="RemoveIPC",
         ),
         pytest.param(
             "not_root",
             "not_root",
-            "it does not see itself as root (Esta ferramenta necessita executar com privilégios de administrador.)",
+            "(Esta ferramenta necessita executar com privilégios de administrador.)",
             id="not root",
         ),
         pytest.param(
             "directory",
             "directory",
-            "it was run from a directory that it cannot use "
             '(java.io.IOException: Cannot run program "/bin/sh" (in directory ""): error=2, No such file or directory)',
             id="run from /, which surfaces as not root",
         ),
         pytest.param(
             "not_systemd",
             "not_systemd",
-            "it does not accept this system (Essa ferramenta suporta apenas distribuições com systemd.)",
+            "(Essa ferramenta suporta apenas distribuições com systemd.)",
             id="process 1 is not systemd (approximate text)",
         ),
         pytest.param(
             "os_family",
             "os_family",
-            "it does not know this system (Esta ferramenta suporta apenas sistemas operacionais das famílias Windows e Linux.)",
+            "(Esta ferramenta suporta apenas sistemas operacionais das famílias Windows e Linux.)",
             id="another system",
         ),
         pytest.param(
             "unreachable",
             "database_unreachable",
-            "the database cannot be reached (NÃO FOI POSSÍVEL CONECTAR AO BANCO DE DADOS)",
+            "(NÃO FOI POSSÍVEL CONECTAR AO BANCO DE DADOS)",
             id="unreachable (approximate text, any case)",
         ),
         pytest.param(
             "version",
             "database_version",
-            "it refuses the database (Não foi possível obter a versão do banco de dados. Não é possível prosseguir.)",
+            "(Não foi possível obter a versão do banco de dados. Não é possível prosseguir.)",
             id="a foreign database (approximate text)",
         ),
-        pytest.param("disk", "disk_full", "a disk is full (java.io.IOException: No space left on device)", id="disk full"),
+        pytest.param("disk", "disk_full", "(java.io.IOException: No space left on device)", id="disk full"),
         pytest.param(
             "locked",
             "migration_locked",
-            "another migration holds the database, or one that was killed left its lock "
             "(Could not acquire change log lock. Currently locked by pec (10.0.0.5) since 22/11/26 19:00)",
             id="a killed migration's lock",
         ),
         pytest.param(
             "java",
             "java_too_old",
-            "the Java that ran it is too old (java.lang.UnsupportedClassVersionError: br/gov/saude/esus/installers/installer/Main "
+            "(java.lang.UnsupportedClassVersionError: br/gov/saude/esus/installers/installer/Main "
             "has been compiled by a more recent version of the Java Runtime)",
             id="Java too old",
         ),
     ],
 )
-def test_causes(name: str, code: str, message: str) -> None:
+def test_causes(name: str, code: str, quoted: str) -> None:
     cause = find_cause(golden(name))
     assert cause is not None
-    assert (cause.code, cause.message) == (code, message)
+    assert cause.code == code
+    assert quoted in cause.message
     assert cause.remedy, "a cause comes with what to do"
 
 
 def test_closing_words_alone() -> None:
     cause = find_cause("ERROR 22/11/26 20:06:09 Main: Falha ao migrar o Banco de Dados.\n")
     assert cause is not None and cause.code == "migration"
-    assert str(cause) == "the migration of the database failed (Falha ao migrar o Banco de Dados.); the lines above it in the log say why"
+    assert str(cause) == "the migration of the database failed (Falha ao migrar o Banco de Dados.); see the lines above it in the log"
 
 
 @pytest.mark.parametrize("text", [golden("success"), "", "something else\n"], ids=["success", "silence", "unknown"])
@@ -142,34 +139,6 @@ def test_every_real_text_of_the_installer_is_understood(name: str) -> None:
     text = beliefs.REAL_TEXTS[name]
     whole = {"changeset-failed": f"ChangeSet a.yaml::1::b {text}. why", "checksum": f"a::1::b was: 8:1 {text} 8:2"}
     assert find_cause(whole.get(name, text)) is not None
-
-
-@pytest.mark.parametrize(
-    ("text", "clean"),
-    [
-        pytest.param(f"-password={SECRET} -backup", f"-password={MASK} -backup", id="an option"),
-        pytest.param("-password=other,with;signs&more -x", f"-password={MASK} -x", id="an unknown password"),
-        pytest.param("senha: abc123", f"senha: {MASK}", id="credenciais.txt"),
-        pytest.param("Senha=abc123", f"Senha={MASK}", id="Portuguese"),
-        pytest.param('--superpassword "esus" --serverport 5433', f"--superpassword {MASK} --serverport 5433", id="BitRock"),
-        pytest.param('"databasePassword" : "a b c", "x" : 1', f'"databasePassword" : {MASK}, "x" : 1', id="pec.config"),
-        pytest.param("spring.datasource.password=abc", f"spring.datasource.password={MASK}", id="Spring"),
-        pytest.param("PGPASSWORD=abc psql", f"PGPASSWORD={MASK} psql", id="the environment"),
-        pytest.param("ALTER USER x PASSWORD 'a b'", f"ALTER USER x PASSWORD {MASK}", id="SQL"),
-        pytest.param("jdbc:postgresql://esus:abc@db:5432/esus", f"jdbc:postgresql://esus:{MASK}@db:5432/esus", id="a URL"),
-        pytest.param(f"it says {SECRET} here", f"it says {MASK} here", id="a known value anywhere"),
-        pytest.param("Using generated security password: 1-2-3", f"Using generated security password: {MASK}", id="Spring's own"),
-        pytest.param("password authentication failed for user", "password authentication failed for user", id="prose stays"),
-        pytest.param("Usuário e/ou senha inválidos", "Usuário e/ou senha inválidos", id="prose in Portuguese stays"),
-        pytest.param("password_encryption = md5", "password_encryption = md5", id="a setting stays"),
-    ],
-)
-def test_redaction(text: str, clean: str) -> None:
-    assert Redactor([SECRET])(text) == clean
-
-
-def test_a_secret_with_quotes_is_found_in_its_escaped_form() -> None:
-    assert Redactor(['a"b\\c'])('x a\\"b\\\\c y a"b\\c z') == f"x {MASK} y {MASK} z"
 
 
 def test_golden_outputs_lose_their_secrets() -> None:
@@ -191,11 +160,10 @@ def test_last_lines_leave_stack_frames_out() -> None:
         (1, "ended with exit code 1"),
         (255, "ended with exit code 255"),
         (-15, "was killed by signal 15"),
-        (-9, "was killed by signal 9; journalctl -k tells whether the host was short of memory"),
+        (-9, "was killed by signal 9; journalctl -k shows whether the host ran out of memory"),
         (
             137,
-            "ended with exit code 137, as a program does that is killed by signal 9; "
-            "journalctl -k tells whether the host was short of memory",
+            "ended with exit code 137, which means that signal 9 killed it; journalctl -k shows whether the host ran out of memory",
         ),
     ],
 )

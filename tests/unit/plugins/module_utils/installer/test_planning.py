@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from ansible_collections.esus.pec.plugins.module_utils.errors import PecError
-from ansible_collections.esus.pec.plugins.module_utils.installer.planning import Certificate, Current, Desired, plan
+from ansible_collections.esus.pec.plugins.module_utils.installer.planning import CertmgrHttps, Current, Desired, plan
 from ansible_collections.esus.pec.plugins.module_utils.postgres.psql import Connection
 
 HERE = Connection("127.0.0.1", 5432, "esus", "esus", "secret-of-the-database")
@@ -63,7 +63,7 @@ DESIRED = Desired("5.4.37", False, HERE)
             Current("installed", (), None, HERE, None),
             DESIRED,
             "repair",
-            "neither PEC's files nor its database tell a version, so an installation broke off here",
+            "neither PEC's files nor its database have a version, so an earlier installation broke off",
             None,
             id="killed before anything was recorded",
         ),
@@ -71,7 +71,7 @@ DESIRED = Desired("5.4.37", False, HERE)
             replace(INSTALLED, database_version="5.3.28"),
             replace(DESIRED, update=True),
             "migrate",
-            "the database is of PEC 5.3.28, the application of 5.4.37",
+            "the database belongs to PEC 5.3.28, the application to 5.4.37",
             "5.4.37",
             id="an older backup was restored",
         ),
@@ -99,71 +99,71 @@ def test_plan(current: Current, desired: Desired, action: str, reason: str, from
         pytest.param(
             INSTALLED,
             Desired("5.5.28", False, HERE),
-            "PEC 5.4.37 is installed here and the installer is of 5.5.28; an update changes the database and cannot be undone: "
-            "make a backup and try to restore it, then allow the update with update: true (role: pec_install_update)",
+            "the installation belongs to PEC 5.4.37, and the installer to 5.5.28; an update changes the database and cannot be undone: "
+            "make a backup, rehearse its restore, then set update: true (role: pec_install_update)",
             id="update that nobody allowed",
         ),
         pytest.param(
             BROKEN,
             Desired("5.5.28", False, HERE),
-            "PEC 5.4.37 is installed here and the installer is of 5.5.28; an update changes the database and cannot be undone: "
-            "make a backup and try to restore it, then allow the update with update: true (role: pec_install_update)",
+            "the installation belongs to PEC 5.4.37, and the installer to 5.5.28; an update changes the database and cannot be undone: "
+            "make a backup, rehearse its restore, then set update: true (role: pec_install_update)",
             id="repair by update that nobody allowed",
         ),
         pytest.param(
             INSTALLED,
             Desired("5.3.28", True, HERE),
-            "PEC 5.4.37 is here and the installer is of 5.3.28, which is older; PEC cannot be downgraded: "
-            "use an installer of 5.4.37 or newer, or restore a backup that was made with 5.3.28",
+            "PEC 5.4.37 is newer than the installer, 5.3.28, and PEC cannot be downgraded: "
+            "use an installer of 5.4.37 or newer, or restore a backup made with 5.3.28",
             id="downgrade",
         ),
         pytest.param(
             replace(INSTALLED, database_version="5.10.1"),
             Desired("5.9.9", True, HERE),
-            "a database of PEC 5.10.1 is here and the installer is of 5.9.9, which is older; PEC cannot be downgraded: "
-            "use an installer of 5.10.1 or newer, or restore a backup that was made with 5.9.9",
+            "the database of PEC 5.10.1 is newer than the installer, 5.9.9, and PEC cannot be downgraded: "
+            "use an installer of 5.10.1 or newer, or restore a backup made with 5.9.9",
             id="downgrade of the database, compared as versions",
         ),
         pytest.param(
             INSTALLED,
             replace(DESIRED, database=replace(HERE, host="db.example", database="pec")),
-            "PEC uses the database 'esus' on 127.0.0.1:5432, and 'pec' on db.example:5432 is asked for; the installer does not move data: "
-            "ask for the database that is in use, or transfer it first",
+            "PEC uses the database 'esus' on 127.0.0.1:5432, but 'pec' on db.example:5432 is requested; the installer does not move data: "
+            "request the database in use, or transfer it first",
             id="another database",
         ),
         pytest.param(
             replace(INSTALLED, version="5.3.28"),
             Desired("5.4.37", True, replace(HERE, port=5433)),
-            "PEC uses the database 'esus' on 127.0.0.1:5432, and 'esus' on 127.0.0.1:5433 is asked for; the installer does not move data: "
-            "ask for the database that is in use, or transfer it first",
+            "PEC uses the database 'esus' on 127.0.0.1:5432, but 'esus' on 127.0.0.1:5433 is requested; the installer does not move data: "
+            "request the database in use, or transfer it first",
             id="an allowed update does not allow another database",
         ),
         pytest.param(
             replace(INSTALLED, custom_database=True),
             replace(DESIRED, database=None),
-            "PEC uses the database 'esus' on 127.0.0.1:5432, and the PostgreSQL of the installer is asked for; the installer does not move "
-            "data: ask for the database that is in use, or transfer it first",
+            "PEC uses the database 'esus' on 127.0.0.1:5432, but the installer's own PostgreSQL is requested; the installer does not move "
+            "data: request the database in use, or transfer it first",
             id="bundled instead of the one in use",
         ),
         pytest.param(
             INSTALLED,
             replace(DESIRED, database=replace(HERE, password="another-secret")),
-            "PEC logs in to the database 'esus' on 127.0.0.1:5432 as 'esus' with another name or password than the one that is asked for; "
-            "ask for those in its application.properties, or change them there and in PostgreSQL first",
+            "PEC connects to the database 'esus' on 127.0.0.1:5432 as 'esus', but another role or password is requested; "
+            "request those in its application.properties, or change them there and in PostgreSQL first",
             id="another password",
         ),
         pytest.param(
             replace(ABSENT, database_version="5.3.28"),
             DESIRED,
-            "the database that is asked for is of PEC 5.3.28 and the installer is of 5.4.37; an update changes the database and cannot be "
-            "undone: make a backup and try to restore it, then allow the update with update: true (role: pec_install_update)",
+            "the requested database belongs to PEC 5.3.28, and the installer to 5.4.37; an update changes the database and cannot be "
+            "undone: make a backup, rehearse its restore, then set update: true (role: pec_install_update)",
             id="a new server on an older database",
         ),
         pytest.param(
             replace(INSTALLED, database_version="5.3.28"),
             DESIRED,
-            "PEC's database is of PEC 5.3.28 and the installer is of 5.4.37; an update changes the database and cannot be "
-            "undone: make a backup and try to restore it, then allow the update with update: true (role: pec_install_update)",
+            "PEC's database belongs to PEC 5.3.28, and the installer to 5.4.37; an update changes the database and cannot be "
+            "undone: make a backup, rehearse its restore, then set update: true (role: pec_install_update)",
             id="an older backup was restored",
         ),
     ],
@@ -174,7 +174,7 @@ def test_refusals(current: Current, desired: Desired, text: str) -> None:
     assert str(caught.value) == text
 
 
-SERVED = Certificate("a.br", 443)
+SERVED = CertmgrHttps("a.br", 443)
 NEWER = Desired("5.5.28", True, HERE)
 
 
@@ -183,30 +183,30 @@ NEWER = Desired("5.5.28", True, HERE)
     [
         pytest.param(INSTALLED, DESIRED, None, SERVED, ("certificate", False), id="the first certificate"),
         pytest.param(INSTALLED, DESIRED, SERVED, SERVED, ("none", False), id="a second run is still"),
-        pytest.param(INSTALLED, DESIRED, SERVED, Certificate("A.br", 443), ("none", False), id="names have no case"),
-        pytest.param(INSTALLED, DESIRED, SERVED, Certificate("b.br", 443), ("certificate", True), id="another domain"),
-        pytest.param(INSTALLED, DESIRED, SERVED, Certificate("a.br", 8443), ("certificate", True), id="another port"),
-        pytest.param(INSTALLED, DESIRED, Certificate(None, 443), SERVED, ("none", False), id="what is not known is no reason"),
-        pytest.param(INSTALLED, DESIRED, Certificate("a.br", None), SERVED, ("none", False), id="a port that is not known"),
+        pytest.param(INSTALLED, DESIRED, SERVED, CertmgrHttps("A.br", 443), ("none", False), id="names have no case"),
+        pytest.param(INSTALLED, DESIRED, SERVED, CertmgrHttps("b.br", 443), ("certificate", True), id="another domain"),
+        pytest.param(INSTALLED, DESIRED, SERVED, CertmgrHttps("a.br", 8443), ("certificate", True), id="another port"),
+        pytest.param(INSTALLED, DESIRED, CertmgrHttps(None, 443), SERVED, ("none", False), id="what is not known is no reason"),
+        pytest.param(INSTALLED, DESIRED, CertmgrHttps("a.br", None), SERVED, ("none", False), id="a port that is not known"),
         pytest.param(INSTALLED, DESIRED, SERVED, None, ("none", False), id="not this run's business"),
         pytest.param(ABSENT, DESIRED, None, SERVED, ("install", False), id="with the installation"),
-        pytest.param(INSTALLED, NEWER, SERVED, Certificate("b.br", 443), ("update", True), id="with an update"),
+        pytest.param(INSTALLED, NEWER, SERVED, CertmgrHttps("b.br", 443), ("update", True), id="with an update"),
         pytest.param(INSTALLED, NEWER, SERVED, SERVED, ("update", False), id="an update keeps it"),
-        pytest.param(BROKEN, DESIRED, SERVED, Certificate("b.br", 443), ("repair", True), id="with a repair"),
+        pytest.param(BROKEN, DESIRED, SERVED, CertmgrHttps("b.br", 443), ("repair", True), id="with a repair"),
     ],
 )
 def test_certificate(
-    current: Current, desired: Desired, here: Certificate | None, wanted: Certificate | None, expected: tuple[str, bool]
+    current: Current, desired: Desired, here: CertmgrHttps | None, wanted: CertmgrHttps | None, expected: tuple[str, bool]
 ) -> None:
     planned = plan(replace(current, certificate=here), replace(desired, certificate=wanted))
     assert (planned.action, planned.replaces_certificate) == expected
 
 
 def test_the_reason_names_both_domains() -> None:
-    planned = plan(replace(INSTALLED, certificate=SERVED), replace(DESIRED, certificate=Certificate("b.br", 443)))
-    assert planned.reason == "PEC 5.4.37 is installed here; it has HTTPS for a.br, port 443, and b.br, port 443 is asked for"
+    planned = plan(replace(INSTALLED, certificate=SERVED), replace(DESIRED, certificate=CertmgrHttps("b.br", 443)))
+    assert planned.reason == "PEC 5.4.37 is installed here; it has HTTPS for a.br, port 443, but b.br, port 443, is requested"
     first = plan(INSTALLED, replace(DESIRED, certificate=SERVED))
-    assert first.reason == "PEC 5.4.37 is installed here; it has no HTTPS by certmgr, and a.br, port 443 is asked for"
+    assert first.reason == "PEC 5.4.37 is installed here; it has no HTTPS by certmgr, but a.br, port 443, is requested"
 
 
 def test_no_secret_in_reprs() -> None:

@@ -3,7 +3,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import signal
 import stat
 import subprocess
@@ -16,11 +15,13 @@ import pytest
 
 from ansible_collections.esus.pec.plugins.module_utils.errors import PecError
 from ansible_collections.esus.pec.plugins.module_utils.installer import running
-from ansible_collections.esus.pec.plugins.module_utils.installer.running import Command, Run, Status
+from ansible_collections.esus.pec.plugins.module_utils.installer.running import Command, Run
 from ansible_collections.esus.pec.plugins.module_utils.redact import MASK, Redactor
 from ansible_collections.esus.pec.plugins.module_utils.system import files, host
+from ansible_collections.esus.pec.plugins.module_utils.system.status_file import StatusFile
 
 SECRET = 'p "a" \\ss#word'
+STATUS_NAME = "installer.json"
 ARGUMENTS = ("-jar", "/srv/x.jar", f"-password={SECRET}")
 
 
@@ -38,13 +39,16 @@ class World:
         java.write_text(f"#!{sys.executable}\n{script}", encoding="utf-8")
         java.chmod(0o755)
         command = Command(str(java), ARGUMENTS, timeout, str(self.path / "work"), options)
-        return running.run(command, self.log, Redactor([SECRET]), Status("5.4.37", self.log, self.runtime), self.runtime)
+        return running.run(command, self.log, Redactor([SECRET]), self.status_file())
+
+    def status_file(self) -> StatusFile:
+        return StatusFile("installer", directory=self.runtime)
 
     def status(self) -> dict[str, object]:
-        return json.loads(Path(self.runtime, running.STATUS_NAME).read_text(encoding="utf-8"))
+        return json.loads(Path(self.runtime, STATUS_NAME).read_text(encoding="utf-8"))
 
     def left_over(self) -> list[str]:
-        return [name for name in os.listdir(self.runtime) if name != running.STATUS_NAME]
+        return [name for name in os.listdir(self.runtime) if name != STATUS_NAME]
 
 
 @pytest.fixture
@@ -185,7 +189,7 @@ def test_a_log_and_a_status_that_cannot_be_written_stop_nothing(world: World, mo
 def test_a_stop_signal_stops_the_installer_and_leaves_nothing(world: World) -> None:
     script = f"import os, signal, time\nprint('up', flush=True)\nos.kill({os.getpid()}, signal.SIGTERM)\ntime.sleep(600)"
     before = signal.getsignal(signal.SIGTERM)
-    with pytest.raises(PecError, match=r"^this run was told to stop \(signal 15\), and stopped the installer; run again"):
+    with pytest.raises(PecError, match=r"^this run was stopped by SIGTERM, and stopped the installer; run again"):
         world.run(script)
     assert signal.getsignal(signal.SIGTERM) is before
     assert world.left_over() == []
@@ -194,14 +198,14 @@ def test_a_stop_signal_stops_the_installer_and_leaves_nothing(world: World) -> N
 def test_the_status_names_the_running_process(world: World) -> None:
     world.run("print('x')")
     status = world.status()
-    assert status["phase"] == "running" and status["version"] == "5.4.37" and isinstance(status["pid"], int)
-    assert mode(os.path.join(world.runtime, running.STATUS_NAME)) == 0o600
+    assert status["phase"] == "running" and isinstance(status["pid"], int)
+    assert mode(os.path.join(world.runtime, STATUS_NAME)) == 0o600
 
 
 def test_no_java(world: World) -> None:
     command = Command(str(world.path / "nothing"), ARGUMENTS, 5, str(world.path / "work"))
-    with pytest.raises(PecError, match=r"^cannot start .*/nothing in .*/work: No such file or directory$"):
-        running.run(command, world.log, Redactor(), Status("5.4.37", world.log, world.runtime), world.runtime)
+    with pytest.raises(PecError, match=r"^cannot start .*/nothing in .*/work: No such file or directory; "):
+        running.run(command, world.log, Redactor(), world.status_file())
     assert world.left_over() == []
 
 
@@ -212,15 +216,17 @@ def test_argument_files_of_killed_runs_are_removed(world: World) -> None:
 
 
 def test_a_surviving_installer_is_noticed(world: World) -> None:
-    assert running.running_installer(world.runtime) is None, "no status file"
+    running.refuse_survivor(world.runtime)  # no status file
     argument = f"@{world.runtime}/java-arguments-x"
     child = subprocess.Popen([sys.executable, "-c", "import time; print(1, flush=True); time.sleep(600)", argument], stdout=subprocess.PIPE)
     try:
         assert child.stdout is not None and child.stdout.readline()
-        Status("5.4.37", world.log, world.runtime).write("running", pid=child.pid)
-        assert running.running_installer(world.runtime) == child.pid
-        Status("5.4.37", world.log, world.runtime).write("running", pid=os.getpid())
-        assert running.running_installer(world.runtime) is None, "the number was given to another program"
+        world.status_file().update(phase="running", pid=child.pid)
+        with pytest.raises(PecError, match=f"still works .process {child.pid}.; wait") as caught:
+            running.refuse_survivor(world.runtime)
+        assert caught.value.facts == {"pid": child.pid}
+        world.status_file().update(phase="running", pid=os.getpid())
+        running.refuse_survivor(world.runtime)  # the number belongs to another program now
     finally:
         child.kill()
         child.communicate()
@@ -243,48 +249,3 @@ def test_a_log_that_cannot_be_cleaned_is_no_failure(world: World, monkeypatch: p
     assert running.redact_log(world.log, Redactor(["X9"])) == (
         f"with secrets that the installer made still in it: cannot write {world.log}: No space left on device"
     )
-
-
-@pytest.mark.parametrize(
-    ("majors", "expected"),
-    [([25, 21, 17, 11, 8], 17), ([25, 21], 21), ([21, 8], 21)],
-    ids=["the one it was built for", "the nearest newer", "never an older one"],
-)
-def test_the_java_that_suits(monkeypatch: pytest.MonkeyPatch, majors: list[int], expected: int) -> None:
-    javas = [host.Java(f"/usr/lib/jvm/{major}/bin/java", f"{major}.0.1", major) for major in majors]
-    own = host.Java("/opt/e-SUS/jre/current/bin/java", "17.0.1", 17)
-    monkeypatch.setattr(host, "java", lambda: [own, *javas])
-    assert running.find_java() == f"/usr/lib/jvm/{expected}/bin/java"
-
-
-def test_no_java_that_suits(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(host, "java", lambda: [host.Java("/usr/lib/jvm/11/bin/java", "11.0.1", 11)])
-    with pytest.raises(PecError) as caught:
-        running.find_java()
-    assert str(caught.value) == "no Java 17 or newer on this host; install one (Debian: default-jre-headless) or name it in java"
-
-
-HARD_ARGUMENTS = [
-    "plain", "two words", 'a "quoted" one', "back\\slash", "ends in \\", "#hash", "-x=#1", "'single'", "tab\there", "new\nline",
-    "@file", "é ç ã", "", "*", "$HOME", "a\\nb",
-]  # fmt: skip
-
-
-@pytest.mark.skipif(shutil.which("javac") is None, reason="no JDK here to be the oracle")
-def test_java_reads_the_arguments_as_they_were(tmp_path: Path) -> None:
-    source = tmp_path / "Echo.java"
-    source.write_text(
-        "public class Echo { public static void main(String[] a) throws Exception { for (String s : a)"
-        ' System.out.write((java.util.HexFormat.of().formatHex(s.getBytes("UTF-8")) + "\\n").getBytes()); System.out.flush(); } }',
-        encoding="utf-8",
-    )
-    file = tmp_path / "arguments"
-    file.write_text(running.arguments_file(["-Dfile.encoding=UTF-8", str(source), *HARD_ARGUMENTS]), encoding="utf-8")
-    environment = {**os.environ, "LC_ALL": "C.UTF-8"}
-    answer = subprocess.run(["java", f"@{file}"], capture_output=True, text=True, check=True, env=environment)
-    assert [bytes.fromhex(line).decode() for line in answer.stdout.split("\n")[:-1]] == HARD_ARGUMENTS
-
-
-def test_a_null_character_is_refused() -> None:
-    with pytest.raises(PecError, match="null character"):
-        running.arguments_file(["a\0b"])
