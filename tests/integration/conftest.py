@@ -28,6 +28,9 @@ class Server:
             [LAB, "podman", "exec", "-i", self.name, *argv], capture_output=True, text=True, check=check, input=stdin, timeout=600
         )
 
+    def shell(self, script: str) -> str:
+        return self.run("sh", "-c", script).stdout
+
     def put(self, text: str, path: str, mode: str = "0644") -> None:
         self.run("sh", "-c", 'umask 077; cat > "$1" && chmod "$2" "$1"', "put", path, mode, stdin=text)
 

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import json
 import stat
 import subprocess
 from pathlib import Path
@@ -11,10 +10,12 @@ from typing import Any
 
 import pytest
 import yaml
+from secret_search import JOURNAL, in_text, on_server
 
 NAME = "esus-pec-contra-chave"
 FILE = "/etc/esus-pec/contra-chave.yml"
 SECRET, OTHER, CHAVE = "A1-b2/C3=d4", "Zz99-agenda", "chave-que-o-PEC-mostrou"
+SECRETS = [SECRET, OTHER, CHAVE]
 INSTALACAO = {"purpose": "instalacao", "ibge_code": "2927408"}
 KEPT = {**INSTALACAO, "contra_chave": f"\ufeff  {SECRET} \r\n", "chave": CHAVE, "requested_by": "Maria", "requested_on": "2026-11-23"}
 
@@ -26,16 +27,14 @@ def server(start_server: Any) -> Any:
 
 def module(server: Any, arguments: dict[str, Any], *, check: bool = False) -> dict[str, Any]:
     result: dict[str, Any] = server.module("esus.pec.contra_chave", arguments, check=check)
-    for secret in (SECRET, OTHER, CHAVE):
-        assert secret not in result["_output"]
+    assert in_text(result["_output"], SECRETS) == []
     return result
 
 
 def role(server: Any, *options: str, tasks_from: str = "main", **variables: Any) -> subprocess.CompletedProcess[str]:
     play = {"tasks": [{"import_role": {"name": "esus.pec.pec_contra_chave", "tasks_from": tasks_from}}]}
     run: subprocess.CompletedProcess[str] = server.play(play, "-vvv", "--diff", *options, **variables)
-    for secret in (SECRET, OTHER, CHAVE):
-        assert secret not in run.stdout + run.stderr
+    assert in_text(run.stdout + run.stderr, SECRETS) == []
     return run
 
 
@@ -147,6 +146,4 @@ def test_a_file_of_somebody_else_stays(server: Any) -> None:
 
 
 def test_no_secret_is_in_the_journal(server: Any) -> None:
-    journal = json.dumps(server.run("journalctl", "--no-pager").stdout, ensure_ascii=False)
-    for secret in (SECRET, OTHER, CHAVE):
-        assert secret not in journal
+    assert on_server(server.shell, SECRETS, JOURNAL) == []

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from postgres import SOCKETS, Postgres
 from restoring import DATABASE, DUMPS, Restoring
+from secret_search import JOURNAL, in_text, on_server
 
 READER = "SET ROLE esus_leitura;"
 
@@ -94,8 +95,8 @@ def test_encrypted_dumps(source: Restoring, name: str, option: str) -> None:
     assert not result["_failed"], result
     assert source.state(15) == source.state(15, "source")
     secret = key.split()[-1]
-    assert secret not in result["_output"]
-    assert source.sh("grep -rl $1 /run /tmp /var/log /var/lib/esus-pec 2>/dev/null || true", secret) == ""
+    assert in_text(result["_output"], [secret]) == []
+    assert on_server(source.postgres.server.shell, [secret], JOURNAL, "/run", "/tmp", "/var/log", "/var/lib/esus-pec") == []
 
 
 @pytest.mark.parametrize(

@@ -14,13 +14,12 @@ from typing import Any
 
 from postgres import PASSWORD, SOCKETS, Postgres
 from restoring import DATABASE, DUMPS, Restoring
+from secret_search import JOURNAL, in_text, on_server
 
 LAB = Path(__file__).resolve().parents[2] / "lab" / "lab"
-SPELLINGS = {PASSWORD, repr(PASSWORD)[1:-1], json.dumps(PASSWORD)[1:-1], json.dumps(PASSWORD, ensure_ascii=False)[1:-1]}
 # Large objects come last in a dump, so pg_dump stops here with the tables behind it.
 LARGE_OBJECTS = "BEGIN; LOCK pg_largeobject IN ACCESS EXCLUSIVE MODE;"
 STOPPED = "SELECT count(*) > 0 FROM pg_stat_activity WHERE application_name = 'pg_dump' AND wait_event_type = 'Lock'"
-TRACES = "journalctl --quiet --no-pager --output=cat; cat /run/esus-pec/* /srv/dumps/*.json 2>/dev/null; true"
 
 
 @dataclass
@@ -41,10 +40,9 @@ class Dumping:
         connection = {**self.postgres.connection(major, database), **dict(connect)}
         arguments = {"path": f"{DUMPS}/{name}", "database": connection, **options}
         result = self.postgres.module("esus.pec.dump", arguments, check=check)
-        traces = self.postgres.server.run("sh", "-c", TRACES).stdout
-        for spelling in SPELLINGS:
-            assert spelling not in result["_output"]
-            assert spelling not in traces
+        manifests = self.postgres.server.shell("cat /srv/dumps/*.json 2>/dev/null; true")
+        assert in_text(result["_output"] + manifests, [PASSWORD]) == []
+        assert on_server(self.postgres.server.shell, [PASSWORD], JOURNAL, "/run/esus-pec") == []
         return result
 
     def made(self, *arguments: Any, **options: Any) -> dict[str, Any]:

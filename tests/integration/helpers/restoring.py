@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from postgres import PASSWORD, SOCKETS, Postgres
+from secret_search import JOURNAL, in_text, on_server
 
 DUMPS = "/srv/dumps"
 DATABASE = "esus"
@@ -67,12 +68,8 @@ class Restoring:
         """Run the module; everything that it printed or logged is searched for the password."""
         arguments = {"database": self.postgres.connection(major, database), **({"path": path} if path else {}), **options}
         result = self.postgres.module("esus.pec.restore", arguments, check=check)
-        journal = self.postgres.server.run(
-            "sh", "-c", "journalctl --quiet --no-pager --output=cat; cat /run/esus-pec/* 2>/dev/null; true"
-        ).stdout
-        for spelling in (PASSWORD, repr(PASSWORD)[1:-1], json.dumps(PASSWORD)[1:-1], json.dumps(PASSWORD, ensure_ascii=False)[1:-1]):
-            assert spelling not in result["_output"]
-            assert spelling not in journal
+        assert in_text(result["_output"], [PASSWORD]) == []
+        assert on_server(self.postgres.server.shell, [PASSWORD], JOURNAL, "/run/esus-pec") == []
         return result
 
     def state(self, major: int | str, database: str = DATABASE) -> str:
