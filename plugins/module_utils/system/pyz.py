@@ -10,9 +10,8 @@ import io
 import os
 import sys
 import zipfile
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import List
+from typing import Callable, List
 
 from ansible_collections.esus.pec.plugins.module_utils.errors import PecError
 from ansible_collections.esus.pec.plugins.module_utils.system import files, process
