@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Searches a server, or a text, for secrets in every spelling in which one leaks.
+"""Searches a server, or a text, for secrets in every spelling in which one leaks. As a program: a text that it reads as JSON.
 
 A search that finds nothing proves nothing unless it can find. So each search of a server first plants a canary, in every spelling, in
 each of the places, and fails as blind unless it finds all of them there.
@@ -11,6 +11,7 @@ import base64
 import json
 import shlex
 import subprocess
+import sys
 import uuid
 from collections.abc import Callable, Iterable
 from urllib.parse import quote, quote_plus
@@ -100,3 +101,10 @@ def _lines(texts: set[str]) -> str:
 def here(script: str) -> str:
     """The shell of this machine, to search the controller."""
     return subprocess.run(["sh", "-c", script], capture_output=True, text=True, check=True).stdout
+
+
+if __name__ == "__main__":
+    given = json.load(sys.stdin)
+    assert given["secrets"] and given["text"]
+    if found := in_text(given["text"], given["secrets"]):
+        sys.exit(f"secrets are in the text, by their numbers: {[given['secrets'].index(secret) for secret in found]}")

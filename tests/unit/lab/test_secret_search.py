@@ -7,6 +7,8 @@ import base64
 import json
 import os
 import shlex
+import subprocess
+import sys
 from pathlib import Path
 from urllib.parse import quote
 
@@ -36,6 +38,14 @@ def text(request: pytest.FixtureRequest) -> str:
 
 def test_a_text(text: str) -> None:
     assert secret_search.in_text(text, ["another secret", SECRET]) == [SECRET]
+
+
+def test_a_text_as_a_program_reads_it(text: str) -> None:
+    def run(text: str) -> int:
+        given = json.dumps({"text": text, "secrets": ["another secret", SECRET]})
+        return subprocess.run([sys.executable, secret_search.__file__], input=given, text=True, capture_output=True, check=False).returncode
+
+    assert (run(text), run("nothing")) == (1, 0)
 
 
 def test_a_directory_and_a_file(text: str, tmp_path: Path) -> None:
