@@ -120,7 +120,7 @@ _RULES = (
         "checksum",
         r"(?P<changeset>\S+) was: (?P<was>\S+) " + _real("checksum") + r" (?P<now>\S+)",
         "the migration rejects the database: the change set {changeset} was: {was} but is now: {now}",
-        "somebody changed the migration's tables or the installer's; restore a backup, do not edit the checksums",
+        "the migration's tables or the installer were changed; restore a backup, and do not edit the checksums",
     ),
     _rule(
         "migration_locked",

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A server with PEC (the stand-in) on it, installed by hand as most servers are."""
+"""A server with PEC (the stand-in), installed by hand as most servers are."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ printf '[Login]\\nRemoveIPC=no\\n' > /etc/systemd/logind.conf.d/pec.conf
 
 
 def prepare(server: Any, *packages: str) -> None:
-    """Bring what the installer wants, and more packages."""
+    """Install what the installer requires, and more packages."""
     server.run("sh", "-ec", PREPARE.format(packages=" ".join(packages)))
 
 
