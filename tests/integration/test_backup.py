@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The daily backup on a real server: what the timer's service makes, seen through systemctl, tar, age, pg_restore and SQL."""
+"""The daily backup on a real server, seen through systemctl, tar, age, pg_restore and SQL."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def host(postgres: Any) -> Iterator[Host]:
 
 @pytest.fixture(scope="module", autouse=True)
 def first(host: Host) -> tuple[str, dict[str, Any]]:
-    """The first run of the playbook, on a server that had no backups: its output, and what monitoring is told."""
+    """The first run of the playbook, on a server without backups: its output, and the record for monitoring."""
     output = host.backup("--diff")
     return output, host.success()
 
@@ -65,7 +65,7 @@ def test_names_are_only_names(host: Host) -> None:
         assert DIRECTORY in shlex.split(shown.replace("\\$", "$"))
 
 
-def test_no_secret_is_told(host: Host, first: tuple[str, dict[str, Any]]) -> None:
+def test_no_secret_is_written(host: Host, first: tuple[str, dict[str, Any]]) -> None:
     assert in_text(first[0], [PASSWORD]) == []
     assert on_server(host.shell, [PASSWORD], JOURNAL, STATE, "/etc/systemd/system") == []
 
@@ -144,7 +144,7 @@ def test_a_broken_set_is_neither_counted_nor_removed(host: Host) -> None:
 
 
 def test_encrypted(host: Host) -> None:
-    host.backup("--tags", "setup")  # as it should be, after the mistakes before
+    host.backup("--tags", "setup")  # reset what the tests before have changed
     recipient = host.shell("rm -f /root/key; age-keygen -o /root/key 2>/dev/null; age-keygen -y /root/key")
     host.backup(pec_backup_recipients=[recipient])
     record = host.success()
@@ -189,7 +189,7 @@ def test_the_database_is_lost_and_comes_back(host: Host) -> None:
 
 
 def test_check_mode_on_an_empty_server(start_server: Any) -> None:
-    """Neither PEC nor a client of PostgreSQL is there yet; nothing fails, and nothing is written."""
+    """Without PEC and without a client of PostgreSQL nothing fails, and nothing is written."""
     empty = Host(type("Empty", (), {"server": start_server("esus-pec-backup-empty")}))
     empty.shell("touch /var/tmp/before")
     output = empty.backup("--check", "--diff")

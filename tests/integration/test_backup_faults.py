@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The daily backup on a server where something is wrong: nothing unfinished stays, no older backup is touched, and somebody is told."""
+"""The daily backup when something fails: nothing unfinished stays, no older backup is touched, and the failure is reported."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def test_killed_in_the_middle_and_run_again(host: Host) -> None:
 
 
 def test_the_disk_becomes_full(host: Host) -> None:
-    """There is room for the dump, and for the files, and not for both."""
+    """There is room for the dump or for the files, but not for both."""
     host.shell("mkdir -p /srv/anexos-large && head -c 24000000 /dev/urandom > /srv/anexos-large/a")
     run = host.playbook("backup", pec_backup_directory="/small/backups", pec_backup_extra_paths=["/srv/anexos-large"])
     assert run.returncode != 0
@@ -127,7 +127,7 @@ def test_what_a_restore_refuses(host: Host, variables: dict[str, Any], says: str
 
 
 def test_the_service_can_work_within_its_limits(start_server: Any) -> None:
-    """In an ordinary container systemd takes no rights away from a service; in this one it can, as on a real server."""
+    """In an ordinary container systemd cannot restrict a service; in a privileged one it can, as on a real server."""
     server = start_server("esus-pec-backup-limits", "debian12", "--privileged")
     limited = Host(type("Limited", (), {"server": server}))
     packages = "apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends postgresql zstd age"

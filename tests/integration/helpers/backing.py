@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A server with PEC's files on it and a daily backup, for the tests of backups."""
+"""A server with PEC's files and a daily backup, for the tests of backups."""
 
 from __future__ import annotations
 
@@ -34,13 +34,13 @@ FILES = {
     f"{WEBSERVER}/certmgr/config/ssl.properties": "domain=pec.example\n",
     f"{ANEXOS}/ofício 1.pdf": "an attachment",
 }
-# Whether a dump is being made; the brackets keep the shell that asks from finding itself.
+# True while a dump runs; the brackets keep pgrep from finding its own shell.
 DUMPS = "pgrep -f [p]g_dump.*--snapshot >/dev/null"
 ON_FAILURE = "[Service]\nType=oneshot\nExecStart=/usr/bin/touch /run/told-%i\n"
 
 
 class Host:
-    """The server with PEC's files on it, and how a test looks at its backups."""
+    """The server, and how a test looks at its backups."""
 
     def __init__(self, postgres: Any) -> None:
         self.postgres = postgres
@@ -65,11 +65,11 @@ class Host:
         assert "can be restored in " in output, output
 
     def start(self) -> int:
-        """Start the service as the timer does, and wait for its end."""
+        """Start the service as the timer does, and wait until it ends."""
         return self.server.run("systemctl", "start", SERVICE, check=False).returncode
 
     def record(self, name: str) -> dict[str, Any] | None:
-        """What an account without any rights is told."""
+        """Return a record as an account without any rights reads it."""
         run = self.server.run("runuser", "-u", "nobody", "--", "cat", f"{STATE}/last-{name}.json", check=False)
         return json.loads(run.stdout) if run.returncode == 0 else None
 
@@ -87,12 +87,12 @@ class Host:
         return self.server.run("ls", "-A", DIRECTORY).stdout.splitlines()
 
     def sets(self) -> list[str]:
-        """The dumps that are there as wholes, oldest first."""
+        """The complete dumps, oldest first."""
         return sorted(name[: -len(".json")] for name in self.names() if name.endswith(".json"))
 
     @contextlib.contextmanager
     def hold(self) -> Iterator[None]:
-        """Lock a table meanwhile, so that a dump waits."""
+        """Lock a table, so that a dump waits."""
         argv = [LAB, "podman", "exec", "-i", self.server.name, "runuser", "-u", "postgres", "--"]
         argv += ["psql", "-XAtq", "-h", "/var/run/postgresql", "-d", "esus"]
         with subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as psql:
@@ -109,13 +109,13 @@ class Host:
         self.shell(f"timeout 60 sh -c 'until {condition}; do sleep 0.1; done'")
 
     def running(self) -> str:
-        """Programs of a backup that still run."""
+        """Return the programs of a backup that still run."""
         return self.server.run("pgrep", "-af", "pg_dump|psql|backup.pyz", check=False).stdout
 
 
 @contextlib.contextmanager
 def prepared(postgres: Any) -> Iterator[Host]:
-    """A server that PEC is on and no backup yet; afterwards it is as it was before."""
+    """Yield a server with PEC and without a backup; remove everything afterwards."""
     host = Host(postgres)
     escaped = PASSWORD.replace("\\", "\\\\").encode("ascii", "backslashreplace").decode().replace("\\xe3", "\\u00e3")
     spring = f"spring.datasource.url=jdbc:postgresql://127.0.0.1:5432/esus\nspring.datasource.username=esus\nspring.datasource.password={escaped}\n"
