@@ -62,21 +62,14 @@ FIRST_RUN = {
 }
 CASES = [
     pytest.param("installer", {"jar": "/srv/none/eSUS-AB-PEC-5.4.37-Linux64.jar"}, "there is no installer at /srv/none/", id="no jar"),
-    pytest.param(
-        "installer",
-        {"jar": LINUX_JAR, "sha256": "0" * 64},
-        "its SHA-256 is [0-9a-f]{64}",
-        id="wrong SHA-256",
-    ),
+    pytest.param("installer", {"jar": LINUX_JAR, "sha256": "0" * 64}, "its SHA-256 is [0-9a-f]{64}", id="wrong SHA-256"),
     pytest.param(
         "installer",
         {"jar": "/srv/other/eSUS-AB-PEC-5.4.37-Linux64.jar"},
         "not the installer of PEC: it starts org.example.Shop",
         id="other product",
     ),
-    pytest.param(
-        "installer", {"jar": "/srv/eSUS-AB-PEC-5.4.37-Win64.jar"}, "is the installer for Windows", id="Windows jar"
-    ),
+    pytest.param("installer", {"jar": "/srv/eSUS-AB-PEC-5.4.37-Win64.jar"}, "is the installer for Windows", id="Windows jar"),
     pytest.param(
         "installer",
         {"jar": LINUX_JAR, "database": database("other")},
