@@ -17,7 +17,7 @@ from ansible_collections.esus.pec.plugins.module_utils.errors import PecError
 from ansible_collections.esus.pec.plugins.module_utils.system import pipeline
 from ansible_collections.esus.pec.plugins.module_utils.system.pipeline import HashingFile, Pipeline, Stage
 
-CONFTEST = Path(__file__).resolve().parents[3] / "conftest.py"
+CONFTEST = Path(__file__).resolve().parents[4] / "conftest.py"
 
 
 def shell(script: str) -> Stage:
