@@ -27,6 +27,11 @@ DATABASE: dict[str, Any] = {
 """The option C(database), documented in the fragment esus.pec.database. postgres.psql.connection_from reads it."""
 
 
+def diff(path: str | None, before: str, after: str) -> dict[str, str]:
+    """Return the change of one file in the form that Ansible shows with --diff."""
+    return {"before": before, "after": after, "before_header": path or "", "after_header": path or ""}
+
+
 class PecModule(AnsibleModule):  # type: ignore[misc]  # Ansible has no types
     """A module that keeps its arguments out of the host's journal.
 

@@ -16,6 +16,13 @@ _SECRET_FORMS = (
     re.compile(r"(//[^/\s:@]+:)([^@\s/]+)(?=@)"),
 )
 
+_SECRET_KEY = re.compile(r"password|passwd|passphrase|senha|secret|segredo|token|credential|private-?key|(?:^|[._-])pass$", re.IGNORECASE)
+
+
+def looks_secret(key: str, value: str = "") -> bool:
+    """Return whether the value of a setting must not be shown: its name is that of a secret, or a password is part of the value."""
+    return bool(_SECRET_KEY.search(key)) or Redactor()(value) != value
+
 
 class Redactor:
     """Takes secrets out of text: the values that are known and, unless C(only_known), whatever stands where passwords stand."""

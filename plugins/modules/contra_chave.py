@@ -6,16 +6,16 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: contra_chave
-short_description: Keep a contra-chave of e-Gestor with the server that it is for
+short_description: Keep a contra-chave from e-Gestor on the server it was issued for
 version_added: 0.1.0
 author: ["esus.pec contributors (@esus-pec)"]
 description:
-  - A contra-chave is what e-Gestor gives out for the chave that PEC shows, one per município and purpose. This module keeps it in
-    C(/etc/esus-pec/contra-chave.yml), which only root reads, so that it is neither lost nor asked for twice.
-  - It is kept as it was received, without what stands around it. Its form is not known, so it is not judged; it is never invented, and
-    never shown. A fingerprint tells one from another.
-  - PEC is not told. A person types it into PEC; what PEC's API would take for it is not known. Whether that was done is what
-    O(activated) and O(confirmed_by) say, and no more.
+  - e-Gestor issues a contra-chave for the chave that PEC shows, one for each município and purpose. This module keeps it in
+    C(/etc/esus-pec/contra-chave.yml), readable by root only, so that it is neither lost nor requested twice.
+  - It is kept as received, without blanks and line ends around it. Its form is not known, so it is not checked. It is never shown; a
+    fingerprint distinguishes one from another.
+  - PEC is not changed. An operator types the contra-chave into PEC, because the matching call of PEC's API is not known. O(activated) and
+    O(confirmed_by) only record that this was done.
 options:
   purpose:
     description: V(instalacao) activates the installation, V(agendamento) Agenda Online.
@@ -23,33 +23,33 @@ options:
     choices: [instalacao, agendamento]
     required: true
   ibge_code:
-    description: The município's code of the IBGE, with all seven digits, in quotes.
+    description: IBGE code of the município, all seven digits, in quotes.
     type: str
     required: true
   contra_chave:
-    description: The contra-chave, as it was copied or saved; blanks, line ends and a byte order mark around it are removed.
+    description: The contra-chave as it was copied or saved. Blanks, line ends and a byte order mark around it are removed.
     type: str
   src:
-    description: A file on the managed host that holds it, in place of O(contra_chave).
+    description: A file on the managed host with the contra-chave, instead of O(contra_chave).
     type: path
   chave:
-    description: The chave that PEC showed when it was asked for.
+    description: The chave that PEC showed for the request.
     type: str
   requested_by:
-    description: Who asked e-Gestor for it.
+    description: Who requested it from e-Gestor.
     type: str
   requested_on:
-    description: When, such as V(2026-11-23).
+    description: Date of the request, such as V(2026-11-23).
     type: str
   activated:
-    description: V(confirmed) when a person has seen in PEC that it is active. Another contra-chave makes it V(unknown) again.
+    description: V(confirmed) after somebody saw in PEC that it is active. Another contra-chave resets it to V(unknown).
     type: str
     choices: [unknown, confirmed]
   confirmed_by:
-    description: Who saw it. Goes with O(activated=confirmed).
+    description: Who saw it. Required with O(activated=confirmed).
     type: str
   state:
-    description: Whether it is kept.
+    description: V(present) keeps the contra-chave, V(absent) removes it.
     type: str
     choices: [present, absent]
     default: present
@@ -58,10 +58,10 @@ attributes:
     description: Can run in check mode and predict the change.
     support: full
   diff_mode:
-    description: Shows all but the contra-chave and the chave, of which it shows fingerprints.
+    description: Shows everything except the contra-chave and the chave, which appear as fingerprints.
     support: full
   idempotent:
-    description: A second run changes nothing. What is not given stays as it is.
+    description: A second run changes nothing. Options that are not given are left as they are.
     support: full
 extends_documentation_fragment:
   - esus.pec.attributes
@@ -79,7 +79,7 @@ EXAMPLES = r"""
     requested_on: "2026-11-23"
   become: true
 
-- name: Somebody has seen in PEC that it is active
+- name: Record that it is active in PEC
   esus.pec.contra_chave:
     purpose: instalacao
     ibge_code: "2927408"
@@ -89,27 +89,25 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
-path: {description: Where it is kept., returned: success, type: str, sample: /etc/esus-pec/contra-chave.yml}
+path: {description: The file that keeps it., returned: success, type: str, sample: /etc/esus-pec/contra-chave.yml}
 contra_chave_record:
-  description: What is known of it, without itself. Null with O(state=absent).
+  description: The record without the contra-chave itself. Null with O(state=absent).
   returned: success
   type: dict
   contains:
-    purpose: {description: What it is for., type: str, sample: instalacao}
-    ibge_code: {description: The município., type: str, sample: "2927408"}
-    fingerprint: {description: "First eight hexadecimal digits of its SHA-256.", type: str, sample: 3f29a1b0}
-    requested_by: {description: Who asked for it., type: str, sample: Maria da Silva}
-    requested_on: {description: When., type: str, sample: "2026-11-23"}
-    activated: {description: What a person said., type: str, sample: unknown}
-    confirmed_by: {description: Who said so., type: str, sample: ""}
+    purpose: {description: Its purpose., type: str, sample: instalacao}
+    ibge_code: {description: IBGE code of the município., type: str, sample: "2927408"}
+    fingerprint: {description: First eight hexadecimal digits of its SHA-256., type: str, sample: 3f29a1b0}
+    requested_by: {description: Who requested it., type: str, sample: Maria da Silva}
+    requested_on: {description: Date of the request., type: str, sample: "2026-11-23"}
+    activated: {description: Activation as recorded., type: str, sample: unknown}
+    confirmed_by: {description: Who confirmed it., type: str, sample: ""}
 """
 
 from typing import Any
 
-from ansible_collections.esus.pec.plugins.module_utils.errors import PecError
-from ansible_collections.esus.pec.plugins.module_utils.module import QuietModule
+from ansible_collections.esus.pec.plugins.module_utils.module import PecModule, Result, diff, run_module
 from ansible_collections.esus.pec.plugins.module_utils.pec import contra_chave
-from ansible_collections.esus.pec.plugins.module_utils.pec.contra_chave import Desired
 from ansible_collections.esus.pec.plugins.module_utils.system import files, locks
 
 ARGUMENTS = {
@@ -126,37 +124,37 @@ ARGUMENTS = {
 }
 
 
-def desired_from(params: dict[str, Any]) -> Desired:
+def desired_from(params: dict[str, Any]) -> contra_chave.Desired:
     text, where = params["contra_chave"], "contra_chave"
     if params["src"]:
         text, where = files.read_text_lenient(params["src"]), params["src"]
-    told = {name: params[name] for name in ("purpose", "ibge_code", "requested_by", "requested_on", "activated", "confirmed_by")}
+    given = {name: params[name] for name in ("purpose", "ibge_code", "requested_by", "requested_on", "activated", "confirmed_by")}
     chave = params["chave"]
-    return Desired(
-        **told,
+    return contra_chave.Desired(
+        **given,
         present=params["state"] == "present",
         contra_chave=None if text is None else contra_chave.from_text(text, where),
         chave=None if chave is None else contra_chave.from_text(chave, "chave"),
     )
 
 
+def run(module: PecModule) -> Result:
+    desired = desired_from(module.params)
+    module.no_log_values.update(value for value in (desired.contra_chave, desired.chave) if value)
+    with locks.lock("contra-chave"):
+        todo = contra_chave.plan(contra_chave.read(), desired)
+        if todo.changed and not module.check_mode:
+            contra_chave.write(todo.entries)
+    return {
+        "changed": todo.changed,
+        "path": contra_chave.PATH,
+        "contra_chave_record": todo.entry.public() if todo.entry else None,
+        "diff": diff(contra_chave.PATH, todo.before, todo.after),
+    }
+
+
 def main() -> None:
-    module = QuietModule(argument_spec=ARGUMENTS, mutually_exclusive=[("contra_chave", "src")], supports_check_mode=True)
-    try:
-        desired = desired_from(module.params)
-        module.no_log_values.update(value for value in (desired.contra_chave, desired.chave) if value)
-        with locks.lock("contra-chave"):
-            plan = contra_chave.plan(contra_chave.read(), desired)
-            if plan.changed and not module.check_mode:
-                contra_chave.write(plan.entries)
-    except PecError as error:
-        module.fail_json(msg=str(error))
-    module.exit_json(
-        changed=plan.changed,
-        path=contra_chave.PATH,
-        contra_chave_record=plan.entry.public() if plan.entry else None,
-        diff={"before": plan.before, "after": plan.after, "before_header": contra_chave.PATH, "after_header": contra_chave.PATH},
-    )
+    run_module(run, argument_spec=ARGUMENTS, mutually_exclusive=[("contra_chave", "src")])
 
 
 if __name__ == "__main__":

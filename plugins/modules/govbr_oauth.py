@@ -9,12 +9,12 @@ module: govbr_oauth
 short_description: Give PEC its credentials of Gov.br
 description:
   - Writes the client id and the client secret that Gov.br sent into PEC's C(application.properties), or removes both.
-  - What was copied wrongly is refused and never corrected silently. That is a blank, a line end, a quotation mark, or the placeholder of an
-    example such as V(ClientID).
+  - Values that were copied wrongly are rejected, never corrected silently. Those contain a blank, a line end or a quotation mark, or are a
+    placeholder from an example such as V(ClientID).
   - Everything else in the file stays as it is, byte for byte.
-  - PEC reads the file when it starts. RV(restart_needed) says whether it has to be restarted, which this module does not do; the role
-    P(esus.pec.pec_govbr#role) does.
-  - Returns the addresses that must be registered with Gov.br for the domain, and warns about what makes a login fail.
+  - PEC reads the file when it starts. The module does not restart it but returns RV(restart_needed); the role P(esus.pec.pec_govbr#role)
+    restarts PEC.
+  - Returns the addresses to register with Gov.br for the domain, and warns about a domain or a clock that makes the login fail.
 version_added: 0.1.0
 author: ["esus.pec contributors (@esus-pec)"]
 options:
@@ -27,12 +27,12 @@ options:
     type: str
     default: ""
   state:
-    description: Whether both are there or neither is.
+    description: V(present) writes both credentials, V(absent) removes both.
     type: str
     choices: [present, absent]
     default: present
   path:
-    description: The file. By default C(webserver/config/application.properties) of the PEC that is found on the host.
+    description: The file. By default C(webserver/config/application.properties) of the PEC found on the host.
     type: path
   domain:
     description: Name under which people open PEC, such as V(esus.municipio.uf.gov.br), for the addresses to register.
@@ -40,19 +40,18 @@ options:
     default: ""
   reference_time:
     description:
-      - What time it is by a clock that is right, in seconds since 1970, to compare this host's with. That of the controller is
-        V(now(utc=true\).timestamp(\)).
+      - The right time in seconds since 1970, to compare this host's clock with. The controller's is V(now(utc=true\).timestamp(\)).
     type: float
   backup:
-    description: Whether the old file is kept beside the new one. It holds the password of the database, and the old secret.
+    description: Keep the old file in the same directory. It contains the password of the database and the old secret.
     type: bool
     default: false
 attributes:
   check_mode:
-    description: Can run in check mode and predict the change. There, a PEC that is not installed yet is only a warning.
+    description: Can run in check mode and predict the change. If PEC is not installed yet, it only warns.
     support: full
   diff_mode:
-    description: Shows the client id; of the secret only that it changes.
+    description: Shows the client id, and only that the secret changes.
     support: full
   idempotent:
     description: A second run changes nothing.
@@ -74,11 +73,11 @@ EXAMPLES = r"""
   become: true
   register: govbr
 
-- name: Say what to register with Gov.br
+- name: Show what to register with Gov.br
   ansible.builtin.debug:
     msg: "{{ govbr.redirect_urls + [govbr.logout_url] }}"
 
-- name: Switch the login with Gov.br off
+- name: Switch off the login with Gov.br
   esus.pec.govbr_oauth:
     state: absent
   become: true
@@ -86,23 +85,23 @@ EXAMPLES = r"""
 
 RETURN = r"""
 path:
-  description: The file. Null in check mode where PEC is not installed yet.
+  description: The file. Null in check mode if PEC is not installed yet.
   returned: success
   type: str
   sample: /opt/e-SUS/webserver/config/application.properties
 redirect_urls:
-  description: Addresses that Gov.br sends people back to, to be registered with it. Empty without O(domain).
+  description: Addresses to register with Gov.br, to which it sends people back after the login. Empty without O(domain).
   returned: success
   type: list
   elements: str
   sample: ["https://esus.municipio.uf.gov.br/login/oauth2/code/govbr", "https://esus.municipio.uf.gov.br/oauth2/code/govbr"]
 logout_url:
-  description: Address after leaving, to be registered too. Null without O(domain).
+  description: Address to register with Gov.br for the logout. Null without O(domain).
   returned: success
   type: str
   sample: https://esus.municipio.uf.gov.br/logout
 restart_needed:
-  description: Whether PEC has to be restarted. Also true when an earlier run changed the file and PEC was not restarted since.
+  description: PEC has to be restarted, because this run or an earlier one changed the file since PEC was started.
   returned: success
   type: bool
   sample: true
@@ -111,10 +110,10 @@ clock:
   returned: success
   type: dict
   contains:
-    synchronized: {description: "Whether something keeps it right, by systemd; null where that is not known.", type: bool, sample: true}
-    ahead_seconds: {description: Seconds that it is ahead of O(reference_time); null without., type: float, sample: 0.4}
+    synchronized: {description: systemd reports it as synchronized; null if systemd does not answer., type: bool, sample: true}
+    ahead_seconds: {description: Seconds that it is ahead of O(reference_time); null without that., type: float, sample: 0.4}
 backup_file:
-  description: Where the old file is.
+  description: Path of the old file.
   returned: when O(backup=true) and the file was changed
   type: str
   sample: /opt/e-SUS/webserver/config/application.properties.4711.2026-11-22@10:00:00~
@@ -125,11 +124,9 @@ from typing import Any
 
 from ansible_collections.esus.pec.plugins.module_utils import beliefs
 from ansible_collections.esus.pec.plugins.module_utils.errors import PecError
-from ansible_collections.esus.pec.plugins.module_utils.module import QuietModule
+from ansible_collections.esus.pec.plugins.module_utils.module import PecModule, Result, diff, run_module
 from ansible_collections.esus.pec.plugins.module_utils.pec import govbr, installation
-from ansible_collections.esus.pec.plugins.module_utils.properties import editing
-from ansible_collections.esus.pec.plugins.module_utils.properties.planning import Desired, plan
-from ansible_collections.esus.pec.plugins.module_utils.system import files
+from ansible_collections.esus.pec.plugins.module_utils.properties import planning
 
 KEYS = (beliefs.GOVBR_ID_KEY, beliefs.GOVBR_SECRET_KEY)
 ARGUMENTS = {
@@ -143,64 +140,62 @@ ARGUMENTS = {
 }
 
 
-def desired_from(params: dict[str, Any]) -> Desired:
-    """Raises PecError with everything that is wrong with the credentials."""
+def desired_from(params: dict[str, Any]) -> planning.Desired:
+    """Return the pairs to set or to remove. Raises PecError with every problem of the credentials."""
     if params["state"] == "absent":
-        return Desired({}, KEYS)
+        return planning.Desired({}, KEYS)
     given = {"client_id": params["client_id"], "client_secret": params["client_secret"]}
     problems = [problem for name, value in given.items() for problem in govbr.credential_problems(name, value)]
     if not problems and given["client_id"] == given["client_secret"]:
-        problems = ["client_id and client_secret are the same; one of them was copied twice"]
+        problems = ["client_id and client_secret are the same; copy each from Gov.br again"]
     if problems:
         raise PecError("\n".join(["the credentials of Gov.br were not written:", *problems]))
-    return Desired(dict(zip(KEYS, given.values())))
+    return planning.Desired(dict(zip(KEYS, given.values())))
 
 
 def find_file(path: str | None, needed: bool) -> tuple[str | None, str]:
-    """The file, if there is to be one, and what is missing."""
+    """Return the file, if it is known, and why it cannot be written, if it is needed."""
+    missing = ""
     if path is None:
         here = installation.discover()
         path = here.application_properties
-        if path is None and here.state == "absent":
-            return None, "PEC is not installed on this host; install it first" if needed else ""
-        if path is None:
-            return None, "; ".join(here.reasons) if needed else ""
-    text = editing.read(path)
-    return path, f"{path} does not exist; check the path, or run PEC's installer again" if text is None and needed else ""
+        missing = "PEC is not installed on this host; install it first" if here.state == "absent" else "; ".join(here.reasons)
+    if path is not None:
+        exists = planning.read_current(path) is not None
+        missing = "" if exists else f"{path} does not exist; check the path, or run PEC's installer again"
+    return path, missing if needed else ""
+
+
+def run(module: PecModule) -> Result:
+    params = module.params
+    desired = desired_from(params)
+    warnings = govbr.domain_warnings(params["domain"]) if params["state"] == "present" else []
+    path, missing = find_file(params["path"], bool(desired.values))
+    if missing and not module.check_mode:
+        raise PecError(missing)
+    todo = planning.plan(planning.read_current(path) if path else None, desired)
+    written = {}
+    if todo.changed and path and not module.check_mode:
+        govbr.note_change()
+        written = planning.apply(path, todo, module.backup_local if params["backup"] else None)
+    clock = govbr.read_clock(params["reference_time"])
+    warnings += govbr.clock_warnings(clock) if desired.values else []
+    warnings += [missing] if missing else []
+    return {
+        "changed": todo.changed,
+        "path": path,
+        "redirect_urls": govbr.redirect_urls(params["domain"]),
+        "logout_url": govbr.logout_url(params["domain"]),
+        "restart_needed": bool(path) and (todo.changed or govbr.restart_pending()),
+        "clock": asdict(clock),
+        "diff": diff(path, todo.before, todo.after),
+        "warnings": warnings,
+        **written,
+    }
 
 
 def main() -> None:
-    module = QuietModule(argument_spec=ARGUMENTS, supports_check_mode=True)
-    params, backup_file = module.params, None
-    try:
-        desired = desired_from(params)
-        warnings = govbr.domain_warnings(params["domain"]) if params["state"] == "present" else []
-        path, missing = find_file(params["path"], bool(desired.values))
-        if missing and not module.check_mode:
-            raise PecError(missing)
-        todo = plan(editing.read(path) if path else None, desired)
-        if todo.changed and path and not module.check_mode:
-            backup_file = module.backup_local(path) if params["backup"] else None
-            govbr.note_change()
-            files.write_atomic(path, editing.encode(todo.text))
-        clock = govbr.read_clock(params["reference_time"])
-        warnings += govbr.clock_warnings(clock) if desired.values else []
-        warnings += [missing] if missing else []
-        restart_needed = bool(path) and (todo.changed or govbr.restart_pending())
-    except PecError as error:
-        module.fail_json(msg=str(error))
-    for warning in warnings:
-        module.warn(warning)
-    module.exit_json(
-        changed=todo.changed,
-        path=path,
-        redirect_urls=govbr.redirect_urls(params["domain"]),
-        logout_url=govbr.logout_url(params["domain"]),
-        restart_needed=restart_needed,
-        clock=asdict(clock),
-        diff={"before": todo.before, "after": todo.after, "before_header": path, "after_header": path},
-        **({"backup_file": backup_file} if backup_file else {}),
-    )
+    run_module(run, argument_spec=ARGUMENTS)
 
 
 if __name__ == "__main__":

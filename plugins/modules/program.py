@@ -75,7 +75,7 @@ sha256:
 from typing import Any
 
 from ansible_collections.esus.pec.plugins.module_utils.backup.program import backup_program
-from ansible_collections.esus.pec.plugins.module_utils.module import PecModule, run_module
+from ansible_collections.esus.pec.plugins.module_utils.module import PecModule, diff, run_module
 from ansible_collections.esus.pec.plugins.module_utils.renewal.program import renewal_program
 from ansible_collections.esus.pec.plugins.module_utils.system import pyz
 
@@ -95,8 +95,7 @@ def run(module: PecModule) -> dict[str, Any]:
     current, desired = pyz.read_current(path), pyz.read_desired(PROGRAMS[name], module.params["state"])
     if current != desired and not module.check_mode:
         pyz.apply(path, desired)
-    diff = {"before": str(current), "after": str(desired), "before_header": path, "after_header": path}
-    return {"changed": current != desired, "path": path, "sha256": desired.sha256, "diff": diff}
+    return {"changed": current != desired, "path": path, "sha256": desired.sha256, "diff": diff(path, str(current), str(desired))}
 
 
 def main() -> None:

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The contra-chaves of a server: what e-Gestor gave out, for whom, and what people know of its activation.
+"""The contra-chaves of a server: what e-Gestor issued, and whether it is activated. Private to the collection.
 
-A contra-chave is an opaque text: its length and alphabet are not known, nor for how long and for which server it counts. So it is kept
-as it was received, never judged, and never shown; a fingerprint tells one from another.
+A contra-chave is an opaque text: neither its length and alphabet are known, nor how long and for which server it is valid. So it is kept
+as received, never judged and never shown; a fingerprint distinguishes one from another.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ PURPOSES = ("instalacao", "agendamento")
 """Installation and Agenda Online: two results of e-Gestor for the same request. C (M PEC_02 2.4.4)."""
 UNKNOWN, CONFIRMED = "unknown", "confirmed"
 VARIABLE = "pec_contra_chave_values"
-"""The file is itself a file of variables for the role, so that what was kept on one server is given to the next as it is."""
+"""The file is itself a file of variables for the role, so the next server takes it as it is."""
 
 _AROUND = " \t\r\n\f\v\xa0\u200b\u2060\ufeff"
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
@@ -32,7 +32,7 @@ _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 
 @dataclass(frozen=True)
 class Entry:
-    """One contra-chave. C(chave) is what PEC showed; the date is YYYY-MM-DD; C(activated) is what a person said, with the person's name."""
+    """One contra-chave. C(chave) is what PEC showed; the date is YYYY-MM-DD; C(activated) and C(confirmed_by) are an operator's word."""
 
     purpose: str
     ibge_code: str
@@ -49,18 +49,18 @@ class Entry:
 
     @property
     def fingerprint(self) -> str:
-        """Tells one contra-chave from another without giving it away."""
+        """Identifies the contra-chave without revealing it."""
         return hashlib.sha256(self.contra_chave.encode()).hexdigest()[:8]
 
     def public(self) -> dict[str, str]:
-        """What may be shown."""
-        told = {name: value for name, value in asdict(self).items() if name not in ("contra_chave", "chave")}
-        return {**told, "fingerprint": self.fingerprint}
+        """Return what may be shown."""
+        shown = {name: value for name, value in asdict(self).items() if name not in ("contra_chave", "chave")}
+        return {**shown, "fingerprint": self.fingerprint}
 
 
 @dataclass(frozen=True)
 class Desired:
-    """None is what was not said, and stays as it is."""
+    """The entry to keep or remove. A value of None is left as it is."""
 
     purpose: str
     ibge_code: str
@@ -83,23 +83,23 @@ class Plan:
 
 
 def from_text(text: str, where: str) -> str:
-    """Return the contra-chave of a text as e-Gestor's user saved it; C(where) is named in errors. Raises PecError where it is not one word.
+    """Return the contra-chave in a text that a user of e-Gestor saved; C(where) is named in errors. Raises PecError if it is not one word.
 
-    What stands around it goes. Nothing is guessed about what stands inside.
+    Blanks, line ends and byte order marks around it are removed. Nothing is guessed about its characters.
     """
     found = [line.strip(_AROUND) for line in text.splitlines() if line.strip(_AROUND + "\0")]
     if not found:
-        raise PecError(f"there is no contra-chave in {where}; copy it from e-Gestor again")
+        raise PecError(f"{where} contains no contra-chave; copy it from e-Gestor again")
     if len(found) > 1 or re.search(r"\s", found[0]):
         shape = f"{len(found)} lines" if len(found) > 1 else "several words"
-        raise PecError(f"{where} has {shape}, and which of it is the contra-chave cannot be known; leave nothing else in it, in one line")
+        raise PecError(f"{where} contains {shape}, so the contra-chave cannot be recognized; leave the contra-chave alone in one line")
     if not found[0].isprintable():
-        raise PecError(f"{where} holds what is no text, as a file does that was saved as Unicode (UTF-16); save it again as UTF-8")
+        raise PecError(f"{where} is not plain text, probably because it was saved as Unicode (UTF-16); save it again as UTF-8")
     return found[0]
 
 
 def read(path: str = PATH) -> tuple[Entry, ...]:
-    """Return what is kept on this host; nothing where there is no file. Raises PecError when it is not as this collection wrote it."""
+    """Return the entries kept on this host. Raises PecError when the file was not written by this collection."""
     if not os.path.lexists(path):
         return ()
     names = {field.name for field in fields(Entry)}
@@ -108,13 +108,13 @@ def read(path: str = PATH) -> tuple[Entry, ...]:
         return tuple(Entry(**{name: str(value) for name, value in entry.items() if name in names}) for entry in entries)
     except (ValueError, KeyError, TypeError, AttributeError):
         raise PecError(
-            f"{path} is not as this collection writes it (JSON with the list {VARIABLE}); bring it back from a backup of /etc, or "
-            "remove it and give the contra-chaves again"
+            f"{path} was not written by this collection (JSON with the list {VARIABLE}); restore it from a backup of /etc, or remove it "
+            "and give the contra-chaves again"
         ) from None
 
 
 def write(entries: Sequence[Entry], path: str = PATH) -> None:
-    """Keep the entries, or remove the file with the last of them."""
+    """Write the entries; without any, remove the file."""
     if not entries:
         os.unlink(path)
         return
@@ -125,7 +125,7 @@ def write(entries: Sequence[Entry], path: str = PATH) -> None:
 
 
 def plan(current: Sequence[Entry], desired: Desired) -> Plan:
-    """Raises PecError with everything that is wrong with what is desired."""
+    """Decide what changes. Raises PecError with every problem of the desired entry."""
     before = {entry.key: entry for entry in current}
     key = (desired.ibge_code, desired.purpose)
     old = before.get(key)
@@ -144,7 +144,7 @@ def _merged(desired: Desired, old: Entry | None) -> Entry:
         said["confirmed_by"] = ""
     if old is not None and old.contra_chave == said.get("contra_chave", old.contra_chave):
         return replace(old, **said)
-    # Another contra-chave is another request: what was known of the old one says nothing about it.
+    # Another contra-chave comes from another request: what was known about the old one does not apply.
     return Entry(**said)
 
 
@@ -153,18 +153,18 @@ def _problems(desired: Desired, old: Entry | None) -> list[str]:
     if not desired.present:
         return problems
     if desired.contra_chave is None and old is None:
-        problems.append(f"none is kept for {desired.ibge_code} yet; give contra_chave, or src")
+        problems.append(f"no contra-chave is kept for {desired.ibge_code} yet; give contra_chave or src")
     if desired.requested_on and not _is_date(desired.requested_on):
         problems.append(f"requested_on is {desired.requested_on!r}; write the date as 2026-11-23")
     if desired.activated == CONFIRMED and not desired.confirmed_by:
-        problems.append("activated is confirmed, but by whom is not said; set confirmed_by to the person who saw it in PEC")
+        problems.append("activated is confirmed, but confirmed_by is missing; set it to the person who saw the activation in PEC")
     if desired.confirmed_by and desired.activated != CONFIRMED:
         problems.append("confirmed_by is set, but activated is not confirmed; set both")
     return problems
 
 
 def _is_date(text: str) -> bool:
-    """Newer Pythons read more than this one form."""
+    """Accept YYYY-MM-DD only; newer Pythons read more forms."""
     try:
         return bool(_DATE.fullmatch(text)) and bool(date.fromisoformat(text))
     except ValueError:
@@ -179,5 +179,5 @@ def _shown(entry: Entry | None) -> str:
 
 
 def describe(entries: Sequence[Entry]) -> list[Mapping[str, str]]:
-    """What esus.pec.info tells of them."""
+    """Return what esus.pec.info shows."""
     return [entry.public() for entry in entries]

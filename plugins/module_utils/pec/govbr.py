@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The login of PEC with Gov.br: what credentials look like, what is registered for a domain, and what makes a login fail."""
+"""PEC's login with Gov.br: checks of the credentials, the addresses to register, what makes it fail. Private to the collection."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from dataclasses import dataclass
 
 from ansible_collections.esus.pec.plugins.module_utils import beliefs, brazil
 from ansible_collections.esus.pec.plugins.module_utils.errors import PecError
-from ansible_collections.esus.pec.plugins.module_utils.system import files, process, systemd
+from ansible_collections.esus.pec.plugins.module_utils.system import files, systemd
 
 RECORD = os.path.join(files.STATE_DIRECTORY, "govbr.json")
 CLOCK_TOLERANCE = 60
-"""Seconds. Spring, which PEC is made with, lets a token be this much off by default."""
+"""Seconds: Spring, which PEC is built with, accepts a token that is off by this much by default."""
 
 _PLACEHOLDERS = re.compile(
     r"(?:(?:seu|sua|your|my|meu|o|the)?(?:govbr)?(?:client|cliente)(?:id|secret|segredo|senha)?|id|secret|segredo|senha|changeme|mudar|trocar|"
@@ -25,29 +25,29 @@ _PLACEHOLDERS = re.compile(
 
 @dataclass(frozen=True)
 class Clock:
-    """C(synchronized) as systemd says; C(ahead_seconds) by how much this host's clock is ahead of the reference; None is not known."""
+    """This host's clock: what systemd reports, and the seconds that it is ahead of the reference. None is not known."""
 
     synchronized: bool | None = None
     ahead_seconds: float | None = None
 
 
 def credential_problems(name: str, value: str) -> list[str]:
-    """What keeps a text from being what Gov.br sent; the text itself is in no sentence."""
+    """Return why a value cannot be what Gov.br sent. No sentence repeats the value."""
+    if not value.strip():
+        return [f"{name} is {'blank' if value else 'empty'}; give what Gov.br sent"]
     problems = []
-    if value and not value.strip():
-        return [f"{name} has only blanks in it; give what Gov.br sent"]
-    if not value:
-        return [f"{name} is empty; give what Gov.br sent"]
     if re.search(r"\s", value):
-        problems.append("has a blank or a line end in it, as happens when it is copied; remove it")
+        problems.append("contains a blank or a line end, probably from copying; remove it")
     elif not value.isascii() or not value.isprintable():
-        problems.append("has characters that Gov.br does not use, such as a dash or a quotation mark from a text processor; type it anew")
+        problems.append(
+            "contains characters that Gov.br does not use, such as a dash or quotation mark of a word processor; type it again"
+        )
     if value.strip()[:1] in ("'", '"') or value.strip()[-1:] in ("'", '"'):
-        problems.append("has a quotation mark around it; a properties file has none, so remove it")
+        problems.append("begins or ends with a quotation mark, which a properties file does not use; remove it")
     if "${" in value:
-        problems.append("has ${ in it, which PEC would replace by a setting of that name; ask Gov.br for another one")
+        problems.append("contains ${, which PEC would replace by another setting; ask Gov.br for another value")
     if _is_placeholder(value):
-        problems.append("is the placeholder of an example; give what Gov.br sent")
+        problems.append("is a placeholder from an example; give what Gov.br sent")
     return [f"{name} {problem}" for problem in problems]
 
 
@@ -58,7 +58,7 @@ def _is_placeholder(value: str) -> bool:
 
 
 def redirect_urls(domain: str) -> list[str]:
-    """What Gov.br must know before anybody can log in: the addresses that it may send people back to."""
+    """Return the addresses to register with Gov.br, to which it sends people back after the login."""
     return [f"https://{domain}{path}" for path in beliefs.GOVBR_REDIRECTS] if domain else []
 
 
@@ -67,28 +67,23 @@ def logout_url(domain: str) -> str | None:
 
 
 def domain_warnings(domain: str) -> list[str]:
-    """What Gov.br may refuse. Raises PecError for what is no domain at all."""
+    """Return why Gov.br may reject a domain. Raises PecError for text that is not a domain."""
     if not domain:
-        return ["no domain is given, so the addresses to register with Gov.br are not known; give domain (role: pec_domain)"]
+        return ["domain is missing, so the addresses to register with Gov.br are not known; set domain (role: pec_domain)"]
     problems = brazil.domain_problems(domain)
     if problems:
         raise PecError("; ".join(problems))
     if domain.lower().endswith(".gov.br"):
         return []
     return [
-        f"the domain {domain} does not end in .gov.br; Gov.br may refuse it (Portaria SGD/MGI 7.076/2024). Ask your state for one "
-        "(procedure 5.1), or find out from Gov.br before people rely on this login"
+        f"the domain {domain} does not end in .gov.br; Gov.br may reject it (Portaria SGD/MGI 7.076/2024). Ask your state for a "
+        ".gov.br domain (procedure 5.1), or ask Gov.br before people rely on this login"
     ]
 
 
 def read_clock(reference: float | None) -> Clock:
-    """Ask systemd, and compare with C(reference), in seconds since 1970 by a clock that is right."""
-    ahead = None if reference is None else round(time.time() - reference, 1)
-    try:
-        answer = process.run(["timedatectl", "show", "--property=NTPSynchronized", "--value"]).stdout.strip()
-    except PecError:
-        answer = ""
-    return Clock({"yes": True, "no": False}.get(answer), ahead)
+    """Return the state of this host's clock. C(reference) is the right time, in seconds since 1970."""
+    return Clock(systemd.clock_synchronized(), None if reference is None else round(time.time() - reference, 1))
 
 
 def clock_warnings(clock: Clock) -> list[str]:
@@ -96,22 +91,22 @@ def clock_warnings(clock: Clock) -> list[str]:
     if clock.ahead_seconds is not None and abs(clock.ahead_seconds) > CLOCK_TOLERANCE:
         direction = "ahead of" if clock.ahead_seconds > 0 else "behind"
         warnings.append(
-            f"this server's clock is {abs(clock.ahead_seconds):.0f} seconds {direction} the controller's; a login with Gov.br fails with a "
-            "clock that is off. Look which one is right, then set it"
+            f"this server's clock is {abs(clock.ahead_seconds):.0f} seconds {direction} the controller's, and a wrong clock makes a "
+            "login with Gov.br fail; find out which of the two is right, then set the other"
         )
     if clock.synchronized is False:
-        warnings.append("this server's clock is not kept right by anything (timedatectl); install chrony or enable systemd-timesyncd")
+        warnings.append("this server's clock is not synchronized (timedatectl); install chrony or enable systemd-timesyncd")
     return warnings
 
 
 def note_change(path: str = RECORD) -> None:
-    """Remember when the credentials changed, so that a run that is interrupted before PEC's restart is made good by the next."""
+    """Record when the credentials changed: if a run is interrupted before PEC's restart, the next run restarts PEC."""
     files.make_private(os.path.dirname(path))
     files.write_atomic(path, (json.dumps({"changed": time.time()}) + "\n").encode())
 
 
 def restart_pending(path: str = RECORD) -> bool:
-    """Whether PEC runs since before the last change, so that it does not know it."""
+    """Return whether PEC was started before the last change, and so has not read it."""
     changed, age = _changed(path), systemd.active_seconds(beliefs.PEC_UNIT)
     return changed is not None and age is not None and changed > time.time() - age
 

@@ -1,16 +1,15 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Java properties files changed pair by pair: what is not asked for stays as it was, byte for byte.
+"""Changes single pairs of a Java properties file and leaves the rest alone, byte for byte. Private to the collection.
 
-A text here has one character for each byte of the file (Latin-1, as Java reads it), so that every file comes back as it went in,
-whatever its encoding. New characters beyond ASCII are written as C(\\uXXXX), which readers of Latin-1 and of UTF-8 understand alike.
+A text here has one character for each byte of the file (Latin-1, as Java reads it), so the rest survives in any encoding. New characters
+beyond ASCII are written as C(\\uXXXX), which readers of Latin-1 and of UTF-8 understand alike.
 
-Of a key that stands there several times Java takes the last. Setting it changes that one and removes the others, which never counted
-and may hold an old password; removing it removes all.
+Of a repeated key Java uses the last line. Setting the key changes that line and removes the others, which had no effect and may hold an
+old password; removing the key removes all of them.
 """
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
@@ -18,12 +17,7 @@ from dataclasses import replace
 from ansible_collections.esus.pec.plugins.module_utils.errors import PecError
 from ansible_collections.esus.pec.plugins.module_utils.properties import reading
 from ansible_collections.esus.pec.plugins.module_utils.properties.reading import Line
-from ansible_collections.esus.pec.plugins.module_utils.system.files import read_bytes
 
-MASK = "********"
-
-_SECRET_KEY = re.compile(r"password|passwd|passphrase|senha|secret|segredo|token|credential|private-?key|(?:^|[._-])pass$", re.IGNORECASE)
-_SECRET_VALUE = re.compile(r"(?:password|senha)=[^&\s]|://[^/\s:@]*:[^/\s@]+@", re.IGNORECASE)
 _INLINE_COMMENT = re.compile(r"[ \t][#!]")
 _ESCAPED = re.compile(r"\\u[0-9a-fA-F]{4}")
 _LINE_ENDS = re.compile(r"\r\n|\r|\n")
@@ -31,9 +25,9 @@ _ESCAPES = {"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r", "\f": "\\f"}
 
 
 def edit(text: str, values: Mapping[str, str], absent: Iterable[str] = ()) -> str:
-    """Return the text with these pairs in it and without the absent keys. Raises PecError where the text is malformed.
+    """Return the text with these pairs set and the absent keys removed. Raises PecError when the text is malformed.
 
-    A pair that is right already stays as it is written. A new one comes last, with the line end of most of the others.
+    A pair that already has its value stays as it is written. A new pair comes last, with the text's most frequent line end.
     """
     gone = frozenset(absent)
     before = reading.parse(text)
@@ -53,60 +47,40 @@ def edit(text: str, values: Mapping[str, str], absent: Iterable[str] = ()) -> st
     return result
 
 
-def read(path: str) -> str | None:
-    """Return the text of a file, None when there is none. Raises PecError when it cannot be read."""
-    return decode(read_bytes(path)) if os.path.lexists(path) else None
-
-
-def decode(data: bytes) -> str:
-    return data.decode("latin-1")
-
-
-def encode(text: str) -> bytes:
-    return text.encode("latin-1")
-
-
-def looks_secret(key: str, value: str = "") -> bool:
-    """Return whether a value under this key is better not shown; so is one that carries a password within."""
-    return bool(_SECRET_KEY.search(key) or _SECRET_VALUE.search(value))
-
-
-def masked(key: str, value: str) -> str:
-    return MASK if value and looks_secret(key, value) else value
-
-
 def value_problems(key: str, value: str) -> list[str]:
-    """What makes a value look like a mistake that Java would take literally; none of the sentences repeats the value."""
+    """Return what looks like a mistake in a value, which Java would take literally. No sentence repeats the value."""
     problems = []
     if value != value.strip(" \t\r\n\f\v\xa0\ufeff\u200b"):
-        problems.append("has blanks or line ends around it, which Java takes as part of the value; remove them")
+        problems.append("begins or ends with a blank or a line end, which Java takes as part of the value; remove it")
     elif any(ord(character) < 32 or ord(character) == 127 for character in value):
-        problems.append("has a line end or another control character in it; give it in one line")
+        problems.append("contains a line end or another control character; give it in one line")
     if _INLINE_COMMENT.search(value):
-        problems.append("has a blank followed by # or !; a properties file has no comments at the end of a line, so remove it from there")
+        problems.append("contains a blank followed by # or !; Java allows no comment at the end of a line, so move it to a line of its own")
     if _ESCAPED.search(value):
-        problems.append("has a \\uXXXX in it; give the character itself, which is then written that way")
+        problems.append("contains a \\uXXXX; give the character itself, the file gets its escape")
     return [f"the value of {key} {problem}" for problem in problems]
 
 
 def key_problems(key: str) -> list[str]:
-    """What keeps a text from being a key as people write them."""
+    """Return why a text cannot be a key."""
     if not key:
-        return ["a key is empty; name one"]
+        return ["a key is empty; give its name"]
     if re.search(r"[\s=:#!\\\x00-\x1f]", key):
         start = re.match(r"[\w.-]*", key)  # what follows may be a value
         shown = start.group() if start else ""
-        return [f"the key that starts with {shown!r} has a blank, or one of = : # ! and backslash; give the key alone, such as server.port"]
+        return [
+            f"the key that begins with {shown!r} contains a blank, backslash or one of = : # !; give the key alone, such as server.port"
+        ]
     return []
 
 
 def mistakes(text: str) -> list[str]:
-    """The keys whose values in this text look like mistakes."""
+    """Return the keys whose values in this text look like mistakes."""
     return [key for key, value in reading.parse(text).items() if value_problems(key, value)]
 
 
 def _with_value(line: Line, value: str) -> Line:
-    """The key, the separator and the blanks around it stay; so does the line end."""
+    """Replace the value alone: key, separator, the blanks around it and the line end stay."""
     joined = line.joined or ""
     key_end, start = reading.spans(joined)
     head = line.raw[: _place_after(line, start)]
@@ -121,7 +95,7 @@ def _with_value(line: Line, value: str) -> Line:
 
 
 def _place_after(line: Line, count: int) -> int:
-    """Where in the raw line so many characters of the joined one are over."""
+    """Return the index in the raw line after C(count) characters of the joined one."""
     if count < len(line.places):
         return line.places[count]
     if line.places:
@@ -130,12 +104,13 @@ def _place_after(line: Line, count: int) -> int:
 
 
 def _append(lines: list[Line], new: list[Line], end: str) -> str:
-    """Before a last line that continues into nothing, because it would swallow them; else behind all, ended as the last line was."""
+    """Add lines at the end, but before a last line that ends with a backslash, because it would swallow them.
+
+    A text without a line end at its end stays so.
+    """
     if not new:
         return "".join(line.raw for line in lines)
-    tail = ""
-    if lines and lines[-1].open_ended:
-        tail = lines.pop().raw
+    tail = lines.pop().raw if lines and lines[-1].open_ended else ""
     text = "".join(line.raw for line in lines)
     added = end.join(line.raw for line in new)
     if text and not text.endswith(("\r", "\n")):
@@ -149,7 +124,7 @@ def _line_end(text: str) -> str:
 
 
 def _escape(text: str, *, key: bool = False) -> str:
-    """By Java's rules for writing; in a value only a blank at its start needs it, in a key every blank and sign."""
+    """Escape by Java's rules for writing: in a value only a blank at its start, in a key every blank and separator."""
     written = []
     for index, character in enumerate(text):
         if character in _ESCAPES:
@@ -165,6 +140,6 @@ def _escape(text: str, *, key: bool = False) -> str:
 
 
 def _verify(text: str, expected: Mapping[str, str]) -> None:
-    """What was written is read again before anybody uses it."""
+    """Read the result again before anything uses it."""
     if reading.parse(text) != expected:
-        raise PecError("the pairs cannot be set without changing others, because of how this file ends; remove a backslash at its very end")
+        raise PecError("the pairs cannot be set without changing others, because the file ends with a backslash; remove it")

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Java properties files, read by the rules of C(java.util.Properties.load).
+"""Reads Java properties files by the rules of C(java.util.Properties.load). Private to the collection.
 
-Two consequences surprise people and matter here: there are no comments at the end of a line, and bytes are Latin-1, not UTF-8.
+Two of these rules surprise people: a line has no comment at its end, and bytes are Latin-1, not UTF-8.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ _ESCAPES = {"t": "\t", "n": "\n", "r": "\r", "f": "\f"}
 
 @dataclass(frozen=True)
 class Line:
-    """A line as it stands in the text, with those that continue it and the line end.
+    """One logical line: C(raw) is its text, with the lines that continue it and the line end.
 
-    C(joined) is the same without continuations and line end, or None when it carries no pair; C(places) says for each of its characters
-    where in C(raw) it is. C(open_ended): it continues, and nothing follows.
+    C(joined) is the same without continuations and line end, or None for a line without a pair. C(places) has the index in C(raw) of each
+    character of C(joined). C(open_ended): it ends with a backslash and nothing follows.
     """
 
     raw: str
@@ -36,33 +36,36 @@ class Line:
     @property
     def pair(self) -> tuple[str, str] | None:
         """The key and the value as Java sees them."""
-        return None if self.joined is None else _pair(self.joined)
+        if self.joined is None:
+            return None
+        end, start = spans(self.joined)
+        return _unescape(self.joined[:end]), _unescape(self.joined[start:])
 
 
 def load(path: str) -> dict[str, str]:
-    """Return the pairs of the file as Java sees them. Raises PecError when it cannot be read or Java would refuse it."""
-    text = read_bytes(path).decode("latin-1")
+    """Return the pairs of a file as Java sees them. Raises PecError when it cannot be read or Java would reject it."""
+    text = read_text(path)
     try:
         return parse(text)
     except PecError as error:
         raise PecError(f"{path}: {error}") from None
 
 
+def read_text(path: str) -> str:
+    """Return the text of a file with one character for each of its bytes. Raises PecError when it cannot be read."""
+    return read_bytes(path).decode("latin-1")
+
+
 def parse(text: str) -> dict[str, str]:
-    """Return the pairs of the text in the order of first appearance; of a repeated key the last value counts.
+    """Return the pairs of a text in the order of first appearance; the last value of a repeated key wins.
 
-    Raises PecError on a malformed C(\\uXXXX), which Java refuses too.
+    Raises PecError for a malformed C(\\uXXXX), which Java rejects too.
     """
-    return dict(_pair(line) for line in logical_lines(text))
-
-
-def logical_lines(text: str) -> Iterator[str]:
-    """Yield each line that carries a pair: comments and blank lines dropped, continuations joined, escapes untouched."""
-    return (line.joined for line in lines(text) if line.joined is not None)
+    return dict(pair for pair in (line.pair for line in lines(text)) if pair is not None)
 
 
 def lines(text: str) -> Iterator[Line]:
-    """Yield every line of the text; their C(raw)s one after the other are the text."""
+    """Yield every logical line of a text; their C(raw)s, joined, are the text."""
     places: list[int] = []
     start, joined = 0, ""
     for physical in _PHYSICAL.finditer(text):
@@ -80,7 +83,7 @@ def lines(text: str) -> Iterator[Line]:
         if not continues:
             yield Line(text[start : physical.end()], joined, tuple(places))
             start, joined, places = physical.end(), "", []
-    if joined or _LONE_BACKSLASH_AT_END.search(text[start:]):  # of the latter Java makes a pair without key and value
+    if joined or _LONE_BACKSLASH_AT_END.search(text[start:]):  # Java reads the latter as an empty key with an empty value
         yield Line(text[start:], joined, tuple(places), open_ended=True)
     elif start < len(text):
         yield Line(text[start:])
@@ -90,13 +93,8 @@ def _continues(line: str) -> bool:
     return (len(line) - len(line.rstrip("\\"))) % 2 == 1
 
 
-def _pair(joined: str) -> tuple[str, str]:
-    end, start = spans(joined)
-    return _unescape(joined[:end]), _unescape(joined[start:])
-
-
 def spans(joined: str) -> tuple[int, int]:
-    """Return where in a joined line the key ends and where the value starts."""
+    """Return the indexes in a joined line where the key ends and the value starts."""
     end = _key_end(joined)
     rest = joined[end:].lstrip(_BLANK)
     if rest[:1] in ("=", ":"):
@@ -131,11 +129,11 @@ def _unescape(text: str) -> str:
             index += 4
         else:
             result.append(_ESCAPES.get(escape, escape))
-    # Java's escapes are UTF-16 code units: two that form one character become it, a lone one stays.
+    # Java's escapes are UTF-16 code units: a surrogate pair becomes one character, a lone surrogate stays.
     return "".join(result).encode("utf-16-le", "surrogatepass").decode("utf-16-le", "surrogatepass")
 
 
 def _code_unit(digits: str) -> str:
     if len(digits) != 4 or not _HEXADECIMAL.issuperset(digits):
-        raise PecError("malformed \\uXXXX escape in a properties file; write four hexadecimal digits after \\u")
+        raise PecError("malformed \\uXXXX escape; write four hexadecimal digits after \\u")
     return chr(int(digits, 16))

@@ -69,6 +69,15 @@ def restarts(name: str) -> int:
     return int(answer.stdout) if answer.stdout.strip().isdigit() else 0
 
 
+def clock_synchronized() -> bool | None:
+    """Return whether systemd reports this host's clock as synchronized; None where it cannot be asked."""
+    try:
+        answer = process.run(["timedatectl", "show", "--property=NTPSynchronized", "--value"]).stdout.strip()
+    except PecError:
+        return None
+    return {"yes": True, "no": False}.get(answer)
+
+
 def systemctl(verb: str, name: str, *, timeout: float = _SECONDS) -> None:
     """Start, stop or restart a unit. timeout is in seconds. Raises PecError when systemd refuses."""
     answer = process.run(["systemctl", verb, name], timeout=timeout)

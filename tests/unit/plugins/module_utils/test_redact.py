@@ -5,7 +5,7 @@ import json
 
 import pytest
 
-from ansible_collections.esus.pec.plugins.module_utils.redact import MASK, Redactor
+from ansible_collections.esus.pec.plugins.module_utils.redact import MASK, Redactor, looks_secret
 
 SECRET = "Senha-do-banco-1"
 
@@ -45,3 +45,25 @@ def test_a_secret_inside_json_is_found(secret: str) -> None:
 
 def test_known_values_only() -> None:
     assert Redactor([SECRET], only_known=True)(f"password=a {SECRET}") == f"password=a {MASK}"
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "secret"),
+    [
+        ("spring.datasource.password", "x", True),
+        ("server.ssl.key-store-password", "x", True),
+        ("bridge.security.oauth2.client.registration.govbr.client-secret", "x", True),
+        ("smtp.senha", "x", True),
+        ("api.TOKEN", "x", True),
+        ("mail.pass", "x", True),
+        ("ssl.private-key", "x", True),
+        ("bridge.security.oauth2.client.registration.govbr.client-id", "x", False),
+        ("server.port", "8080", False),
+        ("compass.heading", "x", False),
+        ("spring.datasource.url", "jdbc:postgresql://127.0.0.1:5432/esus", False),
+        ("spring.datasource.url", "jdbc:postgresql://127.0.0.1:5432/esus?password=x", True),
+        ("proxy", "http://user:x@proxy:3128", True),
+    ],
+)
+def test_what_looks_secret(key: str, value: str, secret: bool) -> None:
+    assert looks_secret(key, value) is secret

@@ -30,6 +30,7 @@ class World:
         self.age: float | None = 100.0
         record = str(directory / "state" / "govbr.json")
         note, pending = govbr.note_change, govbr.restart_pending
+        monkeypatch.setattr("os.geteuid", lambda: 0)
         monkeypatch.setattr(installation, "discover", lambda: self.here)
         monkeypatch.setattr(systemd, "active_seconds", lambda _unit: self.age)
         monkeypatch.setattr(govbr, "note_change", lambda: note(record))
@@ -73,7 +74,7 @@ def test_from_nothing_to_rotation_to_removal(world: World, capsys: pytest.Captur
     world.age = 100.0
     rotated = run(capsys, client_secret="an0ther-one")
     assert (rotated["changed"], rotated["restart_needed"]) == (True, True)
-    assert rotated["diff"]["after"] == f"{SECRET_KEY}=******** (another one)\n" and rotated["diff"]["before"] == f"{SECRET_KEY}=********\n"
+    assert rotated["diff"]["after"] == f"{SECRET_KEY}=******** (changed)\n" and rotated["diff"]["before"] == f"{SECRET_KEY}=********\n"
 
     removed = run(capsys, state="absent")
     assert (removed["changed"], removed["restart_needed"], removed["diff"]["after"]) == (True, True, "")
@@ -92,8 +93,8 @@ def test_backup(world: World, capsys: pytest.CaptureFixture[str]) -> None:
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
-        ({"client_secret": SECRET + "\n"}, "client_secret has a blank or a line end"),
-        ({"client_id": "SEU-CLIENT_ID"}, "client_id is the placeholder"),
+        ({"client_secret": SECRET + "\n"}, "client_secret contains a blank or a line end"),
+        ({"client_id": "SEU-CLIENT_ID"}, "client_id is a placeholder"),
         ({"client_id": "", "client_secret": ""}, "client_id is empty; give what Gov.br sent\nclient_secret is empty"),
         ({"client_id": SECRET}, "are the same"),
         ({"domain": "https://pec.municipio.uf.gov.br"}, "write pec.municipio.uf.gov.br"),

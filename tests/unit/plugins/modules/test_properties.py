@@ -43,7 +43,7 @@ def test_first_second_and_check(file: Path, capsys: pytest.CaptureFixture[str]) 
     assert answer["removed"] == ["level"]
     assert answer["diff"] == {
         "before": "server.port=8080\nspring.datasource.password=********\nlevel=1\n",
-        "after": "server.port=443\nsecurity.require-ssl=true\nspring.datasource.password=******** (another one)\n",
+        "after": "server.port=443\nsecurity.require-ssl=true\nspring.datasource.password=******** (changed)\n",
         "before_header": str(file),
         "after_header": str(file),
     }
@@ -68,8 +68,8 @@ def test_repetitions_alone(file: Path, capsys: pytest.CaptureFixture[str]) -> No
     assert (answer["changed"], answer["set"], answer["diff"]["before"], answer["diff"]["after"]) == (
         True,
         [],
-        "a: 2 of it\n",
-        "a: 1 of it\n",
+        "a: 2 lines\n",
+        "a: 1 lines\n",
     )
     assert run(capsys, file, values={"a": "3"})["changed"] is False
 
@@ -79,7 +79,7 @@ def test_a_missing_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> N
     answer = run(capsys, path, values={"a": "1"})
     assert answer["failed"] and f"{path} does not exist" in answer["msg"] and "create: true" in answer["msg"]
     foretold = run(capsys, path, check=True, values={"a": "1"})
-    assert foretold["changed"] and "must be there" in json.dumps(foretold["warnings"])
+    assert foretold["changed"] and "does not exist yet" in json.dumps(foretold["warnings"])
     assert run(capsys, path, absent=["a"])["changed"] is False and not path.exists()
     assert run(capsys, path, values={"a": "1"}, create=True)["changed"]
     assert path.read_text(encoding="latin-1") == "a=1\n" and path.stat().st_mode & 0o777 == 0o600
@@ -88,16 +88,16 @@ def test_a_missing_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> N
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        ({"values": {"a": "1 "}}, "the value of a has blanks"),
-        ({"values": {"server.ssl.key-store-type": "PKCS12 #OPCIONAL!"}}, "no comments at the end of a line"),
+        ({"values": {"a": "1 "}}, "the value of a begins or ends with a blank"),
+        ({"values": {"server.ssl.key-store-type": "PKCS12 #OPCIONAL!"}}, "no comment at the end of a line"),
         ({"values": {"a b": "1"}}, "give the key alone"),
         ({"absent": ["server.port=1"]}, "give the key alone"),
         ({"values": {"a": "1"}, "absent": ["a"]}, "a is in values and in absent"),
-        ({"values": {"a": None}}, "to remove it name it in absent"),
+        ({"values": {"a": None}}, "to remove the key, name it in absent"),
         ({"values": {"a": [1]}}, "a is a list"),
         ({"values": {"a": {"b": 1}}}, "a is a mapping"),
         ({"values": {"a": 1.5}}, "in quotes"),
-        ({"values": {"spring.datasource.password": SECRET + "\n"}}, "the value of spring.datasource.password has blanks or line ends"),
+        ({"values": {"spring.datasource.password": SECRET + "\n"}}, "the value of spring.datasource.password begins or ends"),
     ],
 )
 def test_refusals(file: Path, capsys: pytest.CaptureFixture[str], options: dict[str, Any], said: str) -> None:

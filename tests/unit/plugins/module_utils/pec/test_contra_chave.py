@@ -27,12 +27,12 @@ def test_what_stands_around_it_goes(text: str) -> None:
 @pytest.mark.parametrize(
     ("text", "says"),
     [
-        ("", "there is no contra-chave in x.txt"),
-        (" \r\n\ufeff", "there is no contra-chave in x.txt"),
-        ("A1B2\nC3D4", "x.txt has 2 lines"),
-        ("Contra-chave: A1B2", "x.txt has several words"),
-        ("A1B2".encode("utf-16").decode("latin-1"), "x.txt holds what is no text"),
-        ("A1B2\r\n".encode("utf-16").decode("latin-1"), "x.txt holds what is no text"),
+        ("", "x.txt contains no contra-chave"),
+        (" \r\n\ufeff", "x.txt contains no contra-chave"),
+        ("A1B2\nC3D4", "x.txt contains 2 lines"),
+        ("Contra-chave: A1B2", "x.txt contains several words"),
+        ("A1B2".encode("utf-16").decode("latin-1"), "x.txt is not plain text"),
+        ("A1B2\r\n".encode("utf-16").decode("latin-1"), "x.txt is not plain text"),
     ],
 )
 def test_nothing_is_guessed_about_what_stands_inside(text: str, says: str) -> None:
@@ -73,10 +73,10 @@ def test_plan(current: tuple[Entry, ...], desired: Desired, expected: tuple[Entr
     [
         (Desired("instalacao", "292740", contra_chave="A"), "the last one, a check digit, is missing"),
         (Desired("instalacao", "2927409", contra_chave="A"), "wrong check digit"),
-        (Desired("instalacao", "2927408"), "none is kept for 2927408 yet"),
+        (Desired("instalacao", "2927408"), "no contra-chave is kept for 2927408"),
         (Desired("instalacao", "2927408", contra_chave="A", requested_on="23/11/2026"), "write the date as"),
         (Desired("instalacao", "2927408", contra_chave="A", requested_on="2026-02-30"), "write the date as"),
-        (Desired("instalacao", "2927408", contra_chave="A", activated="confirmed"), "set confirmed_by"),
+        (Desired("instalacao", "2927408", contra_chave="A", activated="confirmed"), "confirmed_by is missing"),
         (Desired("instalacao", "2927408", contra_chave="A", confirmed_by="João"), "set both"),
     ],
 )
@@ -102,7 +102,7 @@ def test_the_file_is_for_its_owner_and_the_next_server(tmp_path: Path, monkeypat
 def test_a_file_of_somebody_else_is_not_overwritten(tmp_path: Path, text: str) -> None:
     path = tmp_path / "contra-chave.yml"
     path.write_text(text, encoding="utf-8")
-    with pytest.raises(PecError, match="not as this collection writes it"):
+    with pytest.raises(PecError, match="was not written by this collection"):
         contra_chave.read(str(path))
 
 

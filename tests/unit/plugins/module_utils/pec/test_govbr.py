@@ -10,9 +10,9 @@ from ansible_collections.esus.pec.plugins.module_utils.errors import PecError
 from ansible_collections.esus.pec.plugins.module_utils.pec import govbr
 from ansible_collections.esus.pec.plugins.module_utils.system import process, systemd
 
-BLANK = "has a blank or a line end in it, as happens when it is copied; remove it"
-STRANGE = "has characters that Gov.br does not use, such as a dash or a quotation mark from a text processor; type it anew"
-PLACEHOLDER = "is the placeholder of an example; give what Gov.br sent"
+BLANK = "contains a blank or a line end, probably from copying; remove it"
+STRANGE = "contains characters that Gov.br does not use, such as a dash or quotation mark of a word processor; type it again"
+PLACEHOLDER = "is a placeholder from an example; give what Gov.br sent"
 
 
 @pytest.mark.parametrize(
@@ -23,18 +23,15 @@ PLACEHOLDER = "is the placeholder of an example; give what Gov.br sent"
         ("AJ7sk3-_x.9~Zq/+=", []),
         ("a#b!c:d=e\\f", []),
         ("", ["is empty; give what Gov.br sent"]),
-        (" \n", ["has only blanks in it; give what Gov.br sent"]),
+        (" \n", ["is blank; give what Gov.br sent"]),
         ("Segredo26 ", [BLANK]),
         ("Segredo26\n", [BLANK]),
         ("Segredo 26", [BLANK]),
         ("Segredo\xa026", [BLANK]),
         ("Segredo–26", [STRANGE]),
-        (
-            "Segredo\u200b26",
-            [STRANGE],
-        ),
-        ('"Segredo26"', ["has a quotation mark around it; a properties file has none, so remove it"]),
-        ("Segredo${26}", ["has ${ in it, which PEC would replace by a setting of that name; ask Gov.br for another one"]),
+        ("Segredo\u200b26", [STRANGE]),
+        ('"Segredo26"', ["begins or ends with a quotation mark, which a properties file does not use; remove it"]),
+        ("Segredo${26}", ["contains ${, which PEC would replace by another setting; ask Gov.br for another value"]),
         ("ClientID", [PLACEHOLDER]),
         ("ClientSecret", [PLACEHOLDER]),
         ("SEU-CLIENT_ID", [PLACEHOLDER]),
@@ -65,9 +62,9 @@ def test_what_is_registered_for_a_domain() -> None:
     [
         ("esus.municipio.uf.gov.br", None),
         ("PEC.MUNICIPIO.UF.GOV.BR", None),
-        ("pec.noharm.ai", "the domain pec.noharm.ai does not end in .gov.br; Gov.br may refuse it (Portaria SGD/MGI 7.076/2024)"),
+        ("pec.noharm.ai", "the domain pec.noharm.ai does not end in .gov.br; Gov.br may reject it (Portaria SGD/MGI 7.076/2024)"),
         ("pec.notgov.br", "does not end in .gov.br"),
-        ("", "no domain is given"),
+        ("", "domain is missing"),
     ],
 )
 def test_domains(domain: str, said: str | None) -> None:
@@ -87,8 +84,8 @@ def test_what_is_no_domain_is_refused() -> None:
         ("yes\n", 59.0, True, []),
         ("yes\n", 200.0, True, ["clock is 200 seconds ahead of the controller's"]),
         ("yes\n", -200.0, True, ["clock is 200 seconds behind the controller's"]),
-        ("no\n", 0.0, False, ["not kept right by anything"]),
-        ("no\n", -7200.0, False, ["clock is 7200 seconds behind", "not kept right by anything"]),
+        ("no\n", 0.0, False, ["is not synchronized"]),
+        ("no\n", -7200.0, False, ["clock is 7200 seconds behind", "is not synchronized"]),
         ("", 0.0, None, []),
         (None, None, None, []),
     ],

@@ -73,7 +73,7 @@ def test_the_lines_of_a_text_are_the_text(text: str) -> None:
 
 def test_every_byte_comes_back() -> None:
     data = b"# caf\xc3\xa9 caf\xe9 \x00\x80\xff\r\na=1\n"
-    assert editing.encode(edit(editing.decode(data), {"a": "2"})) == data.replace(b"1", b"2")
+    assert edit(data.decode("latin-1"), {"a": "2"}).encode("latin-1") == data.replace(b"1", b"2")
 
 
 def test_a_malformed_text_is_refused() -> None:
@@ -82,31 +82,8 @@ def test_a_malformed_text_is_refused() -> None:
 
 
 def test_the_last_look_before_anybody_uses_it() -> None:
-    with pytest.raises(PecError, match="backslash at its very end"):
+    with pytest.raises(PecError, match="ends with a backslash"):
         editing._verify("a=1\n", {"a": "2"})
-
-
-@pytest.mark.parametrize(
-    ("key", "value", "secret"),
-    [
-        ("spring.datasource.password", "x", True),
-        ("server.ssl.key-store-password", "x", True),
-        ("bridge.security.oauth2.client.registration.govbr.client-secret", "x", True),
-        ("smtp.senha", "x", True),
-        ("api.TOKEN", "x", True),
-        ("mail.pass", "x", True),
-        ("ssl.private-key", "x", True),
-        ("bridge.security.oauth2.client.registration.govbr.client-id", "x", False),
-        ("server.port", "8080", False),
-        ("compass.heading", "x", False),
-        ("spring.datasource.url", "jdbc:postgresql://127.0.0.1:5432/esus", False),
-        ("spring.datasource.url", "jdbc:postgresql://127.0.0.1:5432/esus?password=x", True),
-        ("proxy", "http://user:x@proxy:3128", True),
-    ],
-)
-def test_what_looks_secret(key: str, value: str, secret: bool) -> None:
-    assert editing.looks_secret(key, value) is secret
-    assert editing.masked(key, value) == (editing.MASK if secret else value)
 
 
 @pytest.mark.parametrize(
@@ -116,13 +93,13 @@ def test_what_looks_secret(key: str, value: str, secret: bool) -> None:
         ("", None),
         ("a#b!c", None),
         ("a b", None),
-        ("PKCS12 ", "blanks or line ends around"),
-        ("\tPKCS12", "blanks or line ends around"),
-        ("PKCS12\n", "blanks or line ends around"),
-        ("PKCS12\xa0", "blanks or line ends around"),
-        ("\ufeffPKCS12", "blanks or line ends around"),
-        ("PKCS12 #OPCIONAL! Tipo", "no comments at the end of a line"),
-        ("PKCS12  ! optional", "no comments at the end of a line"),
+        ("PKCS12 ", "begins or ends with a blank"),
+        ("\tPKCS12", "begins or ends with a blank"),
+        ("PKCS12\n", "begins or ends with a blank"),
+        ("PKCS12\xa0", "begins or ends with a blank"),
+        ("\ufeffPKCS12", "begins or ends with a blank"),
+        ("PKCS12 #OPCIONAL! Tipo", "no comment at the end of a line"),
+        ("PKCS12  ! optional", "no comment at the end of a line"),
         ("a\nb", "control character"),
         ("ma\\u00e7", "give the character itself"),
     ],
