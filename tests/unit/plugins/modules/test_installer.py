@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from installer_world import CONNECTION, DATABASE, INSTALLED, PASSWORD, World, database_facts, run, throw
+from installer_world import CONNECTION, DATABASE, INSTALLED, PASSWORD, World, database_facts, run
 
 from ansible_collections.esus.pec.plugins.module_utils.errors import PecError
 from ansible_collections.esus.pec.plugins.module_utils.installer import java, pec_service
@@ -163,11 +163,15 @@ def test_a_failed_update_starts_pec_again_if_nothing_changed(
 def test_a_run_that_is_stopped_starts_pec_again(world: World, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     world.here = world.after = Installation("installed", version="5.3.28", connection=CONNECTION)
     world.versions = ("5.3.28", "5.3.28")
-    monkeypatch.setattr(pec_service, "settle", lambda **_options: throw(signals.Stopped("it was stopped by SIGTERM")))
-    world.units[installation.PEC_UNIT] = "active"
+
+    def settle(**_options: bool) -> None:
+        world.turn("stop", installation.PEC_UNIT)
+        raise signals.Stopped("it was stopped by SIGTERM")
+
+    monkeypatch.setattr(pec_service, "settle", settle)
     answer = run(world, capsys, update=True, database=DATABASE)
     assert (answer["failed"], world.commands, world.phases[-1]) == (True, [], "failed")
-    assert answer["msg"].startswith("it was stopped by SIGTERM")
+    assert answer["msg"].splitlines() == ["it was stopped by SIGTERM", AGAIN]
 
 
 def test_a_log_that_is_not_whole_is_told(world: World, capsys: pytest.CaptureFixture[str]) -> None:
