@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import http.client
 import json
 import socket
 import ssl
@@ -18,10 +17,10 @@ from ansible_collections.esus.pec.plugins.module_utils.errors import PecError
 from ansible_collections.esus.pec.plugins.module_utils.pec.installation import Installation
 from ansible_collections.esus.pec.plugins.module_utils.postgres import psql
 from ansible_collections.esus.pec.plugins.module_utils.system import process
+from ansible_collections.esus.pec.plugins.module_utils.system.http import HttpClient, UnansweredError, tls_context
 
 STAND_IN = "NÃO É O PEC"
 _SECONDS = 5.0
-_MAXIMUM_ANSWER = 1 << 20
 _PATHS = {"root-path": beliefs.ROOT_PATH, "esus-path": beliefs.ESUS_PATH, "info-path": beliefs.INFO_PATH}
 _JSON_TYPES = {str: "texto", bool: "booleano", int: "número", float: "número", list: "lista", dict: "objeto", type(None): "nulo"}
 _TIMEZONE_QUERY = {"operationName": "Configuracoes", "query": "query Configuracoes { info { serverTimezoneOffset } }", "variables": {}}
@@ -156,32 +155,14 @@ def _list(value: object) -> list[object]:
 
 
 def _ask(url: str, path: str, body: object = None) -> tuple[int | None, str]:
-    """Status and text of one answer, without proxy or redirection; (None, "") when there is none."""
-    parts = urlsplit(url)
-    connection: http.client.HTTPConnection
-    if parts.scheme == "https":
-        connection = http.client.HTTPSConnection(parts.hostname or "", parts.port, timeout=_SECONDS, context=_unverified())
-    else:
-        connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=_SECONDS)
+    """Status and text of one answer; (None, "") when there is none."""
+    sent = None if body is None else json.dumps(body).encode()
+    headers = {} if body is None else {"Content-Type": "application/json", "Api-Consumer-Id": "ESUS_WEB_CLIENT"}
     try:
-        if body is None:
-            connection.request("GET", path)
-        else:
-            headers = {"Content-Type": "application/json", "Api-Consumer-Id": "ESUS_WEB_CLIENT"}
-            connection.request("POST", path, json.dumps(body), headers)
-        response = connection.getresponse()
-        return response.status, response.read(_MAXIMUM_ANSWER).decode("utf-8", "replace")
-    except (OSError, http.client.HTTPException, ValueError):
+        answer = HttpClient(_SECONDS, verify=False).ask(url + path, sent, headers)
+    except UnansweredError:
         return None, ""
-    finally:
-        connection.close()
-
-
-def _unverified() -> ssl.SSLContext:
-    context = ssl.create_default_context()
-    context.check_hostname = False
-    context.verify_mode = ssl.CERT_NONE
-    return context
+    return answer.status, answer.text
 
 
 def _json(text: str) -> dict[str, object] | None:
@@ -203,7 +184,7 @@ def _timezone_offset(url: str) -> int | None:
 def _certificate_days(port: int) -> int | None:
     """Days until the certificate ends that is shown on the port."""
     try:
-        with socket.create_connection(("127.0.0.1", port), _SECONDS) as link, _unverified().wrap_socket(link) as secured:
+        with socket.create_connection(("127.0.0.1", port), _SECONDS) as link, tls_context(False, None).wrap_socket(link) as secured:
             shown = ssl.DER_cert_to_PEM_cert(secured.getpeercert(True) or b"")
         answer = process.run(["openssl", "x509", "-noout", "-enddate"], stdin=shown, timeout=10)
         ends = ssl.cert_time_to_seconds(answer.stdout.strip().partition("=")[2])

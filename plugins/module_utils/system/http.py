@@ -1,0 +1,105 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The one HTTP client: no proxy, no redirection, a limit on every answer. Private to the collection."""
+
+from __future__ import annotations
+
+import http.client
+import http.cookiejar
+import ssl
+import urllib.error
+import urllib.request
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+
+from ansible_collections.esus.pec.plugins.module_utils.errors import PecError
+
+_NO_HEADERS: Mapping[str, str] = {}
+
+
+@dataclass(frozen=True)
+class Answer:
+    """The status of HTTP and the text of an answer."""
+
+    status: int
+    text: str
+
+
+class UnansweredError(PecError):
+    """No answer came.
+
+    C(reason) is the cause in words, C(delivered) whether the server may have received the whole request all the same, and C(untrusted)
+    whether the cause is the server's certificate or TLS.
+    """
+
+    def __init__(self, url: str, cause: Exception) -> None:
+        # urllib wraps only what fails before the whole request is sent.
+        origin = getattr(cause, "reason", None) or cause
+        self.reason = str(origin) or type(origin).__name__
+        super().__init__(f"{url}: {self.reason}")
+        self.delivered = not isinstance(cause, (urllib.error.URLError, http.client.InvalidURL, ValueError))
+        self.untrusted = isinstance(origin, ssl.SSLError) or "CERTIFICATE_VERIFY_FAILED" in self.reason
+
+
+class HttpClient:
+    """Sends requests and keeps the server's cookies.
+
+    timeout is in seconds and for one request. verify checks the certificate of an https server, against the file ca_path if given.
+    maximum is the number of bytes of an answer that are read.
+    """
+
+    def __init__(self, timeout: float, *, verify: bool = True, ca_path: str | None = None, maximum: int = 1 << 20) -> None:
+        self.cookies = http.cookiejar.CookieJar()
+        self._timeout = timeout
+        self._verify = verify
+        self._ca_path = ca_path
+        self._maximum = maximum
+
+    def ask(self, url: str, body: bytes | None = None, headers: Mapping[str, str] = _NO_HEADERS) -> Answer:
+        """Return the answer to a GET, or to a POST of C(body), whatever its status.
+
+        Raises UnansweredError when there is none, PecError when the certificate authorities cannot be read.
+        """
+        opener = self._https if url.lower().startswith("https:") else self._http
+        try:
+            request = urllib.request.Request(url, body, {"User-Agent": "esus.pec", **headers})  # noqa: S310  # only http and https have a handler
+            with opener.open(request, timeout=self._timeout) as response:
+                return Answer(response.status, self._text(response))
+        except (OSError, http.client.HTTPException, ValueError) as error:
+            raise UnansweredError(url, error) from None
+
+    def _text(self, response: http.client.HTTPResponse) -> str:
+        try:
+            return response.read(self._maximum).decode("utf-8", "replace")
+        except (OSError, http.client.HTTPException):
+            if 200 <= response.status < 300:
+                raise
+            return ""  # the status alone is the answer
+
+    @cached_property
+    def _http(self) -> urllib.request.OpenerDirector:
+        return self._opener(urllib.request.HTTPHandler())
+
+    @cached_property
+    def _https(self) -> urllib.request.OpenerDirector:
+        return self._opener(urllib.request.HTTPSHandler(context=tls_context(self._verify, self._ca_path)))
+
+    def _opener(self, handler: urllib.request.BaseHandler) -> urllib.request.OpenerDirector:
+        """Not urllib's build_opener, which follows redirections, asks proxies, and loads the host's authorities even for http."""
+        opener = urllib.request.OpenerDirector()
+        for each in (handler, urllib.request.HTTPCookieProcessor(self.cookies), urllib.request.UnknownHandler()):
+            opener.add_handler(each)
+        return opener
+
+
+def tls_context(verify: bool, ca_path: str | None) -> ssl.SSLContext:
+    """Return a client's side of TLS. Without verify no authorities are loaded, which takes long. Raises PecError for an unreadable file."""
+    if not verify:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+        return context
+    try:
+        return ssl.create_default_context(cafile=ca_path)
+    except OSError as error:
+        raise PecError(f"cannot read the certificate authorities in {ca_path}: {error.strerror or error}; correct ca_path") from None
