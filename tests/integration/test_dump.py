@@ -242,6 +242,6 @@ def test_a_snapshot_of_the_operator(source: Dumping) -> None:
 def test_there_and_back(source: Dumping, recipients: list[str]) -> None:
     """What dump writes, restore takes, proof of every row included."""
     made = source.made("", recipients=recipients, fingerprint=True)
-    result = source.restoring.restore(made["path"], database="volta", identity_file="/srv/b.key")
+    result = source.restoring.restore(made["path"], database="volta", identity_path="/srv/b.key")
     assert not result["_failed"], result
     assert source.restoring.state(15, "volta") == source.restoring.state(15)

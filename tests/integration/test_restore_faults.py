@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Restores that must not go well: whatever the dump is, and whatever happens on the way, the old database stays as it was."""
+"""Restores that must fail: whatever the dump is, and whatever happens, the old database does not change."""
 
 from __future__ import annotations
 
@@ -43,29 +43,29 @@ awk '/^-- Data for Name/ && !done {print "SELECT 1/0;"; done=1} {print}' backup.
 awk '/^COPY public.tb_cidadao / && !done {print; print "this is no row"; done=1; next} {print}' backup.sql > broken_row.sql
 """
 
-# What each of them is refused for before anything is made on the server, and so in check mode too.
+# Refused before anything is created on the server, and so in check mode too.
 REFUSED = [
-    ("nothing", {}, "there is no dump at /srv/dumps/nothing"),
+    ("nothing", {}, "/srv/dumps/nothing does not exist"),
     ("empty", {}, "it is empty"),
     ("letter.txt", {}, "it is no dump that pg_dump wrote"),
     ("mysql.sql", {}, "it is a dump of MySQL"),
     ("powershell.sql", {}, "UTF-16, as PowerShell writes it"),
     ("not_a_dump", {}, "there is no toc.dat in it"),
     ("all.sql", {}, "made by pg_dumpall"),
-    ("shop.dump", {}, "not a dump of PEC: it has no table tb_config_sistema"),
-    ("schema.dump", {}, "the tables of PEC but not their rows"),
+    ("shop.dump", {}, "tb_config_sistema"),
+    ("schema.dump", {}, "tb_config_sistema"),
     ("two.zip", {}, "must hold one file, the dump, and holds backup.sql, key"),
     ("truncated.zip", {}, "is damaged or not complete"),
-    ("custom.age", {}, "is encrypted; give identity or identity_file"),
-    ("custom.age", {"identity_file": f"{DUMPS}/none"}, "no file /srv/dumps/none with the identity"),
-    ("custom.age", {"identity_file": f"{DUMPS}/other.key"}, "cannot be decrypted: .*no identity matched"),
-    ("custom", {"require_manifest": True}, "has no manifest, and one is required"),
-    ("custom", {"replace": False}, "holds PEC 5.4.37; set replace to true"),
-    ("custom", {"locale": "xx_XX.UTF-8"}, "the server has no locale 'xx_XX.UTF-8'"),
-    ("custom", {"jobs": 0}, "jobs is 0, and it takes at least one"),
-    ("custom", {"where": {"database": "esus"}}, "name the directory in newest_in"),
+    ("custom.age", {}, "is encrypted; give identity or identity_path"),
+    ("custom.age", {"identity_path": f"{DUMPS}/none"}, "no file /srv/dumps/none with the identity"),
+    ("custom.age", {"identity_path": f"{DUMPS}/other.key"}, "cannot be decrypted: .*no identity matched"),
+    ("custom", {"require_manifest": True}, "require_manifest"),
+    ("custom", {"replace": False}, "PEC 5.4.37.* replace"),
+    ("custom", {"locale": "xx_XX.UTF-8"}, "'xx_XX.UTF-8'.*locale-gen"),
+    ("custom", {"jobs": 0}, "jobs is 0"),
+    ("custom", {"where": {"database": "esus"}}, "where .* directory"),
 ]
-# What is found only while it is loaded, beside the old database.
+# Found only while it is loaded into the second database.
 FAILED = [
     ("truncated.custom", {}, r"could not be loaded, \d errors?: pg_restore: error: (could not|a worker process died)"),
     ("truncated.directory", {}, "could not be loaded"),
@@ -73,14 +73,14 @@ FAILED = [
     ("truncated.sql.gz", {}, "is damaged or not complete .gzip failed: .*unexpected end of file"),
     ("truncated.tar.gz", {}, "is damaged or not complete"),
     ("truncated.zst", {}, "is damaged or not complete .zstd failed: .*premature end"),
-    ("truncated.age", {"identity_file": f"{DUMPS}/key"}, "cannot be decrypted"),
+    ("truncated.age", {"identity_path": f"{DUMPS}/key"}, "cannot be decrypted"),
     ("flipped.custom", {}, "could not be loaded"),
     ("flipped.backup.sql.gz", {}, "is damaged or not complete|could not be loaded"),
     ("flipped.backup.zip", {}, "is damaged or not complete|could not be loaded"),
     ("flipped.z0.zst", {}, "is damaged or not complete|could not be loaded"),
-    ("flipped.custom.age", {"identity_file": f"{DUMPS}/key"}, "cannot be decrypted"),
+    ("flipped.custom.age", {"identity_path": f"{DUMPS}/key"}, "cannot be decrypted"),
     ("two.tar.gz", {}, "must hold one file, the dump, and holds backup.sql, key"),
-    ("shop.sql", {}, "it is not a database of PEC: there is no VERSAOBANCODADOS"),
+    ("shop.sql", {}, "VERSAOBANCODADOS"),
     ("create.sql", {}, r"line \d+ has CREATE DATABASE source, which would lead out of the database"),
     ("failing.sql", {}, r"could not be loaded, 1 error: psql:<stdin>:\d+: ERRO?R?:"),
     ("broken_row.sql", {}, r"could not be loaded, 1 error: psql:<stdin>:\d+: ERRO?R?:"),
@@ -140,8 +140,8 @@ def test_fails(server: Restoring, name: str, options: dict[str, Any], says: str)
     result = server.restore(f"{DUMPS}/{name}", replace=True, **options)
     assert result["_failed"], result
     assert re.search(says, result["msg"]), result["msg"]
-    if "age" not in name:  # of a small one the end is met as soon as its contents are listed
-        assert "The database 'esus' is as it was, and what was restored beside it is dropped" in result["msg"]
+    if "age" not in name:  # a small one fails as soon as its contents are listed
+        assert re.search(r"'esus_restoring_\w+'", result["msg"]), result["msg"]
 
 
 @pytest.mark.usefixtures("untouched")
@@ -170,8 +170,7 @@ def test_a_newer_archive_than_the_clients_can_read(server: Restoring) -> None:
     finally:
         server.sh('mv "$1.away" "$1"', hidden)
     assert result["_failed"]
-    assert "was written by pg_dump 17.11, and the newest pg_restore on this host (15." in result["msg"]
-    assert "install postgresql-client-17 or newer" in result["msg"]
+    assert "pg_dump 17.11" in result["msg"] and "postgresql-client-17" in result["msg"]
 
 
 @pytest.mark.usefixtures("untouched")
@@ -221,14 +220,14 @@ def test_a_database_that_is_not_what_the_manifest_says(server: Restoring, change
     )
     result = server.restore(f"{DUMPS}/lying.dump", replace=True)
     assert result["_failed"]
-    assert re.search(f"the restored database is not what was dumped: {says}", result["msg"]), result["msg"]
+    assert re.search(says, result["msg"]), result["msg"]
 
 
 def test_what_failed_can_be_kept(server: Restoring) -> None:
     before = server.identity(15), server.state(15)
     result = server.restore(f"{DUMPS}/failing.sql", replace=True, keep_failed=True)
     assert result["_failed"]
-    kept = re.search(r"is kept in '(esus_restoring_\w+)'", result["msg"])
+    kept = re.search(r"'(esus_restoring_\w+)'", result["msg"])
     assert kept, result["msg"]
     assert (server.identity(15), server.state(15)) == before
     assert int(server.postgres.sql(15, kept.group(1), "SELECT count(*) FROM pg_tables WHERE schemaname = 'public'")) > 0
@@ -241,7 +240,7 @@ def test_what_failed_can_be_kept(server: Restoring) -> None:
 def test_errors_are_counted_and_name_no_patient(server: Restoring) -> None:
     path = server.dump(15, "forward", "-Fc", database="source")
     server.postgres.create(10, "unused", sample=False)
-    # One job: of several, pg_restore's lines can come into one another.
+    # One job, because the lines of several can interrupt each other.
     result = server.restore(path, 10, database="unused", allow_older_server=True, jobs=1)
     server.postgres.drop(10, "unused")
     assert result["_failed"]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Restores that something happens to: PEC at work, a second run, a kill, a server that dies, a disk that is full."""
+"""Restores that are disturbed: by a running PEC, a second run, a kill, a server that dies, a full disk."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from postgres import PASSWORD, Postgres
 from restoring import DATABASE, DUMPS, Restoring
 
 UNIT = "e-SUS-PEC.service"
-# Stands for PEC: one session in the database, and back at once when it is ended.
+# A fake PEC: one session in the database, which reconnects at once when it is ended.
 FAKE_PEC = """\
 [Service]
 Environment=PGPASSFILE=/root/.pgpass-of-pec
@@ -25,7 +25,7 @@ WantedBy=multi-user.target
 """
 SESSIONS = "SELECT count(*) > 0 FROM pg_stat_activity WHERE datname = 'esus' AND application_name = 'pec'"
 ASLEEP = "SELECT count(*) > 0 FROM pg_stat_activity WHERE datname LIKE 'esus_restoring%' AND wait_event = 'PgSleep'"
-# Rows that take long to come in: each is checked by a function that sleeps.
+# Rows that load slowly: each is checked by a function that sleeps.
 SLOW = """
 CREATE FUNCTION public.fn_devagar(int) RETURNS bool LANGUAGE sql AS
   'SELECT pg_catalog.pg_sleep(CASE WHEN current_database() ~ ''restoring'' THEN 1 ELSE 0 END) IS NOT NULL';
@@ -76,7 +76,7 @@ def test_pec_at_work_is_a_reason_to_refuse(pec: Restoring) -> None:
     for check in (True, False):
         result = pec.restore(f"{DUMPS}/custom", replace=True, check=check)
         assert result["_failed"]
-        assert "PEC uses the database, and what it writes meanwhile would be lost; set stop_service" in result["msg"]
+        assert "stop_service" in result["msg"]
     assert is_active(pec)
     assert pec.identity(15) == before
 
@@ -121,7 +121,7 @@ def test_somebody_who_is_connected(pec: Restoring) -> None:
         pec.wait_for_sql(15, SESSIONS, "t")
         refused = pec.restore(f"{DUMPS}/custom", replace=True)
         assert refused["_failed"]
-        assert "the database 'esus' is in use by pec as esus from 127.0.0.1" in refused["msg"]
+        assert "pec as esus from 127.0.0.1" in refused["msg"]
         before = pec.identity(15)
         result = pec.restore(f"{DUMPS}/custom", replace=True, stop_service=True)
         assert not result["_failed"], result
@@ -158,7 +158,7 @@ def test_killed_and_run_again(server: Restoring, dump: str) -> None:
     for check in (True, False):
         again = server.restore(f"{DUMPS}/custom", replace=True, check=check)
         assert not again["_failed"], again
-        assert f"left behind by a restore that was killed, and dropped: {left[0]}" in again["notes"]
+        assert any(left[0] in note for note in again["notes"])
         assert (left[0] in server.postgres.databases(15)) == check
     assert server.sh("pgrep -x pg_restore || true") == ""
 
@@ -185,7 +185,7 @@ def test_stopped_by_a_signal(server: Restoring) -> None:
     server.wait("pgrep -x psql && grep -q '\"load\"' /run/esus-pec/restore-esus.json")
     server.sh("kill -TERM $1", server.module_pid())
     assert restore.result["_failed"]
-    assert "it was stopped by SIGTERM. The database 'esus' is as it was" in restore.result["msg"]
+    assert "SIGTERM" in restore.result["msg"]
     assert (server.identity(15), server.postgres.databases(15)) == before
 
 
@@ -200,7 +200,7 @@ def test_the_server_dies(server: Restoring) -> None:
     assert re.search(
         r"could not be loaded, \d errors?.*(server closed the connection|connection to server was lost)", restore.result["msg"]
     )
-    assert "could not be dropped" in restore.result["msg"] and "the next run does that" in restore.result["msg"]
+    assert re.search(r"'esus_restoring_\w+' could not be dropped", restore.result["msg"])
     down = server.restore(f"{DUMPS}/custom", 17, replace=True)
     assert down["_failed"]
     assert "127.0.0.1" in down["msg"] and "5417" in down["msg"]
@@ -209,7 +209,7 @@ def test_the_server_dies(server: Restoring) -> None:
     assert (server.identity(17), server.state(17)) == before
     again = server.restore(f"{DUMPS}/custom", 17, replace=True)
     assert not again["_failed"], again
-    assert any(note.startswith("left behind by a restore that was killed") for note in again["notes"])
+    assert any("esus_restoring_" in note for note in again["notes"])
 
 
 @pytest.fixture
@@ -234,13 +234,13 @@ def test_a_disk_that_is_too_small(small: Restoring) -> None:
     for check in (True, False):
         refused = small.restore(f"{DUMPS}/custom", replace=True, check=check)
         assert refused["_failed"]
-        assert re.search(r"needs about \d+ MB .as large as the one that it replaces., and 5 MB are free", refused["msg"]), refused["msg"]
+        assert re.search(r"about \d+ MB .* 5 MB are free", refused["msg"]), refused["msg"]
     small.sh("rm /small/ballast")
     for dump in ("custom", "backup.sql"):
         full = small.restore(f"{DUMPS}/{dump}", replace=True, check_space=False)
         assert full["_failed"]
         assert re.search("No space left on device|espaço disponível", full["msg"]), full["msg"]
-        assert "what was restored beside it is dropped" in full["msg"]
+        assert "esus_restoring_" in full["msg"]
         assert (small.identity(15), small.state(15), small.postgres.databases(15)) == before
 
 
@@ -253,10 +253,8 @@ def test_a_disk_that_somebody_else_fills(server: Restoring) -> None:
     try:
         result = restore.result
         assert result["_failed"]
-        assert re.search(r"was stopped before the disk of the server was full: \d MB are free at /small-cluster/data", result["msg"]), (
-            result["msg"]
-        )
-        assert "what was restored beside it is dropped" in result["msg"]
+        assert re.search(r"\d MB are free at /small-cluster/data", result["msg"]), result["msg"]
+        assert "esus_restoring_" in result["msg"]
         assert (server.identity("small"), server.postgres.databases("small")) == before
     finally:
         server.sh("rm /small-cluster/ballast")

@@ -91,7 +91,7 @@ class Identity:
         path = f"/dev/fd/{self._handle}" if self._text else self._path
         if path is None:
             raise PecError(
-                f"{archive} is encrypted; give identity or identity_file with its secret key (AGE-SECRET-KEY-1... or one of SSH)"
+                f"{archive} is encrypted; give identity or identity_path with its secret key (AGE-SECRET-KEY-1... or one of SSH)"
             )
         if not self._text and not os.path.isfile(path):
             raise PecError(f"{archive} is encrypted, and there is no file {path} with the identity that opens it")

@@ -163,24 +163,6 @@ def list_backups(directory: str) -> list[Backup]:
     return sorted(found, key=lambda backup: (backup.manifest.ended, backup.path), reverse=True)
 
 
-def newest(directory: str, where: Mapping[str, str] | None = None) -> Backup:
-    """Return the newest complete dump whose manifest has these values, such as {"pec_version": "5.4.37"}.
-
-    Raises PecError that says what was found instead.
-    """
-    known = {item.name for item in fields(Manifest)}
-    unknown = sorted(set(where or {}) - known)
-    if unknown:
-        raise PecError(f"a manifest has no field {unknown[0]!r}; it has {', '.join(sorted(known))}")
-    backups = list_backups(directory)
-    whole = next((backup for backup in backups if backup.complete and _fits(backup.manifest, where or {})), None)
-    if whole is not None:
-        return whole
-    wanted = "".join(f", {name} {value}" for name, value in (where or {}).items())
-    seen = "; ".join(f"{os.path.basename(backup.path)}: {backup.problem or 'does not fit'}" for backup in backups[:5])
-    raise PecError(f"no complete dump{wanted} is in {directory} ({seen or 'no manifest of a dump is there'})")
-
-
 def _parts(archive: str, manifest: Manifest) -> list[tuple[str, tuple[int, str]]]:
     if manifest.format == "directory":
         return [(os.path.join(archive, name), part) for name, part in sorted(manifest.files.items())]
@@ -214,11 +196,6 @@ def _attachment(content: object) -> Attachment | None:
     if not isinstance(content, dict):
         return None
     return Attachment(_plain_name(content["name"]), content["bytes"], content["sha256"], tuple(content["paths"]))
-
-
-def _fits(manifest: Manifest, where: Mapping[str, str]) -> bool:
-    values = {name: getattr(manifest, name) for name in where}
-    return all(("" if values[name] is None else str(values[name])) == str(value) for name, value in where.items())
 
 
 def _plain_name(name: str) -> str:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Watches the server's disk while a dump is loaded: PostgreSQL on a full disk may stop altogether, and the old database with it."""
+"""Watches the server's disk while a dump is loaded, because PostgreSQL may stop on a full disk. Private to the collection."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from ansible_collections.esus.pec.plugins.module_utils.system import host
 
 _SECONDS = 0.2
 _RESERVE = 1 << 30
-_LEAST_SHARE = 20  # of a small disk its twentieth part is left
+_LEAST_SHARE = 20  # on a small disk a twentieth stays free
 
 
 class DiskGuard:
-    """Calls on_low once, from a thread, when too little is free at C(path); nothing is watched when that is None."""
+    """Calls on_low once, from a thread, when too little is free at C(path). With None it does nothing."""
 
     def __init__(self, path: str | None, on_low: Callable[[str], None]) -> None:
         self._path, self._on_low = path, on_low
@@ -41,12 +41,12 @@ class DiskGuard:
 
 
 def low(path: str) -> str:
-    """Return why what is free there is too little; empty when it is enough, or cannot be seen."""
+    """Return why the free space is too little; empty if it is enough or unknown."""
     try:
         disk = host.disk_usage(path)
     except PecError:
         return ""
     if disk.free_bytes >= min(_RESERVE, disk.total_bytes // _LEAST_SHARE):
         return ""
-    left = f"{host.describe_size(disk.free_bytes)} are free at {path}"
-    return f"the restore was stopped before the disk of the server was full: {left}; make room there and run it again"
+    left = f"only {host.describe_size(disk.free_bytes)} are free at {path}"
+    return f"the restore was stopped before the server's disk was full: {left}; make room there and run it again"

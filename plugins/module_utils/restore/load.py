@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Loads a dump into an empty database: with pg_restore, in parallel wherever the dump allows it, or through psql."""
+"""Loads a dump into an empty database with pg_restore, in parallel if the dump allows it, or with psql. Private to the collection."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _TABLE_LOADED = "processing data for table"
 
 @dataclass(frozen=True)
 class Loaded:
-    """What the programs said, and how many tables a plain dump made (None for an archive, which lists them itself)."""
+    """The output of the programs, and the number of tables of a plain dump (None for an archive, which lists them itself)."""
 
     output: LoadOutput
     tables: int | None
@@ -37,7 +37,7 @@ class Loaded:
 class Loader:
     """Loads one dump into the database of C(conn). C(options) are settings of the sessions.
 
-    make_extension(name, schema) is called for each extension before the dump asks for it; on_table(done) as tables are filled.
+    make_extension(name, schema) is called for each extension before the dump creates it; on_table(done) as tables are filled.
     """
 
     def __init__(
@@ -65,7 +65,7 @@ class Loader:
         self._output = LoadOutput(self._stop)
 
     def load(self, toc: Toc | None, listing: Listing | None) -> Loaded:
-        """Raises PecError with the errors that were met, or with what is wrong with the dump."""
+        """Raises PecError with the errors of the load, or with what is wrong with the dump."""
         if toc is None or listing is None:
             tables = self._load_plain()
             return Loaded(self._output, tables)
@@ -79,7 +79,7 @@ class Loader:
         return Loaded(self._output, None)
 
     def stop(self, reason: str) -> None:
-        """Let the load fail, for a reason that was seen outside of it."""
+        """Make the load fail with this reason."""
         self._stopped_for = self._stopped_for or reason
         self._stop()
 
@@ -98,7 +98,7 @@ class Loader:
         return sql.tables
 
     def _load_packed(self, selection: BinaryIO, head: BinaryIO) -> None:
-        """Tables and rows come as a stream; indexes and constraints need only the table of contents, and so are made in parallel."""
+        """Load tables and rows from a stream; then indexes and constraints in parallel, which need only the table of contents."""
         with PlainStream(self._archive.path, self._archive.layers, self._identity) as plain:
             if self._jobs == 1:
                 self._restore([], selection, _chunks(plain))
@@ -122,9 +122,10 @@ class Loader:
         self._run(Stage([*argv, *arguments], self._environment, pass_fds=descriptors), source, self._unavoidable(jobs))
 
     def _unavoidable(self, jobs: int) -> int:
-        """How many errors pg_restore counts on an older server when all is well.
+        """Return how many errors pg_restore counts on an older server although nothing is wrong.
 
-        From 17 on it sets transaction_timeout in every session, and counts those that refuse: before and, in parallel, after its workers'.
+        Since 17 it sets transaction_timeout in every session, which older servers refuse. It counts its own sessions, not its workers':
+        the one before them and, in parallel, the one after them.
         """
         if self._clients.version[0] < 17 or self._server_version_num >= 170000:
             return 0
@@ -147,7 +148,7 @@ class Loader:
         if self._stopped_for:
             raise PecError(self._stopped_for)
         said = self._output
-        # Its workers break into each other's lines, so what is read there may be wrong; what it counted is not.
+        # Its workers interrupt each other's lines, so these may be misread; its own count is right.
         if unavoidable and codes == [1] and said.ignored == unavoidable and not said.stopped:
             return
         if said.errors:
@@ -168,15 +169,15 @@ class Loader:
         self._output.read(program, line)
 
     def _stop(self) -> None:
-        """From another thread: this one reads what is said, and the end of that is waited for."""
+        """Kill from another thread, because this one reads the output, and the kill waits for its end."""
         if self._pipeline:
             threading.Thread(target=self._pipeline.kill, daemon=True).start()
 
 
 def options(jobs: int, memory_bytes: int | None, role: str | None) -> dict[str, str]:
-    """Return the settings of sessions that load: no wait for the disk at each of thousands of statements, and room to sort.
+    """Return the settings of the sessions that load: no wait for the disk at each of thousands of statements, and memory to sort.
 
-    What is lost in a crash is a database that nobody uses yet; the switch at the end is written to the disk, and all before it too.
+    A crash can only lose a database that is not used yet: the switch at the end is synchronous, and writes everything before it too.
     """
     room = (memory_bytes or 8 * _LEAST_MEMORY * jobs) // 8 // jobs
     settings = {
@@ -190,7 +191,7 @@ def options(jobs: int, memory_bytes: int | None, role: str | None) -> dict[str, 
 
 
 def _feed(running: Pipeline, source: Iterator[bytes]) -> None:
-    """A program that has enough or has failed reads no more; the rest is read all the same, because its end proves that it is whole."""
+    """Feed the program. If it ends early without failing, the rest is read all the same, because its end proves that it is complete."""
     reading = True
     for data in source:
         if reading and running.returncodes[0] not in (None, 0):
@@ -198,7 +199,7 @@ def _feed(running: Pipeline, source: Iterator[bytes]) -> None:
         try:
             if reading:
                 running.input.write(data)
-        except (OSError, ValueError):  # closed by it, or by us when it was hopeless
+        except (OSError, ValueError):  # closed by the program, or by our kill
             reading = False
 
 
@@ -218,5 +219,5 @@ def _in_memory(text: str) -> Iterator[BinaryIO]:
 
 
 def _conninfo(database: str) -> str:
-    """A name with a "=" in it would be taken for a connection string."""
+    """A bare name with a "=" in it would be read as a connection string."""
     return "dbname='" + database.replace("\\", "\\\\").replace("'", "\\'") + "'"

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What psql and pg_restore say while they load a dump: which lines are errors, in English and in Portuguese, and which of them matter.
+"""The errors in the output of psql and pg_restore, in English and Portuguese, and which of them matter. Private to the collection.
 
-Only the line that names an error is ever kept: those that follow it quote statements and rows, and rows are about patients.
+Only the line that names an error is kept: the lines after it quote statements and rows, which are about patients.
 """
 
 from __future__ import annotations
@@ -11,22 +11,22 @@ import threading
 from collections.abc import Callable, Sequence
 
 _SHOWN = 5
-# A load that fails this often will not be used, and the rest of it would only cost time.
+# A load with so many errors will not be used, so it is stopped.
 _LIMIT = 20
 # "psql:<stdin>:12: ERROR:  ..." and "pg_restore: error: could not execute query: ERROR:  ...", in both languages.
 _ERROR = re.compile(
     r"(?:^|: )(?:ERROR|ERRO|FATAL|PANIC|P[ÂA]NICO):\s|^(?:psql|pg_restore)(?::<stdin>:\d+)?: (?:error|erro|fatal):", re.ASCII
 )
-_OLD_ERROR = re.compile(r"^pg_restore: \[[^\]]+\] (?!Error (?:while|from) )")  # before PostgreSQL 12 there was no word for it
+_OLD_ERROR = re.compile(r"^pg_restore: \[[^\]]+\] (?!Error (?:while|from) )")  # before PostgreSQL 12, without the word "error"
 _WARNING = re.compile(r"(?:^|: )(?:WARNING|AVISO):\s|^(?:psql|pg_restore): (?:warning|aviso):", re.ASCII)
 _SUMMARY = re.compile(r"(?:errors ignored on restore|erros ignorados durante restauração): (\d+)")
 _ENTRY = re.compile(r"^pg_restore: (?:\[[^\]]+\] Error )?(?:from TOC entry|da entrada TOC|na entrada do TOC) (.+)")
-# A newer pg_dump sets what an older server does not know, to the value that the older one has anyway.
+# A newer pg_dump sets parameters that an older server does not know, to what the older one does anyway.
 _NEWER_SETTING = re.compile(
     r"(?:parameter|parâmetro).*\"(?:transaction_timeout|idle_in_transaction_session_timeout|default_table_access_method|row_security)\""
     r"|\"(?:transaction_timeout|idle_in_transaction_session_timeout|default_table_access_method|row_security)\".*(?:parameter|parâmetro)"
 )
-# "invalid input syntax for type bigint: "..."": what stands there is out of a row.
+# 'invalid input syntax for type bigint: "..."' quotes a value of a row.
 _VALUE = re.compile(r': ".*"$')
 _DISK_FULL = re.compile(
     r"No space left on device|espaço disponível no dispositivo|Disk quota exceeded|Cota de disco excedida", re.IGNORECASE
@@ -40,16 +40,16 @@ _HOPELESS = (
 
 
 class LoadOutput:
-    """Counts what a program that loads a dump says. on_hopeless is called once when nothing good can come any more.
+    """Counts the errors and warnings of a program that loads a dump. on_hopeless is called once, when the load cannot succeed any more.
 
-    first_warnings are those of the programs before, which the new ones follow.
+    first_warnings are those of the programs that ran before.
     """
 
     def __init__(self, on_hopeless: Callable[[], None] | None = None, first_warnings: Sequence[str] = ()) -> None:
         self.errors = 0
         self.warnings = 0
         self.harmless = 0
-        self.ignored: int | None = None  # what pg_restore counted itself, in the end
+        self.ignored: int | None = None  # pg_restore's own count, in its last line
         self.first_errors: list[str] = []
         self.first_warnings = list(first_warnings)
         self.stopped = False
@@ -90,7 +90,7 @@ class LoadOutput:
         return hopeless
 
     def complaint(self) -> str:
-        """The errors in words, the first ones quoted; empty when there was none."""
+        """Return the number of errors and the first of them; empty if there was none."""
         if not self.errors:
             return ""
         counted = "1 error" if self.errors == 1 else f"{self.errors} errors"
@@ -100,7 +100,7 @@ class LoadOutput:
 
 
 def is_disk_full(text: str) -> bool:
-    """Whether this is what the server says when its disk is full."""
+    """Whether this is the server's message about a full disk."""
     return _DISK_FULL.search(text) is not None
 
 
@@ -110,6 +110,5 @@ def _keep(lines: list[str], line: str) -> None:
 
 
 def _entry_name(text: str) -> str:
-    """Of "3456; 1259 16388 TABLE tb_x esus" what a person knows: TABLE tb_x."""
-    parts = re.sub(r"^\d+; \d+ \d+ ", "", text).rsplit(" ", 1)
-    return parts[0]
+    """Return TABLE tb_x of "3456; 1259 16388 TABLE tb_x esus"."""
+    return re.sub(r"^\d+; \d+ \d+ ", "", text).rsplit(" ", 1)[0]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Decides whether a dump is restored, into what, and what speaks against it. Nothing here touches the host."""
+"""Decides whether a dump is restored, and into what, without touching the host. Private to the collection."""
 
 from __future__ import annotations
 
@@ -12,36 +12,39 @@ from ansible_collections.esus.pec.plugins.module_utils.archive import custom_for
 from ansible_collections.esus.pec.plugins.module_utils.archive.reading import PLAIN, Archive
 from ansible_collections.esus.pec.plugins.module_utils.archive.toc import Toc
 from ansible_collections.esus.pec.plugins.module_utils.dump.manifest import Manifest
+from ansible_collections.esus.pec.plugins.module_utils.dump.planning import slug
 from ansible_collections.esus.pec.plugins.module_utils.errors import PecError
 from ansible_collections.esus.pec.plugins.module_utils.postgres import administrator
 from ansible_collections.esus.pec.plugins.module_utils.postgres.psql import Connection
-from ansible_collections.esus.pec.plugins.module_utils.restore.pec_service import Service
 from ansible_collections.esus.pec.plugins.module_utils.system.host import describe_size
 
 KEY = "esus.pec"
 RESTORING, RESTORED, PREVIOUS, FAILED = "restoring", "restored", "previous", "failed"
 _ROOM_OF_DATABASE = 1.1
-# Of a dump that does not say how large its database was: a compressed one becomes about five times as large.
+# For a dump without the size of its database: a compressed one grows to about five times its size.
 _ROOM_OF_ARCHIVE = 5
 _ROOM_OF_PLAIN = 2
 
 
 @dataclass(frozen=True)
 class Desired:
-    """What the operator asks for: one of C(path) and C(newest_in); the rest as the module's options, with their defaults.
+    """The module's options. Either C(path) or C(directory) is set. C(connection) None means the database of the PEC on this host.
 
-    C(connection) None is that of the PEC on this host. C(admin_login), name and password, and C(admin_account) are two ways to somebody
-    who may make databases.
+    C(from_host) and C(from_municipality) are where the dump must come from; an empty município is unknown. C(admin_login), a name and
+    a password, and C(admin_account) are two ways to a role that may create databases.
     """
 
+    from_host: str
+    from_municipality: str = ""
     path: str | None = None
-    newest_in: str | None = None
+    directory: str | None = None
     where: Mapping[str, str] = field(default_factory=dict)
+    sha256: str | None = None
     connection: Connection | None = None
     admin_login: tuple[str, str] | None = field(default=None, repr=False)
     admin_account: str | None = None
     identity: str | None = field(default=None, repr=False)
-    identity_file: str | None = None
+    identity_path: str | None = None
     jobs: int | None = None
     replace: bool = False
     force: bool = False
@@ -58,10 +61,19 @@ class Desired:
 
 
 @dataclass(frozen=True)
-class Target:
-    """The database that is there already. C(facts) has the columns of pg_database; C(sessions) names who is connected.
+class Service:
+    """PEC's unit on this host. C(uses): PEC is configured for the database to replace, or for one that its files do not name."""
 
-    C(problem) says why it cannot be read; None when it can.
+    running: bool
+    enabled: bool
+    uses: bool
+
+
+@dataclass(frozen=True)
+class Target:
+    """The existing database. C(facts) has the columns of pg_database; C(sessions) names who is connected.
+
+    C(problem) is why it cannot be read, None if it can.
     """
 
     facts: Mapping[str, object]
@@ -76,10 +88,10 @@ class Target:
 
 @dataclass(frozen=True)
 class Current:
-    """What is there: the server, the database to replace (None when there is none), the dump, and what is in the way.
+    """The server, the database to replace (C(target), None if it does not exist), and the dump with its C(sha256).
 
-    C(sha256) is that of the dump. C(toc) is None for a plain dump. C(leftovers) are databases that a restore which died left behind;
-    C(free_bytes), C(locales) and C(extensions) are None where they cannot be known.
+    C(toc) is None for a plain dump. C(leftovers) are databases of killed restores, C(previous) databases that earlier restores kept.
+    C(free_bytes), C(locales) and C(extensions) are None if unknown.
     """
 
     name: str
@@ -103,7 +115,10 @@ class Current:
 
 @dataclass(frozen=True)
 class Plan:
-    """What to do. C(action) is none, restore or rehearse; C(settings) are the new database's; C(previous) is the old one's new name."""
+    """What to do. C(action) is none, restore or rehearse; C(side) is the name of the database to load, with these C(settings).
+
+    C(previous) is the new name of the old database.
+    """
 
     action: str
     reason: str
@@ -118,41 +133,41 @@ class Plan:
 
     @property
     def kept(self) -> str | None:
-        """The name under which the old database stays."""
+        """The name under which the old database is kept."""
         return None if self.drop_old or self.action != "restore" else self.previous
 
     @property
     def changed(self) -> bool:
-        """Whether anything will be different afterwards; a rehearsal leaves nothing behind."""
+        """A rehearsal changes nothing, except that it drops the leftovers of killed restores."""
         return self.action == "restore" or bool(self.leftovers)
 
 
 def plan(current: Current, desired: Desired, stamp: str) -> Plan:
-    """Raises PecError with everything that speaks against it, when anything does."""
-    origin = _origin(current)
-    unchanged = origin is not None and not desired.force and not desired.rehearse
+    """Return what to do. Raises PecError with every reason not to start."""
+    restored = _restored_on(current)
+    unchanged = restored is not None and not desired.force and not desired.rehearse
     if not unchanged:
-        refuse(current, desired)
+        _refuse(current, desired)
     action = "none" if unchanged else "rehearse" if desired.rehearse else "restore"
     before = describe_target(current.target)
     target = current.target
     return Plan(
         action=action,
-        reason=f"the database was restored from this dump on {origin}" if unchanged else _reason(current, desired),
+        reason=f"the database was restored from this dump on {restored}" if unchanged else _reason(current, desired),
         side=administrator.with_suffix(current.name, f"_restoring_{stamp}"),
         previous=administrator.with_suffix(current.name, f"_before_{stamp}") if target else None,
         drop_old=target is not None and (not desired.keep_previous or target.objects == 0),
         settings=settings(current, desired),
         leftovers=current.leftovers,
-        notes=tuple(_notes(current, desired, origin if unchanged else None)),
+        notes=tuple(_notes(current, desired, restored if unchanged else None)),
         before=before,
         after=f"restored from {current.archive.name} (SHA-256 {current.sha256})" if action == "restore" else before,
     )
 
 
-def refuse(current: Current, desired: Desired) -> None:
-    """Raises PecError with all reasons not to start."""
+def _refuse(current: Current, desired: Desired) -> None:
     reasons = [
+        *_against_source(current.manifest, desired),
         *_against_dump(current, desired),
         *_against_target(current, desired),
         *_against_server(current, desired),
@@ -164,7 +179,7 @@ def refuse(current: Current, desired: Desired) -> None:
 
 
 def settings(current: Current, desired: Desired) -> Mapping[str, object]:
-    """Return what the new database is like: the one that it replaces, else the one that was dumped, else the server's own way."""
+    """Return the settings of the new database: those of the database to replace, else of the dumped one, else the server's."""
     chosen: dict[str, object] = dict(current.target.facts) if current.target else dict(current.defaults)
     dump = current.manifest
     if not current.target and dump:
@@ -176,12 +191,12 @@ def settings(current: Current, desired: Desired) -> Mapping[str, object]:
 
 
 def record(state: str, **facts: object) -> str:
-    """Return the comment that a database carries, from which later runs know what it is."""
+    """Return the comment by which later runs recognise a database."""
     return json.dumps({KEY: {"state": state, **facts}}, ensure_ascii=False, sort_keys=True)
 
 
 def read_record(comment: str | None) -> Mapping[str, object]:
-    """Return what such a comment says; empty when it is none of ours."""
+    """Return the facts in such a comment; none for any other comment."""
     try:
         content = json.loads(comment or "")
     except ValueError:
@@ -191,7 +206,7 @@ def read_record(comment: str | None) -> Mapping[str, object]:
 
 
 def describe_target(target: Target | None) -> str:
-    """Return in words what a database is, for the diff."""
+    """Return a description of the existing database, for the diff."""
     if target is None:
         return "absent"
     if target.problem:
@@ -204,8 +219,8 @@ def describe_target(target: Target | None) -> str:
     )
 
 
-def _origin(current: Current) -> str | None:
-    """When the database was restored from this very dump, or from one with the same rows."""
+def _restored_on(current: Current) -> str | None:
+    """Return when the database was restored from this dump, or from one with the same rows; None if it was not."""
     origin = read_record(current.target.comment) if current.target else {}
     if origin.get("state") != RESTORED:
         return None
@@ -216,22 +231,43 @@ def _origin(current: Current) -> str | None:
 
 def _reason(current: Current, desired: Desired) -> str:
     if desired.rehearse:
-        return "a rehearsal restores into a database of its own and drops it again"
+        return "a rehearsal restores into a second database and drops it"
     if current.target is None:
-        return f"there is no database {current.name!r}"
-    return "the database is empty" if current.target.objects == 0 else "it is to be replaced"
+        return f"the database {current.name!r} does not exist"
+    return "the database is empty" if current.target.objects == 0 else "replace is true"
+
+
+def _against_source(manifest: Manifest | None, desired: Desired) -> list[str]:
+    """A directory or a disk may hold dumps of several servers: only a dump of this one is restored unless the other is named."""
+    reasons = []
+    if manifest and manifest.host.casefold() != desired.from_host.casefold():
+        reasons.append(
+            f"it was made on host {manifest.host!r}, but one from {desired.from_host!r} is expected; "
+            f"to restore it anyway, set from_host (role: pec_restore_from_host) to {manifest.host!r}"
+        )
+    if manifest and not same_municipality(manifest.municipality or desired.from_municipality, desired.from_municipality):
+        reasons.append(
+            f"it holds the data of município {manifest.municipality!r}, but {desired.from_municipality!r} is expected; "
+            f"to restore it anyway, set from_municipality (role: pec_restore_from_municipality) to {manifest.municipality!r}"
+        )
+    return reasons
+
+
+def same_municipality(one: str, other: str) -> bool:
+    """Compare as the names of dumps do: without case and accents. An empty C(other) is unknown and equals every município."""
+    return not other or slug(one) == slug(other)
 
 
 def _against_dump(current: Current, desired: Desired) -> list[str]:
     reasons = []
     if desired.require_manifest and current.manifest is None:
-        reasons.append("it has no manifest, and one is required; make the dump with esus.pec.dump, or set require_manifest to false")
+        reasons.append("it has no manifest, but one is required; make the dump with esus.pec.dump, or set require_manifest to false")
     if desired.require_pec and current.toc is not None and not current.toc.has_settings:
         reasons.append(f"it is not a dump of PEC: it has no table {beliefs.SETTINGS_TABLE}; check that it is the right file")
     elif desired.require_pec and (
         (current.manifest is not None and current.manifest.schema_only) or (current.toc is not None and not current.toc.has_settings_data)
     ):
-        reasons.append(f"it has the tables of PEC but not their rows ({beliefs.SETTINGS_TABLE} has none); take a dump with data")
+        reasons.append(f"it has the tables of PEC but not their rows ({beliefs.SETTINGS_TABLE} has none); use a dump with data")
     written = custom_format.version_number(current.archive.header.server_version)
     if written is None and current.manifest is not None:
         written = current.manifest.server_version_num
@@ -239,8 +275,8 @@ def _against_dump(current: Current, desired: Desired) -> list[str]:
     if written is not None and older and not desired.allow_older_server:
         major = custom_format.major(written)
         reasons.append(
-            f"it is of a PostgreSQL {major}, and this server is older ({current.server_version}); restore it into PostgreSQL {major} "
-            "or newer, or set allow_older_server to try"
+            f"it is from PostgreSQL {major}, but this server is older ({current.server_version}); restore it into PostgreSQL {major} "
+            "or newer, or set allow_older_server to true to try"
         )
     return reasons
 
@@ -250,27 +286,29 @@ def _against_target(current: Current, desired: Desired) -> list[str]:
     if target is None or desired.rehearse:
         return _against_service(service, desired) if not desired.rehearse else []
     reasons = []
-    what = f"PEC {target.pec_version}" if target.pec_version else "tables, though not of PEC"
-    what = f"what cannot be read ({target.problem})" if target.problem else what
+    what = f"PEC {target.pec_version}" if target.pec_version else "objects that are not PEC's"
+    what = f"data that cannot be read ({target.problem})" if target.problem else what
     if target.objects and not desired.replace:
-        reasons.append(f"the database {current.name!r} holds {what}; set replace to true to put the dump in its place")
+        reasons.append(f"the database {current.name!r} holds {what}; set replace to true to replace it")
     elif target.objects and not target.pec_version and not desired.keep_previous:
-        reasons.append(f"the database {current.name!r} holds {what}, and keep_previous is false; keep it, or drop it yourself")
-    if not target.owned:
         reasons.append(
-            f"the role that would rename the database {current.name!r} does not own it; give admin with a superuser or its owner"
+            f"the database {current.name!r} holds {what}, but keep_previous is false; set it to true, or drop the database yourself"
         )
+    if not target.owned:
+        reasons.append(f"the role that would rename the database {current.name!r} does not own it; set admin to its owner or a superuser")
     in_use = _against_service(service, desired)
     if target.sessions and not in_use and not desired.stop_service:
         shown = ", ".join(target.sessions[:5]) + (f" and {len(target.sessions) - 5} more" if len(target.sessions) > 5 else "")
-        in_use = [f"the database {current.name!r} is in use by {shown}; end that, or set stop_service, which ends it at the switch"]
+        in_use = [
+            f"the database {current.name!r} is in use by {shown}; end these sessions, or set stop_service to true to end them at the switch"
+        ]
     return reasons + in_use
 
 
 def _against_service(service: Service, desired: Desired) -> list[str]:
     if not service.running or not service.uses or desired.stop_service:
         return []
-    return [f"PEC uses the database, and what it writes meanwhile would be lost; set stop_service, or stop {beliefs.PEC_UNIT} yourself"]
+    return [f"PEC is running, and what it writes during the restore would be lost; set stop_service to true, or stop {beliefs.PEC_UNIT}"]
 
 
 def _against_server(current: Current, desired: Desired) -> list[str]:
@@ -279,12 +317,12 @@ def _against_server(current: Current, desired: Desired) -> list[str]:
     encoding, dumped = str(chosen.get("encoding")), current.manifest.encoding if current.manifest else current.archive.header.encoding
     if dumped and encoding not in ("UTF8", "SQL_ASCII", dumped):
         reasons.append(
-            f"its text is in {dumped}, which a database in {encoding} cannot hold as a whole; set encoding to UTF8 (and locale to match)"
+            f"its text is in {dumped}, which a database in {encoding} cannot fully hold; set encoding to UTF8, and locale to match"
         )
     for locale in dict.fromkeys(str(chosen[key]) for key in ("datcollate", "datctype") if chosen.get(key)):
         if current.locales is not None and _spelling(locale) not in current.locales:
             reasons.append(
-                f"the server has no locale {locale!r}; make it there (locale-gen) and restart PostgreSQL, or set locale to another"
+                f"the server has no locale {locale!r}; generate it there (locale-gen) and restart PostgreSQL, or set locale to another"
             )
     missing = [
         name
@@ -298,52 +336,53 @@ def _against_server(current: Current, desired: Desired) -> list[str]:
 
 
 def _against_space(current: Current, desired: Desired) -> list[str]:
-    needed, how = space_needed(current)
+    needed, how = _space_needed(current)
     if not desired.check_space or current.free_bytes is None or needed <= current.free_bytes:
         return []
     size, left = describe_size(needed), describe_size(current.free_bytes)
     return [
-        f"the restored database needs about {size} ({how}), and {left} are free in the server's data directory; "
-        "make room (databases of earlier restores are kept as NAME_before_TIME), or set check_space to false"
+        f"the restored database needs about {size} ({how}), but only {left} are free in the server's data directory; "
+        "make room (earlier restores kept databases named NAME_before_TIME), or set check_space to false"
     ]
 
 
-def space_needed(current: Current) -> tuple[int, str]:
-    """Return the bytes that the new database will take, and how that is known."""
+def _space_needed(current: Current) -> tuple[int, str]:
+    """Return the estimated size of the new database in bytes, and its basis."""
     if current.manifest and not current.manifest.schema_only:
-        return round(current.manifest.database_bytes * _ROOM_OF_DATABASE), "as large as it was when it was dumped"
+        return round(current.manifest.database_bytes * _ROOM_OF_DATABASE), "its size when it was dumped"
     if current.target and current.target.pec_version:
-        return round(current.target.size_bytes * _ROOM_OF_DATABASE), "as large as the one that it replaces"
+        return round(current.target.size_bytes * _ROOM_OF_DATABASE), "the size of the one it replaces"
     plain = current.archive.kind == PLAIN and not current.archive.layers
     factor = _ROOM_OF_PLAIN if plain else _ROOM_OF_ARCHIVE
-    return current.archive.bytes * factor, f"roughly, {factor} times the dump"
+    return current.archive.bytes * factor, f"{factor} times the dump, a rough estimate"
 
 
-def _notes(current: Current, desired: Desired, origin: str | None) -> list[str]:
+def _notes(current: Current, desired: Desired, restored: str | None) -> list[str]:
     notes = []
-    if origin:
-        notes.append(
-            f"nothing was done: the database was restored from this dump on {origin}, and may have changed since; force restores it again"
-        )
+    if restored:
+        notes.append(f"nothing to do: the database was restored from this dump on {restored}; set force to true to restore it again")
     if current.manifest is None:
-        notes.append("the dump has no manifest, so only what it says about itself was checked")
+        notes.append("the dump has no manifest, so its SHA-256, its rows and which server it is from were not checked")
+    elif bool(current.manifest.municipality) != bool(desired.from_municipality):
+        unknown = "that of this server is unknown" if current.manifest.municipality else "the manifest names none"
+        notes.append(f"the município of the dump was not checked: {unknown}")
     if current.leftovers:
-        notes.append(f"left behind by a restore that was killed, and dropped: {', '.join(current.leftovers)}")
+        notes.append(f"dropped databases that killed restores left: {', '.join(current.leftovers)}")
     if current.free_bytes is None and desired.check_space:
-        notes.append("the free space of the server cannot be seen from here and was not checked")
+        notes.append("the free space was not checked, because the server's data directory is not visible on this host")
     if current.previous:
-        notes.append(f"databases of earlier restores are still kept: {', '.join(current.previous)}")
+        notes.append(f"databases that earlier restores kept: {', '.join(current.previous)}")
     if desired.stop_service and current.target and current.target.sessions:
-        notes.append(f"connected, and ended at the switch at the latest: {', '.join(current.target.sessions[:5])}")
+        notes.append(f"sessions that end at the switch: {', '.join(current.target.sessions[:5])}")
     return notes
 
 
 def _spelling(locale: str) -> str:
-    """Locales are the same whether their encoding is written UTF-8 or utf8."""
+    """UTF-8 and utf8 are the same encoding in a locale's name."""
     name, dot, encoding = locale.partition(".")
     return name + dot + encoding.lower().replace("-", "")
 
 
 def spellings(locales: Sequence[str]) -> tuple[str, ...]:
-    """Return the locales in the one spelling that they are compared in."""
+    """Return the locales in the spelling that they are compared in."""
     return tuple(dict.fromkeys(_spelling(locale) for locale in locales))

@@ -1,15 +1,15 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Restores a dump beside the database that it replaces, proves that it is whole, and only then lets the two change places."""
+"""Restores a dump into a second database, verifies it, and only then switches the two. Private to the collection."""
 
 from __future__ import annotations
 
 import contextlib
-import os
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 
+from ansible_collections.esus.pec.plugins.module_utils import beliefs
 from ansible_collections.esus.pec.plugins.module_utils.archive.reading import Identity
 from ansible_collections.esus.pec.plugins.module_utils.errors import PecError
 from ansible_collections.esus.pec.plugins.module_utils.pec import installation
@@ -17,47 +17,40 @@ from ansible_collections.esus.pec.plugins.module_utils.postgres import administr
 from ansible_collections.esus.pec.plugins.module_utils.postgres.contents import Contents
 from ansible_collections.esus.pec.plugins.module_utils.postgres.psql import Connection
 from ansible_collections.esus.pec.plugins.module_utils.postgres.session import Session, database_lock
-from ansible_collections.esus.pec.plugins.module_utils.restore import load, load_output, pec_service, planning, survey, verify
+from ansible_collections.esus.pec.plugins.module_utils.restore import load, load_output, planning, survey, verify
 from ansible_collections.esus.pec.plugins.module_utils.restore.disk_guard import DiskGuard
 from ansible_collections.esus.pec.plugins.module_utils.restore.load import Loaded, Loader
 from ansible_collections.esus.pec.plugins.module_utils.restore.planning import Desired, Plan
 from ansible_collections.esus.pec.plugins.module_utils.restore.survey import Found
-from ansible_collections.esus.pec.plugins.module_utils.system import host, locks
-from ansible_collections.esus.pec.plugins.module_utils.system.clock import utc
+from ansible_collections.esus.pec.plugins.module_utils.system import clock, host, locks, systemd
 from ansible_collections.esus.pec.plugins.module_utils.system.status_file import StatusFile
-
-_STAMP = "%Y%m%dT%H%M%SZ"
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What was done. C(seconds) has the time of each phase; C(previous) is the name under which the old database is kept."""
+    """What was done, or in check mode is planned. C(seconds) has the time of each phase; C(contents) is None if nothing was restored."""
 
-    changed: bool
     plan: Plan
     current: planning.Current
     contents: Contents | None = None
-    previous: str | None = None
     seconds: Mapping[str, float] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
 
 
 def run(desired: Desired, *, check: bool = False) -> Outcome:
-    """Raises PecError; the database of before is then still there under its name, as it was."""
-    if os.geteuid() != 0:
-        raise PecError("a restore takes root on this host; use become: true")
+    """Restore, or only plan it. Raises PecError; the old database then still has its name and its content."""
     connection = desired.connection or installation.connection()
     with ExitStack() as stack:
         stack.enter_context(locks.lock(database_lock(connection)))
-        identity = stack.enter_context(Identity(desired.identity_file, desired.identity))
+        identity = stack.enter_context(Identity(desired.identity_path, desired.identity))
         status = StatusFile("restore", connection.database)
         status.update(phase="checking")
         began = time.monotonic()
         try:
             found = survey.read(desired, connection, identity, lambda count: status.update(bytes=count))
-            planned = planning.plan(found.current, desired, time.strftime(_STAMP, time.gmtime()))
-            outcome = Outcome(planned.changed, planned, found.current, previous=planned.kept, notes=planned.notes)
+            planned = planning.plan(found.current, desired, clock.compact())
+            outcome = Outcome(planned, found.current, notes=planned.notes)
             if not check and (planned.changed or planned.action == "rehearse"):
                 outcome = _Restore(desired, connection, found, planned, identity, status).run()
                 outcome = replace(outcome, seconds={**outcome.seconds, "total": round(time.monotonic() - began, 2)})
@@ -69,7 +62,7 @@ def run(desired: Desired, *, check: bool = False) -> Outcome:
 
 
 class _Restore:
-    """One run: its steps in their order, and what becomes of everything when one of them fails."""
+    """One run: its steps in order, and the cleanup when one of them fails."""
 
     def __init__(
         self, desired: Desired, connection: Connection, found: Found, planned: Plan, identity: Identity, status: StatusFile
@@ -85,13 +78,13 @@ class _Restore:
         for database in self._plan.leftovers:
             administrator.drop(self._admin, database)
         if self._plan.action == "none":
-            return Outcome(True, self._plan, self._current, notes=tuple(self._notes))
+            return Outcome(self._plan, self._current, notes=tuple(self._notes))
         service = self._current.service
         if self._plan.action == "rehearse" or not self._desired.stop_service or not service.uses:
             return self._restore_beside()
         if service.running:
             with self._phase("stop"):
-                pec_service.stop()
+                systemd.systemctl("stop", beliefs.PEC_UNIT)
         try:
             outcome = self._restore_beside()
         except BaseException as error:
@@ -101,7 +94,7 @@ class _Restore:
         if service.running or service.enabled:
             problem = _started()
             if problem:
-                raise PecError(f"the dump was restored and is in place, but {problem}")
+                raise PecError(f"the dump was restored and PEC's database is the new one, but {problem}")
         return outcome
 
     def _restore_beside(self) -> Outcome:
@@ -127,20 +120,18 @@ class _Restore:
         elif self._plan.drop_old and self._plan.previous:
             self._drop(self._plan.previous)
         return Outcome(
-            changed=self._plan.changed,
             plan=self._plan,
             current=self._current,
             contents=contents,
-            previous=self._plan.kept,
             seconds=self._seconds,
             warnings=tuple(loaded.output.first_warnings),
             notes=tuple(self._notes),
         )
 
     def _create(self) -> tuple[Connection, str | None]:
-        """Make the database beside the other one; return how to load it, and as which role when that is not the login's own."""
+        """Create the second database; return the connection that loads it, and the role to become in it, None for the login's own."""
         side = self._plan.side
-        mark = planning.record(planning.RESTORING, target=self._current.name, name=self._current.archive.name, started=utc())
+        mark = planning.record(planning.RESTORING, target=self._current.name, name=self._current.archive.name, started=clock.utc())
         create = administrator.create_statement(side, self._current.owner, self._plan.settings)
         self._admin.execute(create, administrator.comment_statement(side, mark))
         conn = replace(self._connection, database=side)
@@ -151,8 +142,8 @@ class _Restore:
         except PecError as error:
             if self._admin.user is not None:
                 raise PecError(
-                    f"{error}. pg_hba.conf lets this role into one database only: let it into all ('host all {self._current.owner} ...'), "
-                    "or give admin with the username and password of an administrator"
+                    f"{error}. pg_hba.conf admits this role to one database only; admit it to all ('host all {self._current.owner} ...'), "
+                    "or set admin to the username and password of an administrator"
                 ) from None
         return replace(self._admin.conn, database=side), self._current.owner
 
@@ -175,7 +166,7 @@ class _Restore:
             return loader.load(toc, self._found.listing)
 
     def _make_extension(self, name: str, schema: str | None) -> None:
-        """As PEC's role where it may, which then owns it; else as the administrator. What neither may, the load will name."""
+        """As PEC's role if allowed, which then owns it; else as the administrator. If neither may, the load fails with the reason."""
         if schema not in (None, "public"):
             return
         statement = f"CREATE EXTENSION IF NOT EXISTS {psql.identifier(name)}"
@@ -188,14 +179,14 @@ class _Restore:
 
     @contextlib.contextmanager
     def _checkpoint(self) -> Iterator[None]:
-        """What was loaded reaches the disk while it is being verified."""
+        """Write what was loaded to the disk while it is verified."""
         if not self._admin.superuser:
             yield
             return
         with verify.Checkpoint(self._admin) as checkpoint:
             yield
         if checkpoint.problem:
-            self._notes.append(f"there was no checkpoint: {checkpoint.problem}")
+            self._notes.append(f"the checkpoint failed: {checkpoint.problem}")
 
     def _verify(self, conn: Connection, loaded: Loaded) -> Contents:
         current = self._current
@@ -216,41 +207,41 @@ class _Restore:
         current, plan = self._current, self._plan
         fingerprint = current.manifest.fingerprint.digest if current.manifest and current.manifest.fingerprint else None
         old = current.target.comment if current.target else None
-        facts = {"name": current.archive.name, "sha256": current.sha256, "fingerprint": fingerprint, "restored": utc()}
+        facts = {"name": current.archive.name, "sha256": current.sha256, "fingerprint": fingerprint, "restored": clock.utc()}
         remark = {} if old is None or planning.read_record(old) else {"comment": old}
         comments = {current.name: planning.record(planning.RESTORED, **facts, **remark)}
         if plan.previous:
-            comments[plan.previous] = planning.record(planning.PREVIOUS, target=current.name, replaced=utc(), comment=old)
+            comments[plan.previous] = planning.record(planning.PREVIOUS, target=current.name, replaced=clock.utc(), comment=old)
         administrator.switch(self._admin, current.name if current.target else None, plan.previous or "", plan.side, current.name, comments)
 
     def _give_rights(self) -> None:
-        """The settings and rights of the old database itself, which no dump holds; then what the role that reads still lacks."""
+        """Copy the settings and rights of the old database itself, which no dump contains; then complete those of the read-only role."""
         facts = self._current.target.facts if self._current.target else {}
         for statement in administrator.property_statements(self._plan.side, facts):
             try:
                 self._admin.execute(statement)
             except PecError as error:
-                self._notes.append(f"not carried over from the old database: {statement} ({error})")
+                self._notes.append(f"not copied from the old database: {statement} ({error})")
         reader = self._admin if self._admin.superuser else self._found.pec
         verify.grant_reading(reader, self._plan.side, self._current.owner)
 
     def _clean_up(self, disk_full: bool) -> str:
-        """After a failure: drop the database that was being filled, or keep it; say which."""
+        """After a failure, drop the second database or keep it; return what was done."""
         side = self._plan.side
         state = (
-            f"The database {self._current.name!r} is as it was"
+            f"The database {self._current.name!r} was not changed"
             if self._current.target
-            else f"There is still no database {self._current.name!r}"
+            else f"The database {self._current.name!r} still does not exist"
         )
         try:
             if self._desired.keep_failed:
-                mark = planning.record(planning.FAILED, target=self._current.name, name=self._current.archive.name, failed=utc())
+                mark = planning.record(planning.FAILED, target=self._current.name, name=self._current.archive.name, failed=clock.utc())
                 self._admin.execute(administrator.comment_statement(side, mark))
-                return f"{state}. What was restored until then is kept in {side!r}; drop it when it is of no more use"
+                return f"{state}. The incomplete database {side!r} is kept; drop it when you no longer need it"
             administrator.drop(self._admin, side, disk_full=disk_full)
-            return f"{state}, and what was restored beside it is dropped"
+            return f"{state}, and the incomplete database {side!r} was dropped"
         except PecError as error:
-            return f"{state}. The database {side!r} beside it could not be dropped ({error}); the next run does that"
+            return f"{state}. The incomplete database {side!r} could not be dropped ({error}); the next run drops it"
 
     def _drop(self, database: str) -> None:
         try:
@@ -267,15 +258,15 @@ class _Restore:
 
 
 def _started() -> str:
-    """Start PEC; the reason when that fails."""
+    """Start PEC; return why that failed, empty if it did not."""
     try:
-        pec_service.start()
+        systemd.systemctl("start", beliefs.PEC_UNIT)
     except PecError as error:
         return str(error)
     return ""
 
 
 def _also(error: BaseException, text: str) -> None:
-    """Add to what an error says."""
+    """Add to the message of an error."""
     if text:
         error.args = (f"{error}. {text}",)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Reads what a restore has to know before it is planned: the dump, the server, the database that is there. Nothing is changed."""
+"""Reads the dump, the server and the existing database before a restore is planned; changes nothing. Private to the collection."""
 
 from __future__ import annotations
 
@@ -10,20 +10,22 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import cast
 
+from ansible_collections.esus.pec.plugins.module_utils import beliefs
 from ansible_collections.esus.pec.plugins.module_utils.archive import reading, toc
 from ansible_collections.esus.pec.plugins.module_utils.dump import manifest
 from ansible_collections.esus.pec.plugins.module_utils.errors import PecError
+from ansible_collections.esus.pec.plugins.module_utils.pec import installation
 from ansible_collections.esus.pec.plugins.module_utils.postgres import administrator, contents
 from ansible_collections.esus.pec.plugins.module_utils.postgres.administrator import Login
 from ansible_collections.esus.pec.plugins.module_utils.postgres.psql import Connection, literal
-from ansible_collections.esus.pec.plugins.module_utils.postgres.session import Session
-from ansible_collections.esus.pec.plugins.module_utils.restore import pec_service, planning, tools
-from ansible_collections.esus.pec.plugins.module_utils.restore.planning import Current, Desired, Target
+from ansible_collections.esus.pec.plugins.module_utils.postgres.session import Session, database_lock
+from ansible_collections.esus.pec.plugins.module_utils.restore import choosing, planning, tools
+from ansible_collections.esus.pec.plugins.module_utils.restore.planning import Current, Desired, Service, Target
 from ansible_collections.esus.pec.plugins.module_utils.restore.tools import Clients, Listing
-from ansible_collections.esus.pec.plugins.module_utils.system import host, pipeline
+from ansible_collections.esus.pec.plugins.module_utils.system import host, pipeline, systemd
 
 _STAMP = re.compile(r"\d{8}T\d{6}Z")
-_LINGER = 20  # times a tenth of a second: what a session that has just ended may still be listed
+_LINGER = 20  # tenths of a second that a session which has just ended may still be listed
 
 _TARGET_SQL = """
 select coalesce((select row_to_json(found) from (
@@ -70,7 +72,7 @@ select json_build_object(
 
 @dataclass(frozen=True)
 class Found:
-    """What was read, and what it takes to work with it. C(place) is where the server keeps it, None when that is not seen here."""
+    """What was read, the logins and the programs. C(place) is the server's data directory, None if it is not visible on this host."""
 
     current: Current
     pec: Login
@@ -80,25 +82,15 @@ class Found:
     place: str | None
 
 
-def locate(desired: Desired) -> tuple[str, manifest.Manifest | None]:
-    """Return the dump's path, and its manifest when it has one. Raises PecError when there is no such dump."""
-    if desired.newest_in:
-        backup = manifest.newest(desired.newest_in, desired.where)
-        return backup.path, backup.manifest
-    path = os.path.abspath(desired.path or "")
-    if not os.path.exists(path):
-        raise PecError(f"there is no dump at {path} on this host; check the path, or copy the dump there first")
-    described = manifest.path_for(path)
-    return path, manifest.read(described) if os.path.exists(described) else None
-
-
 def read(desired: Desired, connection: Connection, identity: reading.Identity, on_bytes: Callable[[int], None]) -> Found:
-    """Raises PecError when the server cannot be reached, or when the dump is not what its manifest says."""
-    path, described = locate(desired)
+    """Raises PecError if the server cannot be reached, or if the dump differs from its manifest or from the SHA-256 that was given."""
+    path, described = choosing.choose(desired, connection.database)
     sets = tools.find()
     pec = administrator.log_in(connection, sets[0].psql)
     admin = administrator.find(pec, desired.admin_login, desired.admin_account)
     sha256 = _verified(path, described, on_bytes)
+    if desired.sha256 and desired.sha256.lower() != sha256:
+        raise PecError(f"{path} has the SHA-256 {sha256}, but {desired.sha256} was given; check whether the dump was replaced")
     found = reading.inspect(path, identity)
     clients = tools.choose(sets, pec.version_num, found.header)
     listing = None if found.kind == reading.PLAIN else tools.list_archive(found, clients, identity)
@@ -121,7 +113,7 @@ def read(desired: Desired, connection: Connection, identity: reading.Identity, o
         sha256=sha256,
         manifest=described,
         toc=toc.parse(listing.text) if listing else None,
-        service=pec_service.look(connection),
+        service=_service(connection),
         leftovers=leftovers,
         previous=previous,
         free_bytes=host.disk_usage(place).free_bytes if place else None,
@@ -132,13 +124,23 @@ def read(desired: Desired, connection: Connection, identity: reading.Identity, o
 
 
 def _verified(path: str, described: manifest.Manifest | None, on_bytes: Callable[[int], None]) -> str:
-    """The SHA-256 of the dump; with a manifest the one that it has been found to have."""
+    """Return the SHA-256 of the dump, after the comparison with its manifest if it has one."""
     if described is not None:
         manifest.verify(path, described, on_bytes)
         return described.sha256
     if not os.path.isdir(path):
         return pipeline.sha256_file(path, on_bytes)[1]
     return manifest.digest_directory(path, on_bytes)[1]
+
+
+def _service(connection: Connection) -> Service:
+    unit = systemd.units((beliefs.PEC_UNIT,))[beliefs.PEC_UNIT]
+    try:
+        configured = installation.discover().connection
+    except PecError:
+        configured = None
+    uses = configured is None or database_lock(configured) == database_lock(connection)
+    return Service(unit.active_state not in systemd.STOPPED, bool(unit.enabled), uses)
 
 
 def _facts(admin: Login, name: str) -> Mapping[str, object] | None:
@@ -150,14 +152,16 @@ def _facts(admin: Login, name: str) -> Mapping[str, object] | None:
 def _target(facts: Mapping[str, object], admin: Login, connection: Connection, clients: Clients) -> Target:
     sessions = _sessions(admin, connection.database)
     if not facts["datallowconn"]:
-        raise PecError(f"the database {connection.database!r} lets nobody in (ALLOW_CONNECTIONS is false); allow it, then run again")
+        raise PecError(
+            f"the database {connection.database!r} accepts no connections; run ALTER DATABASE ... ALLOW_CONNECTIONS true, then run again"
+        )
     objects, version, problem = 1, None, None
     try:
         with Session(connection, clients.psql) as session:
             inside = contents.read_contents(session)
         objects = inside.large_objects + sum(number for kind, number in inside.objects.items() if kind != "extensions")
         version = inside.pec_version
-    except PecError as error:  # a damaged database is what a restore is for; it can still be put aside
+    except PecError as error:  # a damaged database can still be renamed
         problem = str(error)
     return Target(
         facts={**facts, "encoding": facts["encoding_name"]},
@@ -172,7 +176,7 @@ def _target(facts: Mapping[str, object], admin: Login, connection: Connection, c
 
 
 def _sessions(admin: Login, name: str) -> tuple[str, ...]:
-    """Who is connected; a session that ended a moment ago may be listed still."""
+    """Return who is connected, after a moment for sessions that have just ended."""
     with admin.session() as session:
         for attempt in range(_LINGER):
             found = tuple(cast("list[str]", session.query(_SESSIONS_SQL.format(name=literal(name)))))
@@ -183,7 +187,7 @@ def _sessions(admin: Login, name: str) -> tuple[str, ...]:
 
 
 def _ours(admin: Login, name: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """The databases that a restore of this one left when it was killed, and those that earlier ones kept."""
+    """Return the databases that killed restores of this one left, and those that earlier restores kept."""
     stamp = "00000000T000000Z"
     side, kept = (administrator.with_suffix(name, f"_{kind}_{stamp}")[: -len(stamp)] for kind in ("restoring", "before"))
     with admin.session() as session:
@@ -214,7 +218,7 @@ def _is_empty(admin: Login, database: str) -> bool:
 
 
 def _place(admin: Login, facts: Mapping[str, object] | None) -> str | None:
-    """The directory where the database will lie; None when that cannot be seen."""
+    """Return the directory of the database's files, None if it is not visible on this host."""
     place = str((facts or {}).get("location") or "") or admin.data_directory
     return place if place and os.path.isdir(place) else None
 

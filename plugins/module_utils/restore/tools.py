@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The client programs of a restore: which of those on the host suit the server and the archive, and what they see in the archive."""
+"""Chooses the client programs for the server and the archive, and lists the archive with them. Private to the collection."""
 
 from __future__ import annotations
 
@@ -29,9 +29,9 @@ class Clients:
 
 
 class Listing:
-    """The table of contents of an archive as text, and C(head): a file with the beginning of one that is packed or encrypted.
+    """The table of contents of an archive as text, and C(head): a file with the beginning of a packed or encrypted archive.
 
-    Its beginning is all that pg_restore needs to make indexes and constraints, and it can be read by several at once.
+    The beginning is all that pg_restore needs for indexes and constraints, and several processes can read it at once.
     """
 
     def __init__(self, text: str, head: BinaryIO | None = None) -> None:
@@ -40,23 +40,25 @@ class Listing:
 
 
 def find() -> list[Clients]:
-    """Return the complete sets of programs on this host, one of each version, newest first. Raises PecError when there is none."""
+    """Return the complete sets of programs on this host, one of each version, newest first. Raises PecError if there is none."""
     sets: list[Clients] = []
     for client in find_clients("psql"):
         paths = [os.path.join(os.path.dirname(client.path), program) for program in _PROGRAMS]
-        # /usr/bin/psql may be a wrapper that starts another version when it sees the server's port; of one version it comes last.
+        # /usr/bin/psql may be a wrapper that starts another version depending on the server's port; it comes last of its version.
         known = client.version in [one.version for one in sets]
         if not known and all(os.access(path, os.X_OK) for path in paths):
             sets.append(Clients(paths[0], paths[1], paths[2], client.version))
     if not sets:
-        raise PecError("psql, pg_restore and vacuumdb are not on this host; install the PostgreSQL client (Debian: postgresql-client)")
+        raise PecError(
+            "psql, pg_restore and vacuumdb are not installed on this host; install the PostgreSQL client (Debian: postgresql-client)"
+        )
     return sets
 
 
 def choose(clients: Sequence[Clients], server_version_num: int, header: Header) -> Clients:
-    """Return the clients of the server's own version, else the next newer ones that can read the archive: they speak the server's language.
+    """Return the clients of the server's own version, else of the next newer one that can read the archive.
 
-    Raises PecError that names the package when all are too old for the archive.
+    Raises PecError with the package to install if all are too old for the archive.
     """
     needed = custom_format.needed_client(header)
     able = [one for one in clients if needed is None or custom_format.comparable(_number(one.version)) >= _major(needed)]
@@ -64,7 +66,7 @@ def choose(clients: Sequence[Clients], server_version_num: int, header: Header) 
         by = f" by pg_dump {header.dump_version}" if header.dump_version else ""
         newest = ".".join(map(str, clients[0].version))
         raise PecError(
-            f"the archive was written{by}, and the newest pg_restore on this host ({newest}) is too old to read it; install "
+            f"the archive was written{by}, but the newest pg_restore on this host ({newest}) is too old to read it; install "
             f"postgresql-client-{needed} or newer"
         )
     fitting = [one for one in able if custom_format.comparable(_number(one.version)) >= custom_format.comparable(server_version_num)]
@@ -72,7 +74,7 @@ def choose(clients: Sequence[Clients], server_version_num: int, header: Header) 
 
 
 def list_archive(archive: Archive, clients: Clients, identity: Identity) -> Listing:
-    """Read the table of contents. Raises PecError when pg_restore cannot."""
+    """Read the table of contents. Raises PecError if pg_restore cannot."""
     try:
         if not archive.layers:
             return Listing(_list([clients.pg_restore, "--list", archive.path]))
@@ -80,7 +82,7 @@ def list_archive(archive: Archive, clients: Clients, identity: Identity) -> List
     except PecError as error:
         if archive.path in str(error):
             raise
-        raise PecError(f"{archive.path} cannot be restored: {error}; fetch it again from where it came, or make a new dump") from None
+        raise PecError(f"{archive.path} cannot be restored: {error}; copy it again from its source, or make a new dump") from None
 
 
 def _list(argv: Sequence[str]) -> str:
@@ -89,8 +91,8 @@ def _list(argv: Sequence[str]) -> str:
 
 
 def _list_packed(archive: Archive, clients: Clients, identity: Identity) -> Listing:
-    """pg_restore reads no further than the table of contents; what it was given until then is kept."""
-    head, text = _memory("head"), _memory("list")  # in memory, because rows of an encrypted dump may be among what was given
+    """pg_restore reads only up to the end of the table of contents; this beginning is kept."""
+    head, text = _memory("head"), _memory("list")  # in memory, because it may contain rows of an encrypted dump
     with text, PlainStream(archive.path, archive.layers, identity) as plain:
         with Pipeline([Stage([clients.pg_restore, "--list"])], feed=True, stdout=text.fileno()) as listing:
             try:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The proof that a restored database is whole, and what it needs before it is used: statistics, and the rights of who reads."""
+"""Compares a restored database with its dump, and gives it statistics and the read-only role's rights. Private to the collection."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ ALTER DEFAULT PRIVILEGES FOR ROLE {owner} IN SCHEMA public GRANT SELECT ON TABLE
 
 @dataclass(frozen=True)
 class Expected:
-    """What the restored database must hold. C(counts) is what the dump says about itself, C(contents) what its manifest says."""
+    """What the restored database must contain: C(counts) according to the dump itself, C(contents) according to its manifest."""
 
     counts: Mapping[str, int]
     contents: Contents | None
@@ -38,7 +38,7 @@ class Expected:
 
 
 class Checkpoint:
-    """A checkpoint that goes on while other work is done; C(problem) is why there was none."""
+    """A checkpoint in the background of other work. C(problem) is why it failed."""
 
     def __init__(self, admin: Login) -> None:
         self.problem: str | None = None
@@ -55,7 +55,7 @@ class Checkpoint:
     def _run(self) -> None:
         place = self._admin.data_directory
         try:
-            # It syncs thousands of files one after the other, which takes several times as long as to write all of them at once before.
+            # A checkpoint syncs thousands of files one by one, which is several times slower than one sync of the filesystem before it.
             if place and self._admin.conn.is_local and os.path.isdir(place):
                 process.run(["sync", "--file-system", place], timeout=_SYNC_SECONDS)
             self._admin.execute("CHECKPOINT")
@@ -66,7 +66,7 @@ class Checkpoint:
 def expected(
     counts: Mapping[str, int], manifest: Manifest | None, *, require_pec: bool, server_version_num: int
 ) -> tuple[Expected, list[str]]:
-    """Return what to look for, and notes about what cannot be checked."""
+    """Return what to compare with, and notes on what cannot be compared."""
     notes = []
     known = manifest.contents if manifest else None
     fingerprint = manifest.fingerprint if manifest else None
@@ -74,21 +74,21 @@ def expected(
         known = replace(known, sequences={}, large_objects=0, pec_version=None)
     if fingerprint and fingerprint.method == contents.HASH64 and server_version_num < _HASH64_SINCE:
         fingerprint = None
-        notes.append("the rows could not be compared with the manifest's fingerprint: this server is too old for its method")
+        notes.append("the rows were not compared with the manifest's fingerprint, because this server is too old for its method")
     elif manifest and not fingerprint:
-        notes.append("the manifest has no fingerprint, so the rows themselves were not compared")
+        notes.append("the rows were not compared, because the manifest has no fingerprint")
     return Expected(counts, known, fingerprint, require_pec), notes
 
 
 def analyze(vacuumdb: str, conn: Connection, jobs: int) -> None:
-    """Gather the statistics without which the first queries would take minutes."""
+    """Gather the planner's statistics; without them the first queries would take minutes."""
     argv = [vacuumdb, "--analyze-only", "--no-password", "--quiet", "--jobs", str(jobs)]
     with Pipeline([Stage(argv, psql.environment(conn))], secrets=[conn.password]) as running:
         running.wait()
 
 
 def verify(conn: Connection, psql_path: str, wanted: Expected, jobs: int, on_table: Callable[[int, int], None]) -> Contents:
-    """Return what the database holds. Raises PecError with all that is missing."""
+    """Return what the database contains. Raises PecError with every difference."""
     with Session(conn, psql_path) as session:
         found = contents.read_contents(session)
     problems = [
@@ -99,23 +99,23 @@ def verify(conn: Connection, psql_path: str, wanted: Expected, jobs: int, on_tab
     if wanted.contents:
         problems = contents.compare(wanted.contents, found)
     if wanted.require_pec and not found.pec_version:
-        problems.append(f"it is not a database of PEC: there is no {beliefs.VERSION_KEY} in {beliefs.SETTINGS_TABLE}")
+        problems.append(f"it is not a database of PEC: {beliefs.SETTINGS_TABLE} has no {beliefs.VERSION_KEY}")
     if not problems and wanted.fingerprint:
         rows = wanted.fingerprint
         read = contents.read_fingerprint(conn, psql_path, rows.method, jobs=jobs, only=set(rows.tables), on_table=on_table)
         problems = contents.compare_fingerprints(rows, read)
     if problems:
-        raise PecError(f"the restored database is not what was dumped: {'; '.join(problems)}")
+        raise PecError(f"the restored database differs from the dump: {'; '.join(problems)}; make a new dump, or restore an older one")
     return found
 
 
-def grant_reading(login: Login, database: str, owner: str) -> bool:
-    """Give the role that only reads its rights again, which no dump carries over; return whether there is such a role."""
+def grant_reading(login: Login, database: str, owner: str) -> None:
+    """Grant the read-only role its rights, if the role exists."""
     role = beliefs.READ_ONLY_ROLE
     with login.session(database) as session:
         exists = session.query(f"select to_json(exists (select from pg_roles where rolname = {literal(role)}))")
         if exists:
-            # What everybody may do by default is granted only where somebody has taken it away.
+            # PUBLIC has these by default, so they are granted only if somebody revoked them.
             for question, grant in (
                 ("has_database_privilege({}, current_database(), 'CONNECT')", f"GRANT CONNECT ON DATABASE {identifier(database)}"),
                 ("has_schema_privilege({}, 'public', 'USAGE')", "GRANT USAGE ON SCHEMA public"),
@@ -123,4 +123,3 @@ def grant_reading(login: Login, database: str, owner: str) -> bool:
                 if not session.query(f"select to_json({question.format(literal(role))})"):
                     session.execute(f"{grant} TO {identifier(role)}")
             session.execute(_GRANTS.format(role=identifier(role), owner=identifier(owner)))
-    return bool(exists)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the tests of restores have in common: dumps made with PostgreSQL's own programs, and databases compared through SQL."""
+"""Common to the tests of restores: dumps made with PostgreSQL's own programs, and databases compared through SQL."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from secret_search import JOURNAL, in_text, on_server
 
 DUMPS = "/srv/dumps"
 DATABASE = "esus"
-# Every row of every table, and everything else that a database consists of, as text; of floats so many digits as old servers and new
-# ones agree on (theirs are the same all the same: what the module compares is their bits).
+# Every row of every table, and everything else in a database, as text. Old and new servers print floats alike only with few digits;
+# the module compares their bits.
 _STATE = """
 SET extra_float_digits = 0;
 SELECT c.oid::regclass, (xpath('/row/r/text()', query_to_xml(
@@ -73,12 +73,12 @@ class Restoring:
         return result
 
     def state(self, major: int | str, database: str = DATABASE) -> str:
-        """Everything that a database holds."""
+        """Return everything in a database as text."""
         sequences = self.postgres.sql(major, database, _SEQUENCES)
         return self.postgres.sql(major, database, _STATE + sequences)
 
     def identity(self, major: int | str, database: str = DATABASE) -> str:
-        """What a database is to its server; it changes when another database takes its name."""
+        """Return the server's facts about a database, which differ when another database takes its name."""
         sql = (
             "SELECT oid, pg_get_userbyid(datdba), datcollate, datacl, datallowconn, shobj_description(oid, 'pg_database') FROM pg_database"
         )
@@ -105,7 +105,7 @@ class Restoring:
 
 
 class Background:
-    """A restore that goes on while the test does something else; C(result) waits for its end."""
+    """A restore in parallel with the test; C(result) waits for its end."""
 
     def __init__(self, restoring: Restoring, arguments: tuple[Any, ...], options: dict[str, Any]) -> None:
         self._result: dict[str, Any] = {}
@@ -116,7 +116,7 @@ class Background:
     def _run(self, restoring: Restoring, arguments: tuple[Any, ...], options: dict[str, Any]) -> None:
         try:
             self._result.update(restoring.restore(*arguments, **options))
-        except BaseException as error:  # it is the test's to judge
+        except BaseException as error:  # the test judges it
             self._error.append(error)
 
     @property

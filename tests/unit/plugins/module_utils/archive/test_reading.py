@@ -144,7 +144,7 @@ REFUSED = [
     pytest.param(zipped(("a.sql", PLAIN))[:-30], "is damaged or not complete", id="zip cut off"),
     pytest.param(zipped(("a.zip", zipped(("b.sql", PLAIN)))), "is packed too often .zip in zip", id="zip in zip"),
     pytest.param(tarred(), "holds no file", id="empty tar"),
-    pytest.param(b"age-encryption.org/v1\n", "is encrypted; give identity or identity_file", id="encrypted"),
+    pytest.param(b"age-encryption.org/v1\n", "is encrypted; give identity or identity_path", id="encrypted"),
 ]
 
 

@@ -103,7 +103,7 @@ def test_a_backup(world: World) -> None:
     asked = world.asked[0]
     assert (asked.connection, asked.fingerprint, asked.municipality, asked.owner) == (CONNECTION, True, "Água Clara", "root")
     assert os.path.dirname(report.path) == str(world.directory)
-    found = manifest.newest(str(world.directory))
+    found = manifest.list_backups(str(world.directory))[0]
     assert found.path == report.path
     assert found.manifest.attachment is not None
     assert found.manifest.attachment.paths == (str(world.anexos),)

@@ -45,7 +45,7 @@ def test_a_set_appears_as_a_whole(tmp_path: Path) -> None:
         assert (removed, names(tmp_path)) == ([], [sets.UNFINISHED])
         assert os.stat(place).st_mode & 0o777 == 0o700
         assert sets.publish(str(tmp_path), f"{place}/esus.dump", made) == str(tmp_path / "esus.dump")
-        assert manifest.newest(str(tmp_path)).manifest == made
+        assert manifest.list_backups(str(tmp_path))[0].manifest == made
     assert names(tmp_path) == SET
 
 
@@ -225,5 +225,5 @@ def test_a_name_that_leads_elsewhere_is_not_followed(tmp_path: Path, changes: di
 
 def test_retiring_leaves_nothing(tmp_path: Path) -> None:
     make(tmp_path)
-    sets.retire(str(tmp_path), manifest.newest(str(tmp_path)))
+    sets.retire(str(tmp_path), manifest.list_backups(str(tmp_path))[0])
     assert names(tmp_path) == []

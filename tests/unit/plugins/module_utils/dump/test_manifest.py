@@ -129,31 +129,8 @@ def test_a_directory_of_dumps_is_listed_newest_first(tmp_path: Path) -> None:
     make(tmp_path, "renamed.dump").with_name("renamed.dump.json").rename(tmp_path / "other.dump.json")
     listed = [(Path(backup.path).name, backup.complete) for backup in manifest.list_backups(str(tmp_path))]
     assert listed == [("bare.dump", False), ("gone.dump", False), ("half.dump", False), ("new.dump", True), ("old.dump", True)]
-    assert Path(manifest.newest(str(tmp_path)).path).name == "new.dump"
 
 
-def test_the_newest_that_fits_is_chosen(tmp_path: Path) -> None:
-    make(tmp_path, "a.dump", pec_version="5.3.28", training=None)
-    make(tmp_path, "b.dump", pec_version="5.4.37", ended="2026-12-01T00:00:00Z")
-    assert manifest.newest(str(tmp_path), {"pec_version": "5.3.28"}).manifest.name == "a.dump"
-    assert manifest.newest(str(tmp_path), {"server_version_num": "150018"}).manifest.name == "b.dump"
-
-
-@pytest.mark.parametrize(
-    ("where", "message"),
-    [
-        ({"pec_version": "9.9.9"}, r"no complete dump, pec_version 9\.9\.9 is in .*a\.dump: does not fit"),
-        ({"versao": "1"}, "no field 'versao'; it has attachment, bytes"),
-    ],
-)
-def test_a_choice_that_fits_nothing_tells_what_is_there(tmp_path: Path, where: dict[str, str], message: str) -> None:
-    make(tmp_path, "a.dump")
-    with pytest.raises(PecError, match=message):
-        manifest.newest(str(tmp_path), where)
-
-
-def test_an_empty_or_missing_directory_is_said(tmp_path: Path) -> None:
-    with pytest.raises(PecError, match="no manifest of a dump is there"):
-        manifest.newest(str(tmp_path))
+def test_a_missing_directory(tmp_path: Path) -> None:
     with pytest.raises(PecError, match="is not a directory"):
-        manifest.newest(str(tmp_path / "missing"))
+        manifest.list_backups(str(tmp_path / "missing"))

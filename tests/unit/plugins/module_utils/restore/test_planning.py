@@ -13,8 +13,7 @@ from ansible_collections.esus.pec.plugins.module_utils.archive.toc import Toc
 from ansible_collections.esus.pec.plugins.module_utils.errors import PecError
 from ansible_collections.esus.pec.plugins.module_utils.postgres.contents import Fingerprint
 from ansible_collections.esus.pec.plugins.module_utils.restore import planning
-from ansible_collections.esus.pec.plugins.module_utils.restore.pec_service import Service
-from ansible_collections.esus.pec.plugins.module_utils.restore.planning import Current, Desired, Target, plan, record
+from ansible_collections.esus.pec.plugins.module_utils.restore.planning import Current, Desired, Service, Target, plan, record
 
 STAMP = "20261122T030000Z"
 SHA = "ab" * 32
@@ -43,17 +42,17 @@ CURRENT = Current(
     extensions=("plpgsql", "unaccent"),
 )
 MANIFEST = samples.manifest(sha256=SHA, database_bytes=2_000_000_000, collation="C.UTF-8", ctype="C.UTF-8")
-DESIRED = Desired(path="/srv/x.dump", replace=True)
+DESIRED = Desired(from_host="pec", path="/srv/x.dump", replace=True)
 RESTORED = record("restored", sha256=SHA, name="x.dump", restored="2026-11-22T03:00:00Z", fingerprint="f1")
 
 
 def test_a_restore() -> None:
     planned = plan(CURRENT, DESIRED, STAMP)
-    assert (planned.action, planned.changed, planned.reason) == ("restore", True, "it is to be replaced")
+    assert (planned.action, planned.changed, planned.reason) == ("restore", True, "replace is true")
     assert (planned.side, planned.previous, planned.kept) == (f"esus_restoring_{STAMP}", f"esus_before_{STAMP}", f"esus_before_{STAMP}")
     assert (planned.before, planned.after) == ("PEC 5.4.30, 1.0 GB", f"restored from x.dump (SHA-256 {SHA})")
     assert planned.settings == FACTS
-    assert planned.notes == ("the dump has no manifest, so only what it says about itself was checked",)
+    assert planned.notes == ("the dump has no manifest, so its SHA-256, its rows and which server it is from were not checked",)
 
 
 @pytest.mark.parametrize(
@@ -65,11 +64,9 @@ def test_a_restore() -> None:
         pytest.param({}, {"keep_previous": False}, "restore", True, False, id="not kept"),
         pytest.param({"target": FOREIGN}, {}, "restore", True, True, id="another product's, which is kept"),
         pytest.param({"target": replace(TARGET, comment=RESTORED)}, {}, "none", False, False, id="the same dump"),
+        pytest.param({"target": replace(TARGET, comment=RESTORED)}, {"replace": False}, "none", False, False, id="nothing to replace"),
         pytest.param(
-            {"target": replace(TARGET, comment=RESTORED)}, {"replace": False}, "none", False, False, id="needs no leave for nothing"
-        ),
-        pytest.param(
-            {"target": replace(TARGET, comment=RESTORED), "service": RUNNING}, {}, "none", False, False, id="PEC may work for nothing"
+            {"target": replace(TARGET, comment=RESTORED), "service": RUNNING}, {}, "none", False, False, id="no reason to stop PEC"
         ),
         pytest.param({"target": replace(TARGET, comment=RESTORED)}, {"force": True}, "restore", True, True, id="forced"),
         pytest.param({"target": replace(TARGET, comment=RESTORED), "leftovers": ("x",)}, {}, "none", True, False, id="only to clean up"),
@@ -84,12 +81,12 @@ def test_a_restore() -> None:
             "rehearse",
             False,
             False,
-            id="a rehearsal asks for nothing",
+            id="a rehearsal needs no permission",
         ),
         pytest.param({"target": replace(TARGET, comment=RESTORED)}, {"rehearse": True}, "rehearse", False, False, id="rehearsed again"),
         pytest.param({"service": RUNNING}, {"stop_service": True}, "restore", True, True, id="PEC is stopped"),
         pytest.param({"service": replace(RUNNING, uses=False)}, {}, "restore", True, True, id="PEC uses another database"),
-        pytest.param({"toc": None}, {}, "restore", True, True, id="SQL tells what it is only when it is loaded"),
+        pytest.param({"toc": None}, {}, "restore", True, True, id="SQL, whose content is known only when it is loaded"),
         pytest.param({"toc": replace(TOC, has_settings=False)}, {"require_pec": False}, "restore", True, True, id="not PEC, and need not"),
         pytest.param({"free_bytes": None}, {}, "restore", True, True, id="a disk that cannot be seen"),
         pytest.param({"free_bytes": 1}, {"check_space": False}, "restore", True, True, id="a full disk, not to be checked"),
@@ -111,37 +108,71 @@ def test_a_dump_with_the_same_rows_is_the_same() -> None:
 @pytest.mark.parametrize(
     ("current", "desired", "says"),
     [
-        ({}, {"replace": False}, "holds PEC 5.4.30; set replace to true"),
-        ({"target": FOREIGN}, {"replace": False}, "holds tables, though not of PEC; set replace"),
-        ({"target": FOREIGN}, {"keep_previous": False}, "and keep_previous is false; keep it, or drop it yourself"),
-        ({"target": replace(TARGET, owned=False)}, {}, "does not own it; give admin"),
-        ({"target": replace(TARGET, sessions=("DBeaver as bi from 10.0.0.9",))}, {}, "in use by DBeaver as bi from 10.0.0.9; end that"),
+        ({}, {"replace": False}, "holds PEC 5.4.30; set replace to true to replace it"),
+        ({"target": FOREIGN}, {"replace": False}, "holds objects that are not PEC's; set replace"),
+        ({"target": FOREIGN}, {"keep_previous": False}, "but keep_previous is false; set it to true, or drop the database yourself"),
+        ({"target": replace(TARGET, owned=False)}, {}, "does not own it; set admin"),
+        (
+            {"target": replace(TARGET, sessions=("DBeaver as bi from 10.0.0.9",))},
+            {},
+            "in use by DBeaver as bi from 10.0.0.9; end these sessions",
+        ),
         ({"target": replace(TARGET, sessions=("x",) * 7)}, {}, "in use by x, x, x, x, x and 2 more"),
-        ({"service": RUNNING}, {}, "PEC uses the database"),
-        ({"service": RUNNING, "target": None}, {}, "PEC uses the database"),
-        ({}, {"require_manifest": True}, "has no manifest, and one is required"),
+        ({"service": RUNNING}, {}, "PEC is running, and what it writes during the restore would be lost; set stop_service"),
+        ({"service": RUNNING, "target": None}, {}, "set stop_service"),
+        ({}, {"require_manifest": True}, "has no manifest, but one is required"),
         ({"toc": replace(TOC, has_settings=False)}, {}, "not a dump of PEC: it has no table tb_config_sistema"),
         ({"toc": replace(TOC, has_settings_data=False)}, {}, "the tables of PEC but not their rows"),
         ({"toc": None, "manifest": replace(MANIFEST, schema_only=True)}, {}, "the tables of PEC but not their rows"),
         (
             {"server_version_num": 100023, "server_version": "10.23"},
             {},
-            "of a PostgreSQL 15, and this server is older .10.23.; restore it into",
+            r"from PostgreSQL 15, but this server is older \(10.23\); restore it into",
         ),
         ({"server_version_num": 90613, "server_version": "9.6.13"}, {}, "this server is older"),
-        ({}, {"encoding": "LATIN1"}, "in UTF8, which a database in LATIN1 cannot hold"),
+        ({}, {"encoding": "LATIN1"}, "in UTF8, which a database in LATIN1 cannot fully hold"),
         ({}, {"locale": "de_DE.UTF-8"}, "the server has no locale 'de_DE.UTF-8'"),
         ({"target": None, "manifest": replace(MANIFEST, collation="fr_FR.utf8")}, {}, "no locale 'fr_FR.utf8'"),
         ({"extensions": ("plpgsql",)}, {}, "needs the extensions unaccent, which are not installed"),
-        ({"free_bytes": 1_000_000_000}, {}, r"about 1.1 GB \(as large as the one that it replaces\), and 1.0 GB are free"),
-        ({"free_bytes": 2_000_000_000, "manifest": MANIFEST}, {}, r"about 2.2 GB \(as large as it was when it was dumped\)"),
-        ({"free_bytes": 400_000_000, "target": None}, {}, r"about 500 MB \(roughly, 5 times the dump\)"),
+        ({"free_bytes": 1_000_000_000}, {}, r"about 1.1 GB \(the size of the one it replaces\), but only 1.0 GB are free"),
+        ({"free_bytes": 2_000_000_000, "manifest": MANIFEST}, {}, r"about 2.2 GB \(its size when it was dumped\)"),
+        ({"free_bytes": 400_000_000, "target": None}, {}, r"about 500 MB \(5 times the dump, a rough estimate\)"),
     ],
 )
 def test_reasons_not_to_start(current: dict[str, Any], desired: dict[str, Any], says: str) -> None:
     with pytest.raises(PecError, match=says) as caught:
         plan(replace(CURRENT, **current), replace(DESIRED, **desired), STAMP)
     assert str(caught.value).startswith("/srv/x.dump was not restored, and nothing was touched: ")
+
+
+FROM_HOST = "made on host 'pec', but one from 'pec-new' is expected; .*set from_host .role: pec_restore_from_host. to 'pec'"
+FROM_MUNICIPALITY = (
+    "município 'Água Clara', but 'Rio Azul' is expected; .*set from_municipality .role: pec_restore_from_municipality. to 'Água Clara'"
+)
+
+
+@pytest.mark.parametrize(
+    ("manifest", "desired", "refused", "note"),
+    [
+        pytest.param({}, {"from_municipality": "Água Clara"}, None, "", id="this server's"),
+        pytest.param({}, {"from_municipality": "agua clara", "from_host": "PEC"}, None, "", id="case and accents"),
+        pytest.param({}, {"from_municipality": "Água Clara", "from_host": "pec-new"}, FROM_HOST, "", id="another host"),
+        pytest.param({}, {"from_municipality": "Rio Azul"}, FROM_MUNICIPALITY, "", id="another município"),
+        pytest.param({}, {"from_municipality": "Rio Azul", "rehearse": True}, FROM_MUNICIPALITY, "", id="also to rehearse"),
+        pytest.param({}, {}, None, "that of this server is unknown", id="this server's município is unknown"),
+        pytest.param({"municipality": ""}, {"from_municipality": "Rio Azul"}, None, "names none", id="the dump's is unknown"),
+        pytest.param({"municipality": ""}, {}, None, "", id="both are unknown"),
+    ],
+)
+def test_the_source_of_a_dump(manifest: dict[str, Any], desired: dict[str, Any], refused: str | None, note: str) -> None:
+    current = replace(CURRENT, manifest=replace(MANIFEST, **manifest))
+    if refused:
+        with pytest.raises(PecError, match=refused):
+            plan(current, replace(DESIRED, **desired), STAMP)
+    else:
+        notes = "".join(plan(current, replace(DESIRED, **desired), STAMP).notes)
+        assert note in notes
+        assert bool(note) == ("município" in notes)
 
 
 def test_all_reasons_come_at_once() -> None:
@@ -179,9 +210,15 @@ def test_a_record_survives_the_comment() -> None:
 def test_what_is_noted() -> None:
     current = replace(CURRENT, leftovers=("a",), previous=("b",), free_bytes=None, target=replace(TARGET, sessions=("bi",)))
     notes = "\n".join(plan(current, replace(DESIRED, stop_service=True), STAMP).notes)
-    for words in ("dropped: a", "still kept: b", "cannot be seen from here", "ended at the switch at the latest: bi", "no manifest"):
+    for words in (
+        "dropped databases that killed restores left: a",
+        "earlier restores kept: b",
+        "not visible",
+        "end at the switch: bi",
+        "no manifest",
+    ):
         assert words in notes
 
 
 def test_secrets_are_not_in_its_text() -> None:
-    assert "hush" not in repr(Desired(identity="hush", admin_login=("postgres", "hush")))
+    assert "hush" not in repr(Desired(from_host="pec", identity="hush", admin_login=("postgres", "hush")))
