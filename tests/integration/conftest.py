@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Servers for the tests that need a real one: systemd containers of the lab."""
+"""Servers for the integration tests: systemd containers of the lab."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from postgres import PREPARED, Postgres
 
 @dataclass(frozen=True)
 class Server:
-    """A container that is a server: run programs on it, and modules of the collection against it."""
+    """A container in the role of a server, to run programs on and modules of the collection against."""
 
     name: str
 
@@ -44,9 +44,9 @@ class Server:
         return subprocess.run(argv, capture_output=True, text=True, check=True).stdout.strip()
 
     def module(self, name: str, arguments: dict[str, Any] | None = None, *, check: bool = False, user: str = "root") -> dict[str, Any]:
-        """Run one module as `ansible -m` does, and give back its result.
+        """Run one module with `ansible -m` and return its result.
 
-        `_failed` says whether it failed, and `_output` is all that was printed (with --diff), to be searched for secrets.
+        `_failed` is true if it failed; `_output` is everything printed (with --diff), to be searched for secrets.
         """
         become = {"ansible_become": user != "root", "ansible_become_user": user}
         options = ["-m", name, "-e", json.dumps(become), "--diff", *(["--check"] if check else [])]
@@ -60,7 +60,7 @@ class Server:
         return {**result, "_failed": run.returncode != 0, "_output": run.stdout + run.stderr}
 
     def play(self, what: str | dict[str, Any], *options: str, **variables: Any) -> subprocess.CompletedProcess[str]:
-        """Run a playbook of the collection by its name, or one play that is given as data, against this server alone."""
+        """Run a playbook of the collection by its name, or one play given as data, against this server."""
         name = f"esus.pec.{what}"
         if not isinstance(what, str):
             file = BUILD / "lab" / f"{self.name}.yml"
@@ -82,7 +82,7 @@ class Server:
             "ANSIBLE_COLLECTIONS_PATH": str(BUILD / "collections"),
             **settings,
         }
-        # In an inventory, as with -e it would also be how to reach the controller.
+        # In an inventory, because -e would apply to the controller too.
         inventory = BUILD / "lab" / f"{self.name}.inventory.yml"
         inventory.write_text(json.dumps({"all": {"hosts": {self.name: connection}}}), encoding="utf-8")
         argv = [Path(sys.executable).parent / program, "-i", inventory, *arguments]
@@ -91,7 +91,7 @@ class Server:
 
 @pytest.fixture(scope="session")
 def start_server() -> Iterator[Any]:
-    """A function that starts a server by name, image and arguments of podman run; all of them are gone when the tests are over."""
+    """A function that starts a server by name, image and arguments of podman run. All servers are removed after the tests."""
     started: list[str] = []
 
     def start(name: str, image: str = "debian12", *arguments: str) -> Server:
@@ -106,7 +106,7 @@ def start_server() -> Iterator[Any]:
 
 @pytest.fixture(scope="session")
 def jar() -> Any:
-    """A function that gives the path of the stand-in's installer of one version."""
+    """A function that returns the path of the stand-in's installer for a version."""
 
     def build(version: str) -> Path:
         run = subprocess.run([ROOT / "tests" / "stand_in" / "build", version], capture_output=True, text=True, check=True)
@@ -117,9 +117,9 @@ def jar() -> Any:
 
 @pytest.fixture(scope="session")
 def postgres(start_server: Any) -> Postgres:
-    """A server with PostgreSQL 10, 15 and 17, and what a test of dumps does with them. /small is a filesystem of 24 MB.
+    """A server with PostgreSQL 10, 15 and 17 for the tests of dumps. /small is a filesystem of 24 MB.
 
-    With LAB_POSTGRES=NAME the container has that name, stays when the tests are over, and is used again by the next run.
+    With LAB_POSTGRES=NAME the container gets that name, is kept after the tests, and is used again by the next run.
     """
     filesystems = ("--tmpfs=/small:size=24m", "--tmpfs=/small-cluster:size=160m", "--tmpfs=/var/lib/postgresql")
     kept = os.environ.get("LAB_POSTGRES")

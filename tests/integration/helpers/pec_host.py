@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the tests of the stand-in itself share. They look at it from outside: console, HTTP, SQL, systemd, files' modes."""
+"""Shared by the tests of the stand-in itself. They check it from outside: console, HTTP, SQL, systemd, file modes."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 SAMPLE_DATA = Path(__file__).resolve().parents[2] / "stand_in" / "sample_data.sql"
-# Of what the sample data at scale 1 put into tb_cidadao, on every server and in every run.
+# The digest of tb_cidadao with the sample data at scale 1; the same on every server and in every run.
 SAMPLE_CITIZENS = "c7cd429ca4d02dde6ff178d981623171"
 NOTICE = "ESTE NÃO É O PEC"
 PACKAGES = "default-jre-headless file locales procps"
@@ -33,7 +33,7 @@ class Answer:
 
 @dataclass
 class PecHost:
-    """A server of the lab with the stand-in on it, or to come on it."""
+    """A server of the lab on which the stand-in is or will be installed."""
 
     server: Any
     database: list[str] = field(default_factory=list)
@@ -49,14 +49,14 @@ class PecHost:
         self.sh(f"apt-get update -qq && {install} {packages} >/dev/null")
 
     def command(self, **commands: str) -> None:
-        """The command file, with __ for the dot of a key; nothing given removes it."""
+        """Write the command file, with __ for the dot of a key; without commands it is empty."""
         lines = "".join(f"{key.replace('__', '.')} = {value}\n" for key, value in commands.items())
         self.server.put(lines, "/etc/pec-stand-in.conf")
 
     def java(
         self, version: str, *options: str, cwd: str = "/root", stdin: str = "", environment: tuple[str, ...] = ("LC_ALL=C.UTF-8",)
     ) -> subprocess.CompletedProcess[str]:
-        """The installer's exit code and its console."""
+        """Run the installer; return its exit code and console output."""
         script = 'cd "$0" && exec env "$@" 2>&1'
         argv = ["sh", "-c", script, cwd, *environment, "java", "-jar", f"/srv/{version}.jar", *options]
         return self.run(*argv, check=False, stdin=stdin)
@@ -76,7 +76,7 @@ class PecHost:
         return self.run(*argv, stdin=statement).stdout.strip()
 
     def load_sample_data(self) -> str:
-        """The fingerprint of the citizens that it made."""
+        """Load the sample data and return the digest of its citizens."""
         self.sql("\\set scale 1\n" + SAMPLE_DATA.read_text(encoding="utf-8"))
         row = "no_cidadao || js_contatos::text || dt_nascimento || coalesce(md5(im_foto), '')"
         return self.sql(f"""select md5(string_agg({row}, '' order by co_unico_cidadao collate "C")) from tb_cidadao""")
@@ -94,7 +94,7 @@ class PecHost:
         return self.get("/api/graphql", body={"query": query, "variables": variables or {}}, cookies=cookies)
 
     def restart(self) -> None:
-        """Often in a row, which systemd takes for a loop."""
+        """Restart PEC. Frequent restarts would look like a loop to systemd, so its counter is reset."""
         self.sh("systemctl reset-failed e-SUS-PEC; systemctl restart e-SUS-PEC")
 
     def wait(self, url: str = "", seconds: float = 120, context: Any = None) -> Answer:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""One server with several PostgreSQLs on it, and databases like PEC's, for the tests that dump and restore."""
+"""One server with several versions of PostgreSQL, and databases like PEC's, for the tests of dump and restore."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from typing import Any
 from places import ROOT
 
 ROLE = "esus"
-# What each layer (connection strings, .pgpass, SQL, Java, format strings) writes with an escape, and a character of two bytes.
+# Characters that some layer escapes (connection strings, .pgpass, SQL, Java, format strings), and one of two bytes.
 PASSWORD = """se:nha\\com'%d"ão$x"""
 SOCKETS = "/var/run/postgresql"
-# On the server, when its clusters are there.
+# This file exists on the server once its clusters are prepared.
 PREPARED = "/run/esus-pec-tests-prepared"
 LOCALE = "pt_BR.UTF-8"
 # Port, systemd unit and locale of each cluster. "small" is a 17 whose data directory is a filesystem of 160 MB.
@@ -50,7 +50,7 @@ CREATE ROLE esus_leitura LOGIN PASSWORD 'leitura';
 
 @dataclass
 class Postgres:
-    """The server, its clusters, and what a test does to them. The clusters' superuser is the OS account postgres, by socket."""
+    """The server and its clusters. Their superuser is the OS account postgres, through the socket."""
 
     server: Any
     samples: set[int | str] = field(default_factory=set)
@@ -60,18 +60,18 @@ class Postgres:
         return {"host": "127.0.0.1", "port": CLUSTERS[major][0]}
 
     def unit(self, major: int | str) -> str:
-        """Its systemd unit, to stop it or to kill it."""
+        """The cluster's systemd unit, to stop or kill it."""
         return CLUSTERS[major][1]
 
     def connection(self, major: int | str, database: str) -> dict[str, Any]:
-        """The connection of PEC's role, as the modules' options want it."""
+        """The connection of PEC's role, in the form of the modules' option."""
         return {**self.major(major), "name": database, "username": ROLE, "password": PASSWORD}
 
     def module(self, name: str, arguments: dict[str, Any] | None = None, **options: Any) -> dict[str, Any]:
         return self.server.module(name, arguments, **options)
 
     def sql(self, major: int | str, database: str, text: str, user: str | None = None) -> str:
-        """Run SQL as the superuser, or as PEC's role over TCP, and give back the unaligned rows."""
+        """Run SQL as the superuser, or as PEC's role over TCP, and return the unaligned rows."""
         argv = ["psql", "-XAtq", "-v", "ON_ERROR_STOP=1", "-p", str(CLUSTERS[major][0]), "-d", _conninfo(dbname=database), "-f", "-"]
         if user:
             argv = ["env", f"PGPASSWORD={PASSWORD}", *argv, "-h", "127.0.0.1", "-U", user]
@@ -82,7 +82,7 @@ class Postgres:
         return run.stdout.strip()
 
     def create(self, major: int | str, name: str, sample: bool = True) -> None:
-        """Make a database of PEC's role, with sample data (about 20 MB, 50 tables) or empty. One of that name is dropped before."""
+        """Create a database of PEC's role, with sample data (about 20 MB, 50 tables) or empty. One of that name is dropped first."""
         self.drop(major, name)
         template = "template0"
         if sample:
@@ -100,12 +100,12 @@ class Postgres:
         self.sql(major, database, script, user=ROLE)
 
     def drop(self, major: int | str, name: str) -> None:
-        """Drop a database whatever is connected to it."""
+        """Drop a database, even with sessions connected."""
         sessions = f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = {_literal(name)};"
         self.sql(major, "postgres", f"{sessions}\nDROP DATABASE IF EXISTS {_identifier(name)};")
 
     def databases(self, major: int | str) -> list[str]:
-        """The names of the databases that tests made."""
+        """The names of the databases that tests created."""
         condition = "NOT datistemplate AND datname NOT IN ('postgres', 'sample')"
         return self.sql(major, "postgres", f"SELECT datname FROM pg_database WHERE {condition} ORDER BY 1").splitlines()
 
@@ -114,7 +114,7 @@ class Postgres:
         self.sql(major, "postgres", f"CREATE DATABASE {_identifier(name)} {options};")
 
     def prepared(self) -> Postgres:
-        """Install and start the clusters unless an earlier run did, and take away what its tests left."""
+        """Install and start the clusters unless an earlier run did, and remove what its tests left."""
         if self.server.run("test", "-e", PREPARED, check=False).returncode == 0:
             for major in CLUSTERS:
                 for name in ["sample", *self.databases(major)]:
@@ -163,5 +163,5 @@ def _literal(text: str) -> str:
 
 
 def _conninfo(**parts: str) -> str:
-    """A connection string, because psql takes a database name with a "=" for one."""
+    """A connection string, because psql takes a database name with "=" for one."""
     return " ".join(f"{key}='" + value.replace("\\", "\\\\").replace("'", "\\'") + "'" for key, value in parts.items())

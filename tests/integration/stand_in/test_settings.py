@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The stand-in's settings, as the instalador changes them through the API. The tests are one story and run in their order.
+"""The stand-in's settings, as the instalador changes them through the API. Fixtures bring PEC where a test begins, so each runs alone.
 
 Contract 4 knows the names of the operations and of some arguments; everything else about them is a guess [?], and so are the tests of it.
 """
@@ -22,8 +22,18 @@ INTERNET = "mutation AlternarConexaoInternet($habilitado: Boolean!) { alternarCo
 CADSUS = "mutation A($alterarCadsusInput: AlterarCadsusInput!) { alterarCadsus(alterarCadsusInput: $alterarCadsusInput) { id } }"
 SMTP = "mutation AlterarServidorSMTP($input: ServidorSMTPInput!) { alterarServidorSMTP(input: $input) { id } }"
 VIA_CDS = "mutation A($h: Boolean!) { alterarConfiguracaoCadastroDomiciliarViaCds(habilitado: $h) }"
+FIRST_RUN = {
+    "dadosInstalacao": {"linkInstalacao": "http://127.0.0.1:8080/", "nomeInstalacao": "PEC de Teste"},
+    "tipoInstalacao": "PRONTUARIO",
+    "novaSenha": FIRST_PASSWORD,
+    "profissional": {"nomeCivil": "Fulana de Souza", "cpf": CPF, "endereco": None},
+}
+PRESCRIPTION = "mutation A($i: ConfiguracaoPrescricaoDigitalInput!) { alterarConfiguracaoPrescricaoDigital(input: $i) }"
+ATTACHMENTS = "mutation A($i: ConfiguracaoAnexoArquivosInput!) { alterarConfiguracaoAnexoArquivos(input: $i) }"
+AGENDA = "mutation A($contraChave: String!) { ativarAgendaOnline(contraChave: $contraChave) { id } }"
 # The bundled PostgreSQL answers there, which is all that is looked for.
 MAIL = {"endereco": "127.0.0.1", "porta": 5433, "usuario": "pec@exemplo.test", "senha": "s3gredo-do-email", "email": "pec@exemplo.test"}
+SIGNED = {"habilitado": True, "usuario": "pec", "senha": "s3gredo-da-prescricao"}
 
 
 @dataclass
@@ -32,6 +42,7 @@ class Instalador:
 
     host: PecHost
     cookies: dict[str, str] = field(default_factory=dict)
+    password: str = FIRST_PASSWORD
 
     def ask(self, query: str, **variables: Any) -> Answer:
         return self.host.graphql(query, variables, self.cookies)
@@ -41,8 +52,8 @@ class Instalador:
         assert "errors" not in answer, answer
         return answer["data"]
 
-    def log_in(self, password: str = FIRST_PASSWORD) -> None:
-        answer = self.host.graphql(LOGIN, {"input": {"username": CPF, "password": password, "force": True}})
+    def log_in(self) -> None:
+        answer = self.host.graphql(LOGIN, {"input": {"username": CPF, "password": self.password, "force": True}})
         assert answer.json == {"data": {"login": {"success": True}}}, answer.text
         self.cookies = answer.cookies
 
@@ -68,7 +79,7 @@ def classification(answer: Answer) -> str:
 
 
 @pytest.fixture(scope="module")
-def instalador(start_server: Any, jar: Any) -> Instalador:
+def old(start_server: Any, jar: Any) -> Instalador:
     """A Debian 12 with an older PEC and its own database, before the first run."""
     host = PecHost(start_server("esus-pec-standin-settings", "debian12"))
     host.prepare(f"{PACKAGES} postgresql-client")
@@ -81,26 +92,46 @@ def instalador(start_server: Any, jar: Any) -> Instalador:
     return Instalador(host)
 
 
-def test_older_version_lacks_an_operation(instalador: Instalador) -> None:
+@pytest.fixture
+def current(old: Instalador) -> Instalador:
+    """PEC is 5.4.37."""
+    if old.row("VERSAOBANCODADOS", "ds_texto") != "5.4.37":
+        run = old.host.install("5.4.37")
+        assert run.returncode == 0, run.stdout
+        old.host.wait()
+    return old
+
+
+@pytest.fixture
+def instalador(current: Instalador) -> Instalador:
+    """It has been through its first run, the instalador is logged in, and nothing is commanded."""
+    current.host.command()
+    if not current.info("ativado"):
+        assert current.data(INSTALAR, input=FIRST_RUN) == {"instalar": True}
+    session = current.data(ACCESSES)["sessao"]
+    if not session or not session["acesso"]:
+        current.log_in()
+        current.select()
+    return current
+
+
+def test_older_version_lacks_an_operation(old: Instalador) -> None:
     """A guess [?]: 5.3.28 has neither alterarConfiguracaoCadastroDomiciliarViaCds nor its field of info. Then it becomes 5.4.37."""
     undefined = "Validation error (FieldUndefined@[{}]) : Field '{}' in type '{}' is undefined"
     operation = "alterarConfiguracaoCadastroDomiciliarViaCds"
-    assert errors(instalador.ask(VIA_CDS, h=True)) == [undefined.format(operation, operation, "Mutation")]
+    assert errors(old.ask(VIA_CDS, h=True)) == [undefined.format(operation, operation, "Mutation")]
     fact = "cadastroDomiciliarViaCdsEnabled"
-    assert errors(instalador.ask(f"{{ info {{ {fact} }} }}")) == [undefined.format(f"info/{fact}", fact, "Info")]
-    run = instalador.host.install("5.4.37")
+    assert errors(old.ask(f"{{ info {{ {fact} }} }}")) == [undefined.format(f"info/{fact}", fact, "Info")]
+    run = old.host.install("5.4.37")
     assert run.returncode == 0, run.stdout
-    instalador.host.wait()
-    assert classification(instalador.ask(VIA_CDS, h=True)) == "AccessDeniedException"
-    assert instalador.info(fact) is False
+    old.host.wait()
+    assert classification(old.ask(VIA_CDS, h=True)) == "AccessDeniedException"
+    assert old.info(fact) is False
 
 
 def test_only_the_instalador(instalador: Instalador) -> None:
     """A guess [?]: without a session, and before an access is selected (contract 4, selecionarAcesso), Acesso negado."""
-    person = {"nomeCivil": "Fulana de Souza", "cpf": CPF, "endereco": None}
-    data = {"linkInstalacao": "http://127.0.0.1:8080/", "nomeInstalacao": "PEC de Teste"}
-    first = {"dadosInstalacao": data, "tipoInstalacao": "PRONTUARIO", "novaSenha": FIRST_PASSWORD, "profissional": person}
-    assert instalador.data(INSTALAR, input=first) == {"instalar": True}
+    instalador.cookies = {}
     without = instalador.ask(INTERNET, habilitado=False)
     instalador.log_in()
     for answer in (without, instalador.ask(INTERNET, habilitado=False), instalador.ask("{ configuracaoVideochamada { habilitado } }")):
@@ -202,11 +233,12 @@ def test_only_the_instalador(instalador: Instalador) -> None:
 )
 def test_validation(instalador: Instalador, query: str, variables: dict[str, Any], expected: list[str]) -> None:
     """graphql-java's own texts; that PEC answers with them is [I], as it is a Spring program. Nothing is done, and there is no data."""
+    before = instalador.info("smtpConfigurado"), instalador.info("internetHabilitada")
     answer = instalador.ask(query, **variables)
     assert errors(answer) == expected
     assert {error["extensions"]["classification"] for error in answer.json["errors"]} == {"ValidationError"}
     assert "data" not in answer.json
-    assert instalador.info("smtpConfigurado") is False and instalador.info("internetHabilitada") is True
+    assert (instalador.info("smtpConfigurado"), instalador.info("internetHabilitada")) == before
 
 
 def test_syntax(instalador: Instalador) -> None:
@@ -219,6 +251,7 @@ def test_syntax(instalador: Instalador) -> None:
 
 def test_skip(instalador: Instalador) -> None:
     """GraphQL's own: a skipped field is checked with its variables, but neither done nor answered."""
+    instalador.data(INTERNET, habilitado=True)
     skipped = "mutation A($h: Boolean!, $s: Boolean!) { alternarConexaoInternet(habilitado: $h) @skip(if: $s) }"
     assert instalador.data(skipped, h=False, s=True) == {}
     assert instalador.data("mutation { desabilitarConexaoSMTP @include(if: false) b: __typename }") == {"b": "Mutation"}
@@ -234,16 +267,8 @@ def test_skip(instalador: Instalador) -> None:
     ("query", "variables", "fact"),
     [
         (INTERNET, {"habilitado": True}, "internetHabilitada"),
-        (
-            "mutation A($i: ConfiguracaoPrescricaoDigitalInput!) { alterarConfiguracaoPrescricaoDigital(input: $i) }",
-            {"i": {"habilitado": True, "usuario": "pec", "senha": "s3gredo-da-prescricao"}},
-            "isPrescricaoDigitalEnabled",
-        ),
-        (
-            "mutation A($i: ConfiguracaoAnexoArquivosInput!) { alterarConfiguracaoAnexoArquivos(input: $i) }",
-            {"i": {"habilitado": True, "diretorio": "/srv/anexos"}},
-            "anexoArquivosEnabled",
-        ),
+        (PRESCRIPTION, {"i": SIGNED}, "isPrescricaoDigitalEnabled"),
+        (ATTACHMENTS, {"i": {"habilitado": True, "diretorio": "/srv/anexos"}}, "anexoArquivosEnabled"),
         (
             "mutation A($h: Boolean!) { alterarBuscaCidadaoPorPropriedades(habilitado: $h) }",
             {"h": True},
@@ -254,6 +279,7 @@ def test_skip(instalador: Instalador) -> None:
 )
 def test_what_info_tells(instalador: Instalador, query: str, variables: dict[str, Any], fact: str) -> None:
     """Contract 4, info: the names of the facts. That they follow these operations is a guess [?]."""
+    instalador.data(INTERNET, habilitado=False)
     assert instalador.info(fact) is False
     assert list(instalador.data(query, **variables).values()) == [True]
     assert instalador.info(fact) is True
@@ -312,9 +338,8 @@ def test_mail_server(instalador: Instalador) -> None:
 
 def test_online_agenda(instalador: Instalador) -> None:
     """Contract 3: tb_ativacao_agendamento_online has co_prof, dt_evento and st_ativado; contract 5: a contra-chave is opaque."""
-    activate = "mutation A($contraChave: String!) { ativarAgendaOnline(contraChave: $contraChave) { id } }"
-    assert classification(instalador.ask(activate, contraChave=" ")) == "PecValidationException"
-    instalador.data(activate, contraChave="4GENDA00")
+    assert classification(instalador.ask(AGENDA, contraChave=" ")) == "PecValidationException"
+    instalador.data(AGENDA, contraChave="4GENDA00")
     instalador.data("mutation { desativarAgendaOnline { id } }")
     events = "select p.nu_cpf, a.st_ativado, a.dt_evento > now() - interval '1 minute'"
     events += " from tb_ativacao_agendamento_online a join tb_prof p on p.co_seq_prof = a.co_prof order by a.dt_evento"
@@ -324,6 +349,7 @@ def test_online_agenda(instalador: Instalador) -> None:
 def test_lockout_follows_its_setting_and_a_new_password_ends_it(instalador: Instalador) -> None:
     """Contract 4: login's lockout, solicitarRedefinicaoSenha and redefinirSenha, by name; link, single use and texts are guesses [?]."""
     ask = "mutation S($input: SolicitarRecuperacaoSenhaInput!) { solicitarRedefinicaoSenha(input: $input) { value } }"
+    instalador.data("mutation { alterarNumeroTentativasLogin(tentativas: 2) }")
     reset = "mutation R($input: RedefinirSenhaInput!) { redefinirSenha(input: $input) }"
     assert classification(instalador.host.graphql(ask, {"input": {"usuario": CPF}})) == "AccessDeniedException"
     assert "errors" in instalador.ask(ask, input={"usuario": "11111111111"}).json
@@ -332,7 +358,7 @@ def test_lockout_follows_its_setting_and_a_new_password_ends_it(instalador: Inst
     assert address == "http://127.0.0.1:8080/redefinirSenha"
     for _attempt in range(2):
         assert "errors" in instalador.host.graphql(LOGIN, {"input": {"username": CPF, "password": "errada123"}}).json
-    right = {"username": CPF, "password": FIRST_PASSWORD, "force": True}
+    right = {"username": CPF, "password": instalador.password, "force": True}
     assert "errors" in instalador.host.graphql(LOGIN, {"input": right}).json
     chosen = {"usuario": CPF, "token": token, "novaSenha": "Outra2027"}
     wrong = instalador.host.graphql(reset, {"input": {**chosen, "token": "0"}})
@@ -340,10 +366,10 @@ def test_lockout_follows_its_setting_and_a_new_password_ends_it(instalador: Inst
     assert "senha" in message(instalador.host.graphql(reset, {"input": {**chosen, "novaSenha": "fulana2026"}}))
     assert instalador.data(ACCESSES)["sessao"] is not None
     assert instalador.host.graphql(reset, {"input": chosen}).json == {"data": {"redefinirSenha": True}}
+    instalador.password = chosen["novaSenha"]
     assert instalador.data(ACCESSES)["sessao"] is None
     assert message(instalador.host.graphql(reset, {"input": chosen})) == "Link inválido ou expirado"
-    instalador.log_in("Outra2027")
-    instalador.select()
+    instalador.log_in()
 
 
 def test_what_the_session_says_of_its_user(instalador: Instalador) -> None:
@@ -360,6 +386,7 @@ def test_what_the_session_says_of_its_user(instalador: Instalador) -> None:
 
 def test_unknown_refused_and_ignored_on_command(instalador: Instalador) -> None:
     """The commands: as if this version had not the operation or the field; a refusal in given words; accepted without effect."""
+    instalador.data(INTERNET, habilitado=True)
     instalador.host.command(api__unknown="AlternarConexaoInternet, configuracaoVideochamada, info.anexoArquivosEnabled")
     queries = (INTERNET, "{ configuracaoVideochamada { habilitado } }", "{ info { anexoArquivosEnabled } }")
     for query in queries:
@@ -377,10 +404,11 @@ def test_unknown_refused_and_ignored_on_command(instalador: Instalador) -> None:
 
 def test_session_lost_on_command(instalador: Instalador) -> None:
     """The command: once, all sessions end before the operation."""
+    instalador.data(INTERNET, habilitado=True)
     instalador.host.command(api__session_lost_on="alternarConexaoInternet")
     assert classification(instalador.ask(INTERNET, habilitado=False)) == "AccessDeniedException"
     assert instalador.data(ACCESSES)["sessao"] is None and instalador.info("internetHabilitada") is True
-    instalador.log_in("Outra2027")
+    instalador.log_in()
     instalador.select()
     instalador.data(INTERNET, habilitado=False)
     assert instalador.info("internetHabilitada") is False
@@ -388,6 +416,8 @@ def test_session_lost_on_command(instalador: Instalador) -> None:
 
 def test_restart_on_command(instalador: Instalador) -> None:
     """The command: once, PEC restarts instead of answering. The settings are in the database, the sessions are not."""
+    instalador.data(INTERNET, habilitado=False)
+    instalador.data(ATTACHMENTS, i={"habilitado": True, "diretorio": "/srv/anexos"})
     instalador.host.command(api__restart_on="AlternarConexaoInternet")
     before = instalador.host.unit("e-SUS-PEC", "MainPID")
     with pytest.raises(OSError):
@@ -396,12 +426,12 @@ def test_restart_on_command(instalador: Instalador) -> None:
     assert instalador.host.unit("e-SUS-PEC", "MainPID") != before
     assert instalador.info("internetHabilitada") is False and instalador.info("anexoArquivosEnabled") is True
     assert classification(instalador.ask(INTERNET, habilitado=True)) == "AccessDeniedException"
-    instalador.log_in("Outra2027")
-    instalador.select()
-    instalador.data(INTERNET, habilitado=True)
 
 
 def test_secrets_are_not_logged(instalador: Instalador) -> None:
     """A test double stores them as they are; no log has them."""
-    secrets = [str(MAIL["senha"]), "s3gredo-da-prescricao", "Outra2027", FIRST_PASSWORD, "4GENDA00"]
+    instalador.data(SMTP, input=MAIL)
+    instalador.data(PRESCRIPTION, i=SIGNED)
+    instalador.data(AGENDA, contraChave="4GENDA00")
+    secrets = [str(MAIL["senha"]), str(SIGNED["senha"]), instalador.password, FIRST_PASSWORD, "4GENDA00"]
     assert on_server(instalador.host.sh, secrets, JOURNAL, "/opt/e-SUS/webserver/logs") == []
