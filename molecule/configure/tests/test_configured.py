@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a server is that got everything and then everything anew, seen through TLS, HTTP and Java."""
+"""A server on which everything was configured and then renewed, through TLS, HTTP and Java."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ SECRETS = [PASSWORD, "Segredo=do:Gov\\br!1", "Segredo-renovado:2", "CONTRA-CHAVE
 
 
 def connect(host: Any) -> ssl.SSLSocket:
-    """As a browser does that trusts the authority of the test and nobody else."""
+    """Connect as a browser that trusts only the authority of the test."""
     address = host.check_output("ip -4 -o addr show eth0").split()[3].split("/")[0]
     context = ssl.create_default_context(cadata=host.file("/root/authority.pem").content_string)
     return context.wrap_socket(socket.create_connection((address, 443), timeout=30), server_hostname=DOMAIN)
@@ -78,17 +78,6 @@ def test_java_reads_the_new_certificate(host: Any) -> None:
     expected = hashlib.sha256(leaf.certificate.public_bytes(Encoding.DER)).hexdigest()
     assert fingerprints(keytool(host))[0] == expected
     assert fingerprints(host.file("/root/before.txt").content_string)[0] != expected
-
-
-def test_what_was_replaced_is_kept_for_root_alone(host: Any) -> None:
-    kept = host.check_output("find /etc/esus-pec -type f -name '*.pfx*'").splitlines()
-    assert len(kept) == 1
-    assert host.check_output("stat -c '%%a %%U' %s", kept[0]) == "600 root"
-
-
-def test_the_renewal_waits_for_its_window(host: Any) -> None:
-    assert host.service("esus-pec-renewal.timer").is_running
-    assert host.service("esus-pec-renewal.timer").is_enabled
 
 
 @pytest.mark.parametrize("purpose", ["instalacao", "agendamento"])

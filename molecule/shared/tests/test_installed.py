@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a server is after the install playbook, seen through HTTP, SQL and systemd."""
+"""The state of a server after the install playbook, through HTTP, SQL and systemd."""
 
 from __future__ import annotations
 
@@ -52,14 +52,14 @@ def graphql(base: str, query: str, variables: dict[str, Any]) -> dict[str, Any]:
 
 
 def sql(host: Any, statement: str) -> str:
-    """Asked as the read-only role over TCP, with the password that the município's own tools would use."""
+    """Query as the read-only role over TCP, with the password that the município's own tools use."""
     run = host.run(f"PGPASSWORD=%s psql -XAt -h 127.0.0.1 -p {PORT} -U esus_leitura esus -c %s", passwords(host)[1], statement)
     assert run.rc == 0, run.stderr
     return run.stdout.strip()
 
 
 def passwords(host: Any) -> list[str]:
-    """Of the database: PEC's, then the read-only role's."""
+    """The passwords of the database: PEC's role, then the read-only role."""
     if not BUNDLED:
         return [PASSWORD, READ_ONLY_PASSWORD]
     text = host.file("/opt/e-SUS/webserver/config/credenciais.txt").content.decode("utf-8", "replace")
@@ -88,7 +88,7 @@ def test_database_holds_portuguese(host: Any) -> None:
     assert answer.lower().replace("-", "") == "utf8 pt_br.utf8"
 
 
-def test_schema_is_there(host: Any) -> None:
+def test_schema_exists(host: Any) -> None:
     assert int(sql(host, "select count(*) from information_schema.tables where table_schema = 'public'")) > 900
 
 
