@@ -166,12 +166,6 @@ def inventory(server: Any, tmp_path: Path) -> Path:
     return path
 
 
-def test_another_user_is_told_what_to_do(bare: Any) -> None:
-    result = bare.module("esus.pec.doctor", WANTED, user="nobody")
-    assert result["_failed"]
-    assert "become: true" in result["msg"]
-
-
 def test_without_pec_the_machine_is_examined(without_pec: dict[str, Any]) -> None:
     assert not without_pec["_failed"]
     assert (without_pec["state"], without_pec["changed"]) == ("absent", False)

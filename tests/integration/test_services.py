@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The settings inside PEC on a server with the stand-in, by modules and by the role. The tests are one story, in their order.
+"""The settings inside PEC on a server with the stand-in, by modules and by the role. Each test sets first what it changes.
 
 What they see of the stand-in is what the contract says of PEC as far as it goes; the rest is a guess, here as there.
 """
@@ -23,7 +23,7 @@ CPF, PASSWORD, NEW = "52998224725", "Segredo2026", "Renovada2027"
 MAIL, MAIL_NEW = 'Se\'nha "do" e-mail\\1', "Outra-do-e-mail-2"
 SECRETS = (PASSWORD, NEW, MAIL, MAIL_NEW)
 INSTALADOR = {"cpf": "529.982.247-25", "password": PASSWORD}
-LINK = "http://127.0.0.1:8080"
+FIRST_RUN = {"name": "UBS Central", "link": "http://127.0.0.1:8080", "instalador": {**INSTALADOR, "name": "Maria da Silva"}}
 SINK = "/root/smtp_sink.py"
 CERTIFY = """
 openssl req -x509 -newkey rsa:2048 -noenc -keyout /root/key.pem -out /root/authority.pem -days 3 -subj /CN=smtp.example \
@@ -56,8 +56,13 @@ class Pec:
         assert self.set(settings, **arguments)["changed"] is False
         return did
 
+    def given(self, settings: dict[str, Any], **arguments: Any) -> None:
+        """Bring PEC where a test begins."""
+        did = self.set(settings, **arguments)
+        assert not did["_failed"] and not did["manual"], did["_output"]
+
     def role(self, *options: str, **variables: Any) -> subprocess.CompletedProcess[str]:
-        given = {"pec_instalador_cpf": INSTALADOR["cpf"], "pec_instalador_password": PASSWORD, "pec_services_wait": 60, **variables}
+        given = {"pec_instalador_cpf": INSTALADOR["cpf"], "pec_instalador_password": PASSWORD, "pec_health_timeout": 60, **variables}
         before = [{"import_role": {"name": "esus.pec.pec_services", "tasks_from": "preflight"}}]
         play = {"pre_tasks": before, "roles": ["esus.pec.pec_services"]}
         run: subprocess.CompletedProcess[str] = self.server.play(play, "-vvv", "--diff", *options, **given)
@@ -103,6 +108,9 @@ class Pec:
         text = "".join(f"{key.replace('__', '.')} = {value}\n" for key, value in commands.items())
         self.server.put(text, "/etc/pec-stand-in.conf")
 
+    def mode(self, record: str) -> str:
+        return str(self.server.run("stat", "-c", "%U %a", f"/etc/esus-pec/{record}.json").stdout.strip())
+
     def started(self) -> str:
         return str(self.server.run("systemctl", "show", "-P", "ActiveEnterTimestampMonotonic", "e-SUS-PEC").stdout.strip())
 
@@ -119,7 +127,7 @@ def bare(start_server: Any) -> Pec:
 
 
 @pytest.fixture(scope="module")
-def pec(bare: Pec, jar: Any) -> Pec:
+def installed(bare: Pec, jar: Any) -> Pec:
     """PEC installed, and a mail server beside it that wants a login and TLS."""
     install(bare.server, jar(VERSION))
     bare.server.run("sh", "-ec", CERTIFY)
@@ -130,6 +138,15 @@ def pec(bare: Pec, jar: Any) -> Pec:
     return bare
 
 
+@pytest.fixture
+def pec(installed: Pec) -> Pec:
+    """It has been through its first run, and nothing is commanded."""
+    installed.command()
+    if not installed.info("ativado")["ativado"]:
+        assert installed.server.module("esus.pec.first_run", FIRST_RUN)["changed"] is True
+    return installed
+
+
 def test_an_empty_server(bare: Pec) -> None:
     """Check mode foretells; a run says what is missing; without settings nothing is done."""
     assert bare.changed("--check", pec_services_settings={"cadsus": True}) == 1
@@ -137,13 +154,12 @@ def test_an_empty_server(bare: Pec) -> None:
     assert bare.changed() == 0
 
 
-def test_before_the_first_run(pec: Pec) -> None:
-    assert pec.set({"cadsus": True}, check=True)["changed"] is True
-    assert "has not been through its first run" in pec.set({"cadsus": True})["msg"]
-    answers = {"name": "UBS Central", "link": LINK, "instalador": {**INSTALADOR, "name": "Maria da Silva"}}
-    result = pec.server.module("esus.pec.first_run", answers)
-    assert result["changed"] is True and pec.cell("NOMEINSTALACAO", "ds_texto") == "UBS Central"
-    assert pec.server.module("esus.pec.first_run", answers)["changed"] is False
+def test_before_the_first_run(installed: Pec) -> None:
+    assert installed.set({"cadsus": True}, check=True)["changed"] is True
+    assert "has not been through its first run" in installed.set({"cadsus": True})["msg"]
+    result = installed.server.module("esus.pec.first_run", FIRST_RUN)
+    assert result["changed"] is True and installed.cell("NOMEINSTALACAO", "ds_texto") == "UBS Central"
+    assert installed.server.module("esus.pec.first_run", FIRST_RUN)["changed"] is False
 
 
 def test_from_nothing(pec: Pec) -> None:
@@ -200,10 +216,11 @@ def test_smtp_by_the_role(pec: Pec) -> None:
     pec.server.run("systemctl", "restart", "sink")
     renewed = pec.role(**{**smtp, "pec_smtp_password": MAIL_NEW})
     assert renewed.returncode == 0 and "mas ele não confirma o novo valor" in renewed.stdout
-    assert pec.changed(**{**smtp, "pec_smtp_password": MAIL_NEW}) == 0
+    assert pec.changed(**{**smtp, "pec_smtp_password": MAIL_NEW}) == 0 and pec.mode("settings") == "root 600"
 
 
 def test_drift(pec: Pec) -> None:
+    pec.given({"cadsus": True, "tentativas_login": 4})
     pec.sql("update tb_config_sistema set ds_inteiro = 0 where co_config_sistema = 'CADSUSHABILITADO'")
     did = pec.same({"cadsus": True, "tentativas_login": 4})
     assert "-cadsus.enabled: False\n+cadsus.enabled: True\n" in did["_output"] and "tentativas_login.value" not in did["_output"]
@@ -211,6 +228,7 @@ def test_drift(pec: Pec) -> None:
 
 
 def test_operations_that_this_version_lacks_or_refuses(pec: Pec) -> None:
+    pec.given({"horus": True, "tentativas_login": 4})
     pec.command(api__unknown="AlterarHorus,info.cadastroDomiciliarViaCdsEnabled", api__refuse="AlterarQtdRequisicoes")
     did = pec.set({"horus": False, "cadastro_domiciliar_via_cds": True, "requisicoes_simultaneas": 30, "tentativas_login": 5})
     assert results(did) == {
@@ -230,7 +248,6 @@ def test_operations_that_this_version_lacks_or_refuses(pec: Pec) -> None:
         assert line in report.stdout
     pec.command(api__ignore="AlterarHorus")
     assert results(pec.set({"horus": False})) == {"horus": "manual unconfirmed"}
-    pec.command()
 
 
 def test_a_correction_by_variable(pec: Pec) -> None:
@@ -243,7 +260,6 @@ def test_a_correction_by_variable(pec: Pec) -> None:
     corrected = {"tentativas_login": {"read": {"sql": {"value": sql}}}}
     assert results(pec.same(wanted, operations=corrected)) == {"tentativas_login": "confirmed"}
     assert pec.cell(key) == "6"
-    pec.command()
 
 
 def test_what_is_written_into_the_database(pec: Pec) -> None:
@@ -259,6 +275,7 @@ def test_what_is_written_into_the_database(pec: Pec) -> None:
 
 
 def test_a_database_without_the_row(pec: Pec) -> None:
+    pec.given({"treinamento": True}, database_writes=True)
     pec.sql("update tb_config_sistema set co_config_sistema = 'X' where co_config_sistema = 'NOMEINSTALACAO'")
     before = pec.cell("LINKINSTALACAO", "ds_texto")
     started = pec.started()
@@ -275,16 +292,18 @@ def test_a_database_without_the_row(pec: Pec) -> None:
 
 
 def test_pec_restarts_in_the_middle(pec: Pec) -> None:
+    pec.given({"cadsus": True, "horus": True, "link_instalacao": "https://pec.example"}, database_writes=True)
+    pec.given({"videochamada": True})
     pec.command(api__restart_on="AlterarCadsus")
     did = pec.set({"cadsus": False, "horus": False, "videochamada": False}, wait=180)
     assert results(did) == {"cadsus": "confirmed", "horus": "confirmed", "videochamada": "confirmed"}, did["_output"]
     assert (pec.cell("CADSUSHABILITADO"), pec.cell("HORUSHABILITADO")) == ("0", "0")
     pec.command(api__session_lost_on="AlterarHorus")
     assert results(pec.set({"horus": True})) == {"horus": "confirmed"}
-    pec.command()
 
 
 def test_one_session_a_person(pec: Pec) -> None:
+    pec.given({"horus": True})
     assert pec.logs_in(PASSWORD)
     refused = pec.set({"horus": False})
     assert refused["_failed"] and "is logged in to PEC elsewhere" in refused["msg"]
@@ -294,16 +313,18 @@ def test_one_session_a_person(pec: Pec) -> None:
 
 
 def test_a_wrong_password_is_tried_once(pec: Pec) -> None:
+    pec.given({"horus": True})
     wrong = {"instalador": {"cpf": CPF, "password": "Errada2026"}}
     for _run in range(3):
         refused = pec.set({"horus": False}, **wrong)
         assert refused["_failed"] and "wrong ones lock the account" in refused["msg"]
-    assert pec.attempts() == ("1", "0")
+    assert pec.attempts() == ("1", "0") and pec.mode("refused-logins") == "root 600"
     assert pec.changed(pec_services_settings={"horus": True}) == 0
     assert results(pec.set({"horus": False})) == {"horus": "confirmed"} and pec.attempts() == ("0", "0")
 
 
 def test_the_instaladors_password_is_changed(pec: Pec) -> None:
+    pec.given({"horus": False})
     assert pec.module("instalador_password", {"new_password": NEW}, check=True)["changed"] is True
     assert pec.changed(pec_services_new_password=NEW, pec_services_settings={"horus": True}) == 2
     assert pec.changed(pec_services_new_password=NEW, pec_services_settings={"horus": True}) == 0
@@ -315,7 +336,6 @@ def test_the_instaladors_password_is_changed(pec: Pec) -> None:
 
 
 def test_nothing_of_it_is_left_where_others_read(pec: Pec) -> None:
+    """Of all that the tests before did, or of the first run."""
     places = ("/var/log", "/opt/e-SUS/webserver/logs", "/tmp", "/var/tmp", "/root/.ansible", "/etc/esus-pec")
     assert on_server(pec.server.shell, SECRETS, JOURNAL, *places) == []
-    for name in ("settings", "refused-logins"):
-        assert pec.server.run("stat", "-c", "%U %a", f"/etc/esus-pec/{name}.json").stdout.strip() == "root 600"
