@@ -1,22 +1,23 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A plain dump on its way into psql: without the statements that need the old server's roles, and never out of its database.
+"""A plain dump on its way into psql, without the statements that need the old server's roles. Private to the collection.
 
-The rows between COPY and its end pass untouched and unread; everything else is split into statements as the server would, so that text
-in a value or in a function is never taken for a statement. A dropped statement leaves its line breaks behind: the line numbers in
-errors stay those of the file.
+The rows between COPY and its end pass untouched and unread. Everything else is split into statements as the server does it, so that
+text in a value or a function is not mistaken for a statement. A statement that is left out leaves its line breaks behind: the line
+numbers in errors stay those of the file.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Generator, Iterator
 
 from ansible_collections.esus.pec.plugins.module_utils.errors import PecError
 
 BEGINNING = b"-- PostgreSQL database dump"
 END = b"-- PostgreSQL database dump complete"
-_HOLD = 1 << 16  # of a longer statement the rest passes as it comes: none of those that matter is as long
+_HOLD = 1 << 16  # the rest of a longer statement is passed on as it comes: no statement that matters is as long
 _LONGEST_COMMENT = 1 << 20
+_LOOK_BEHIND = 2  # the bytes before a quote decide whether it begins an escape string
 _WORD = rb"[\w$\x80-\xff]"
 _NAME = rb'(?:"(?:[^"]|"")+"|' + _WORD + rb"+)"
 _FLAGS = re.IGNORECASE | re.DOTALL
@@ -27,7 +28,8 @@ _DOLLAR = re.compile(rb"\$(?:[A-Za-z_\x80-\xff][A-Za-z0-9_\x80-\xff]*)?\$")
 _DOLLAR_BEGUN = re.compile(rb"\$(?:[A-Za-z_\x80-\xff][A-Za-z0-9_\x80-\xff]*)?\Z")
 _ESCAPED = re.compile(rb"[^'\\]*(?:\\.[^'\\]*)*", re.DOTALL)
 _COPY_END = re.compile(rb"\n\\\.\r?\n")
-# One whole statement of a dump made with --inserts, in one step.
+_COPY_END_LENGTH = 5
+# A whole statement of a dump made with --inserts, in one step.
 _INSERT = re.compile(rb"""\s*INSERT INTO [^'"$;\\/-]*(?:(?:-(?!-)|'[^'\\]*'|"[^"]*")[^'"$;\\/-]*)*;""")
 
 _FORBIDDEN = re.compile(rb"(?:CREATE|ALTER|DROP)\s+(?:DATABASE|ROLE|USER(?!\s+MAPPING\b)|GROUP|TABLESPACE|SYSTEM)\b", _FLAGS)
@@ -39,7 +41,7 @@ _EXTENSION = re.compile(
 _TABLE = re.compile(rb"CREATE\s+(?:UNLOGGED\s+|FOREIGN\s+)?TABLE\b", _FLAGS)
 _SETTING = re.compile(rb"SET\s+(\w+)", _FLAGS)
 _STRINGS = re.compile(rb"SET\s+standard_conforming_strings\s*=\s*'?(on|off)\b", _FLAGS)
-# Owners and rights are those of the role that loads; what --clean removes first is not in a new database.
+# Owners and rights are those of the role that loads; a new database has nothing for --clean to remove.
 _DROPPED = (
     re.compile(rb"(?:GRANT|REVOKE|DROP|SECURITY\s+LABEL)\b", _FLAGS),
     re.compile(rb"ALTER\s+DEFAULT\s+PRIVILEGES\b", _FLAGS),
@@ -57,209 +59,274 @@ _NEWER_SETTINGS = {
 
 
 class SqlFilter:
-    """Reads a dump in pieces of any size and gives back what psql is to be fed with.
+    """Takes a dump in pieces of any size and returns what to feed to psql.
 
-    server_version_num: settings that a server of this version does not have yet are left out. on_extension(name, schema) is called
-    before an extension is made, because that may take a superuser. C(tables) and C(copies) count what went through.
-
-    Raises PecError for what would lead out of the database, and at the end when the dump is not whole.
+    server_version_num: settings that are newer than this version are left out. on_extension(name, schema) is called before an
+    extension is created, because that may take a superuser. Raises PecError for a statement that leads out of the database, and at the
+    end for a dump that is cut off.
     """
 
     def __init__(self, server_version_num: int, on_extension: Callable[[str, str | None], None] | None = None) -> None:
-        self.tables = 0
         self.copies = 0
-        self._on_extension = on_extension
-        self._newer = {name for name, version in _NEWER_SETTINGS.items() if server_version_num < version}
-        self._buffer = b""
-        self._start = 0  # what lies before it has gone: it is the beginning of a statement, or within rows
-        self._at = 0  # how far the search got
-        self._line = 1
-        self._inside: Callable[[], bool] | None = None  # what looks for the end of a value, of a comment or of rows
-        self._tag = b""
-        self._depth = 0
-        self._leading = False  # the comment stands before a statement
-        self._passing = False  # the statement is long and its beginning has gone
-        self._conforming = True
-        self._complete = False
-        self._out: list[bytes] = []
+        self._text = _Text()
+        self._rules = _Rules(server_version_num, on_extension)
+        self._free = False  # what has been read may be passed on before the end of its statement
+        self._complete = False  # the last line of a dump was read, and no statement after it
+        self._may_end = False
+        self._reader = self._read()
+        next(self._reader)
+
+    @property
+    def tables(self) -> int:
+        """How many tables have been created so far."""
+        return self._rules.tables
 
     def feed(self, data: bytes) -> bytes:
-        """Take the next piece; return what can go on by now."""
-        self._buffer = self._buffer[self._start :] + data
-        self._at -= self._start
-        self._start = 0
-        while (self._inside or self._statement)():
-            pass
-        long = len(self._buffer) - self._start > _HOLD
-        if long and self._inside != self._rows and not self._passing and not self._leading:
-            self._begin_long_statement()
-        if self._passing or (self._leading and long):
-            self._emit(max(self._start, self._at - 2))  # the last two decide whether a quote is one of an escape string
-        out, self._out = self._out, []
-        return b"".join(out)
+        """Take the next piece; return what can be passed on."""
+        self._text.add(data)
+        self._may_end = next(self._reader)
+        return self._text.take()
 
     def finish(self) -> bytes:
         """Return the rest. Raises PecError when the dump has no end."""
         rest = self.feed(b"\n")
-        if self._inside is not None or not self._complete or self._buffer[self._start :].strip():
-            raise PecError("it ends in the middle: the line that pg_dump writes last is missing; fetch it or make it again")
-        return rest + self._buffer[self._start :]
+        if not self._may_end:
+            raise PecError("it is cut off: the line that pg_dump writes last is missing; copy the dump again, or make a new one")
+        return rest + self._text.held()
 
-    # Each of these moves on by one step and says whether there may be another one.
+    # These generators read forward. Where they need more of the dump they yield, with whether it may end there.
 
-    def _statement(self) -> bool:
-        if self._at == self._start and not self._passing:
-            insert = _INSERT.match(self._buffer, self._start)
+    def _read(self) -> Iterator[bool]:
+        while True:
+            insert = _INSERT.match(self._text.buffer, self._text.start)
             if insert:
                 self._complete = False
-                self._at = insert.end()
-                return self._emit(self._at)
-        token = _TOKEN.search(self._buffer, self._at)
-        if token is None:
-            self._at = max(self._at, len(self._buffer) - 1)  # the last byte may be half of a token
-            return False
-        self._at = token.start()
-        kind = token.group()
-        if kind == b";":
-            self._at += 1
-            return self._end_statement()
-        if kind == b"--":
-            self._begin_comment()
-            return self._line_comment()
-        if kind == b"\\":
-            return self._meta_command()
-        if kind == b"$":
-            return self._dollar()
-        if kind == b"/*":
-            self._depth = 0
-            self._begin_comment()
-            return self._enter(self._block_comment, 0)
-        if kind == b'"':
-            return self._enter(self._identifier, 1)
-        return self._enter(self._escape_string if self._is_escape_string() else self._string, 1)
+                self._text.pass_on(insert.end())
+            else:
+                yield from self._read_statement()
 
-    def _string(self) -> bool:
-        return self._leave_after(b"'")
+    def _read_statement(self) -> Iterator[bool]:
+        text = self._text
+        while True:
+            token = yield from self._find(_TOKEN)
+            text.at = token.start()
+            mark = token.group()
+            if mark == b";":
+                text.at += 1
+                yield from self._end_statement()
+                return
+            if mark == b"'":
+                yield from self._pass_string()
+            elif mark == b'"':
+                yield from self._pass_quoted(mark, mark)
+            elif mark == b"$":
+                yield from self._pass_dollar()
+            elif mark == b"\\":
+                yield from self._read_meta_command()
+            else:
+                yield from self._pass_comment(self._pass_line() if mark == b"--" else self._pass_block())
 
-    def _identifier(self) -> bool:
-        return self._leave_after(b'"')
-
-    def _dollar_string(self) -> bool:
-        return self._leave_after(self._tag)
-
-    def _escape_string(self) -> bool:
-        match = _ESCAPED.match(self._buffer, self._at)
-        self._at = match.end() if match else self._at
-        return self._buffer[self._at : self._at + 1] == b"'" and self._leave(self._at + 1)
-
-    def _block_comment(self) -> bool:
-        edge = _COMMENT_EDGE.search(self._buffer, self._at)
-        if edge is None:
-            self._at = max(self._at, len(self._buffer) - 1)
-            return False
-        self._depth += 1 if edge.group() == b"/*" else -1
-        self._at = edge.end()
-        return self._leave_comment() if self._depth == 0 else True
-
-    def _rows(self) -> bool:
-        """They begin with the line break before the first one."""
-        end = _COPY_END.search(self._buffer, self._start)
-        self._at = end.end() if end else max(self._start, len(self._buffer) - 4)
-        self._emit(self._at)
-        return end is not None and self._leave(self._at)
-
-    def _line_comment(self) -> bool:
-        end = self._buffer.find(b"\n", self._at)
-        if end < 0:
-            if len(self._buffer) - self._at > _LONGEST_COMMENT:
-                raise PecError(f"line {self._line_here()} is not SQL; this is not a dump of PostgreSQL, or it is damaged")
-            return False
-        self._complete = self._complete or self._buffer[self._at : end].rstrip() == END
-        self._at = end + 1
-        return self._leave_comment()
-
-    def _meta_command(self) -> bool:
-        end = self._buffer.find(b"\n", self._at)
-        if end < 0 and len(self._buffer) - self._at < _HOLD:
-            return False
-        words = self._buffer[self._at : end].split()
-        if words[0] not in (b"\\restrict", b"\\unrestrict") or self._passing or self._buffer[self._start : self._at].strip():
-            self._refuse(words[0])
-        self._emit(self._at)
-        self._start = self._at = end
-        return True
-
-    def _dollar(self) -> bool:
-        tag = _DOLLAR.match(self._buffer, self._at)
-        within_name = self._at > 0 and re.match(_WORD, self._buffer[self._at - 1 : self._at]) is not None
-        if tag is not None and not within_name:
-            self._tag = tag.group()
-            return self._enter(self._dollar_string, len(self._tag))
-        if tag is None and _DOLLAR_BEGUN.match(self._buffer, self._at):
-            return False
-        self._at += 1
-        return True
-
-    def _enter(self, inside: Callable[[], bool], length: int) -> bool:
-        self._inside = inside
-        self._at += length
-        return True
-
-    def _leave(self, position: int) -> bool:
-        self._inside = None
-        self._at = position
-        return True
-
-    def _leave_after(self, mark: bytes) -> bool:
-        end = self._buffer.find(mark, self._at)
-        if end < 0:
-            self._at = max(self._at, len(self._buffer) - len(mark) + 1)
-            return False
-        return self._leave(end + len(mark))
-
-    def _begin_comment(self) -> None:
-        """A comment before a statement goes on by itself, so that a statement always begins with its first word."""
-        self._leading = not self._passing and not self._buffer[self._start : self._at].strip()
-        if self._leading:
-            self._emit(self._at)
-
-    def _leave_comment(self) -> bool:
-        if self._leading:
-            self._emit(self._at)
-        self._leading = False
-        return self._leave(self._at)
-
-    def _is_escape_string(self) -> bool:
-        before = self._buffer[max(0, self._at - 2) : self._at]
-        prefix = before[-1:] in (b"e", b"E") and re.fullmatch(_WORD + b"{2}", before) is None
-        return prefix or not self._conforming
-
-    def _end_statement(self) -> bool:
+    def _end_statement(self) -> Iterator[bool]:
         self._complete = False
-        if self._passing:
-            self._passing = False
-            return self._emit(self._at)
-        statement = self._buffer[self._start : self._at].lstrip()
+        statement = b"" if self._free else self._text.read().lstrip()  # the beginning of a long one was judged before
+        self._free = False
         if not self._keeps(statement):
-            return self._drop()
+            self._text.leave_out()
+            return
+        self._text.pass_on(self._text.at)
         if _COPY.match(statement):
             self.copies += 1
-            self._inside = self._rows
-        return self._emit(self._at)
+            yield from self._pass_rows()
 
-    def _begin_long_statement(self) -> None:
-        """Decide on its beginning."""
-        statement = self._buffer[self._start :].lstrip()
-        if statement and not self._keeps(statement):
-            self._refuse(b" ".join(statement[:60].split()[:3]))
-        self._passing = bool(statement)
+    def _pass_rows(self) -> Iterator[bool]:
+        """The search begins with the line break before the first row."""
+        self._free = True
+        end = yield from self._find(_COPY_END, _COPY_END_LENGTH)
+        self._text.pass_on(end.end())
+        self._free = False
+
+    def _pass_string(self) -> Iterator[bool]:
+        text = self._text
+        before = text.buffer[max(0, text.at - 2) : text.at]
+        prefixed = before[-1:] in (b"e", b"E") and re.fullmatch(_WORD + b"{2}", before) is None
+        if self._rules.backslash_is_plain and not prefixed:
+            yield from self._pass_quoted(b"'", b"'")
+            return
+        text.at += 1
+        while True:
+            text.at = _ESCAPED.match(text.buffer, text.at).end()  # type: ignore[union-attr]  # it matches everywhere
+            if text.buffer[text.at : text.at + 1] == b"'":
+                text.at += 1
+                return
+            yield from self._wait()
+
+    def _pass_dollar(self) -> Iterator[bool]:
+        """A dollar begins a quoted string, or belongs to a name or a parameter such as $1."""
+        text = self._text
+        while True:
+            tag = _DOLLAR.match(text.buffer, text.at)
+            if tag or not _DOLLAR_BEGUN.match(text.buffer, text.at):
+                break
+            yield from self._wait()
+        if tag and not (text.at and re.match(_WORD, text.buffer[text.at - 1 : text.at])):
+            yield from self._pass_quoted(tag.group(), tag.group())
+        else:
+            text.at += 1
+
+    def _pass_quoted(self, opening: bytes, closing: bytes) -> Iterator[bool]:
+        text = self._text
+        text.at += len(opening)
+        while True:
+            end = text.buffer.find(closing, text.at)
+            if end >= 0:
+                text.at = end + len(closing)
+                return
+            text.at = max(text.at, len(text.buffer) - len(closing) + 1)
+            yield from self._wait()
+
+    def _pass_comment(self, comment: Iterator[bool]) -> Iterator[bool]:
+        """A comment before a statement is passed on by itself, so that a statement always begins with its first word."""
+        leading = not self._free and not self._text.read().strip()
+        if leading:
+            self._text.pass_on(self._text.at)
+            self._free = True
+        yield from comment
+        if leading:
+            self._text.pass_on(self._text.at)
+            self._free = False
+
+    def _pass_line(self) -> Iterator[bool]:
+        text = self._text
+        while True:
+            end = text.buffer.find(b"\n", text.at)
+            if end >= 0:
+                self._complete = self._complete or text.buffer[text.at : end].rstrip() == END
+                text.at = end + 1
+                return
+            if len(text.buffer) - text.at > _LONGEST_COMMENT:
+                raise PecError(f"line {text.line_number} is not SQL; this is not a dump from PostgreSQL, or it is damaged")
+            yield from self._wait()
+
+    def _pass_block(self) -> Iterator[bool]:
+        """Comments of this kind nest."""
+        depth = 0
+        while True:
+            edge = yield from self._find(_COMMENT_EDGE)
+            self._text.at = edge.end()
+            depth += 1 if edge.group() == b"/*" else -1
+            if depth == 0:
+                return
+
+    def _read_meta_command(self) -> Iterator[bool]:
+        """Two may come, between statements; psql gets neither of them."""
+        text = self._text
+        while True:
+            end = text.buffer.find(b"\n", text.at)
+            if end >= 0 or len(text.buffer) - text.at >= _HOLD:
+                break
+            yield from self._wait()
+        word = text.buffer[text.at : end].split()[0]
+        if word not in (b"\\restrict", b"\\unrestrict") or end < 0 or self._free or text.read().strip():
+            self._refuse(word)
+        text.pass_on(text.at)
+        text.start = text.at = end
+
+    def _find(self, pattern: re.Pattern[bytes], length: int = 2) -> Generator[bool, None, re.Match[bytes]]:
+        """Return the next match of C(pattern), which takes at most C(length) bytes."""
+        text = self._text
+        while True:
+            found = pattern.search(text.buffer, text.at)
+            if found:
+                return found
+            text.at = max(text.at, len(text.buffer) - length + 1)
+            yield from self._wait()
+
+    def _wait(self) -> Iterator[bool]:
+        """Wait for the next piece; first pass on what can be, so that a long statement does not fill the memory."""
+        text = self._text
+        if not self._free and len(text.buffer) - text.start > _HOLD:
+            statement = text.held().lstrip()
+            if not self._keeps(statement):
+                self._refuse(b" ".join(statement[:60].split()[:3]))
+            self._free = bool(statement)
+        if self._free:
+            text.pass_on(text.at - _LOOK_BEHIND)
+        yield self._complete and not self._free and not text.held().strip()
 
     def _keeps(self, statement: bytes) -> bool:
         if _FORBIDDEN.match(statement) or (_COPY.match(statement) and not _COPY_FROM_STDIN.match(statement)):
             self._refuse(b" ".join(statement.split()[:3]))
+        return self._rules.keeps(statement)
+
+    def _refuse(self, what: bytes) -> None:
+        raise PecError(
+            f"line {self._text.line_number} has {what.decode('utf-8', 'replace')}, which leads out of the database that is restored: the "
+            "dump was made with --create or by pg_dumpall, or written by hand; make it with pg_dump without --create"
+        )
+
+
+class _Text:
+    """The part of a dump that is in memory: C(buffer) up to C(start) was passed on or left out, up to C(at) it was read."""
+
+    def __init__(self) -> None:
+        self.buffer = b""
+        self.start = 0
+        self.at = 0
+        self._line = 1
+        self._out: list[bytes] = []
+
+    @property
+    def line_number(self) -> int:
+        """The line on which the statement begins that is being read."""
+        beginning = self.buffer[self.start : self.start + _HOLD]
+        return self._line + beginning[: len(beginning) - len(beginning.lstrip())].count(b"\n")
+
+    def add(self, data: bytes) -> None:
+        self.buffer = self.buffer[self.start :] + data
+        self.at -= self.start
+        self.start = 0
+
+    def take(self) -> bytes:
+        out, self._out = self._out, []
+        return b"".join(out)
+
+    def read(self) -> bytes:
+        """What was read and neither passed on nor left out."""
+        return self.buffer[self.start : self.at]
+
+    def held(self) -> bytes:
+        """All of the buffer that was neither passed on nor left out."""
+        return self.buffer[self.start :]
+
+    def pass_on(self, end: int) -> None:
+        if end > self.start:
+            piece = self.buffer[self.start : end]
+            self._out.append(piece)
+            self._line += piece.count(b"\n")
+            self.start = end
+        self.at = max(self.at, end)
+
+    def leave_out(self) -> None:
+        """Leave out what was read, but not its line breaks."""
+        lines = self.buffer.count(b"\n", self.start, self.at)
+        self._out.append(b"\n" * lines)
+        self._line += lines
+        self.start = self.at
+
+
+class _Rules:
+    """Which statements a restore takes, and what it learns from them."""
+
+    def __init__(self, server_version_num: int, on_extension: Callable[[str, str | None], None] | None) -> None:
+        self.tables = 0
+        self.backslash_is_plain = True  # standard_conforming_strings
+        self._newer = {name for name, version in _NEWER_SETTINGS.items() if server_version_num < version}
+        self._on_extension = on_extension
+
+    def keeps(self, statement: bytes) -> bool:
         strings = _STRINGS.match(statement)
         if strings:
-            self._conforming = strings.group(1).lower() == b"on"
+            self.backslash_is_plain = strings.group(1).lower() == b"on"
         extension = _EXTENSION.match(statement)
         if extension and self._on_extension:
             schema = extension.group(2)
@@ -269,33 +336,6 @@ class SqlFilter:
         if setting and setting.group(1).lower() in self._newer:
             return False
         return not any(pattern.match(statement) for pattern in _DROPPED)
-
-    def _emit(self, end: int) -> bool:
-        """Let what came go on, up to this position. True, so that steps can end with it."""
-        if end > self._start:
-            piece = self._buffer[self._start : end]
-            self._out.append(piece)
-            self._line += piece.count(b"\n")
-            self._start = end
-        return True
-
-    def _drop(self) -> bool:
-        lines = self._buffer.count(b"\n", self._start, self._at)
-        self._out.append(b"\n" * lines)
-        self._line += lines
-        self._start = self._at
-        return True
-
-    def _refuse(self, what: bytes) -> None:
-        text = what.decode("utf-8", "replace")
-        raise PecError(
-            f"line {self._line_here()} has {text}, which would lead out of the database that is restored: the dump was made with --create "
-            "or by pg_dumpall, or written by hand; make it with pg_dump without --create"
-        )
-
-    def _line_here(self) -> int:
-        rest = self._buffer[self._start : self._start + _HOLD]
-        return self._line + rest[: len(rest) - len(rest.lstrip())].count(b"\n")
 
 
 def _unquoted(name: bytes) -> str:

@@ -126,6 +126,8 @@ def test_settings_that_the_server_does_not_know(setting: bytes, server: int, kep
         pytest.param(HEAD + b"COPY x FROM stdin;\n1\n-- PostgreSQL database dump complete\n", id="the last words are a row"),
         pytest.param(HEAD + b"SELECT 'a\n" + TAIL, id="within a value"),
         pytest.param(HEAD + b"SELECT 1\n-- PostgreSQL database dump complete\n", id="within a statement"),
+        pytest.param(HEAD + b"SELECT " + b"1 + " * 40000 + b"\n-- PostgreSQL database dump complete\n", id="within a long statement"),
+        pytest.param(HEAD + TAIL + b"/* a comment", id="within a comment after the end"),
         pytest.param(HEAD + TAIL + b"CREATE TABLE x (a int);\n", id="something after the end"),
         pytest.param(b"", id="empty"),
     ],
@@ -133,7 +135,7 @@ def test_settings_that_the_server_does_not_know(setting: bytes, server: int, kep
 def test_is_not_whole(dump: bytes) -> None:
     stream = SqlFilter(170000)
     stream.feed(dump)
-    with pytest.raises(PecError, match="ends in the middle"):
+    with pytest.raises(PecError, match=r"it is cut off: .*; copy the dump again"):
         stream.finish()
 
 
@@ -178,8 +180,10 @@ def test_a_long_comment_before_a_statement() -> None:
 
 
 def test_what_is_not_sql_is_not_read_to_its_end() -> None:
-    with pytest.raises(PecError, match="not SQL"):
+    with pytest.raises(PecError, match="line 1 is not SQL"):
         SqlFilter(170000).feed(b"--" + b"x" * (2 << 20))
+    with pytest.raises(PecError, match=r"line 1 has \\restrict"):
+        SqlFilter(170000).feed(b"\\restrict " + b"x" * 70000)
 
 
 def test_extensions_and_counts() -> None:
