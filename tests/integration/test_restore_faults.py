@@ -69,7 +69,7 @@ REFUSED = [
 FAILED = [
     ("truncated.custom", {}, r"could not be loaded, \d errors?: pg_restore: error: (could not|a worker process died)"),
     ("truncated.directory", {}, "could not be loaded"),
-    ("truncated.sql", {}, "truncated.sql cannot be restored: it ends in the middle"),
+    ("truncated.sql", {}, "truncated.sql cannot be restored: it is cut off"),
     ("truncated.sql.gz", {}, "is damaged or not complete .gzip failed: .*unexpected end of file"),
     ("truncated.tar.gz", {}, "is damaged or not complete"),
     ("truncated.zst", {}, "is damaged or not complete .zstd failed: .*premature end"),
@@ -81,7 +81,7 @@ FAILED = [
     ("flipped.custom.age", {"identity_path": f"{DUMPS}/key"}, "cannot be decrypted"),
     ("two.tar.gz", {}, "must hold one file, the dump, and holds backup.sql, key"),
     ("shop.sql", {}, "VERSAOBANCODADOS"),
-    ("create.sql", {}, r"line \d+ has CREATE DATABASE source, which would lead out of the database"),
+    ("create.sql", {}, r"line \d+ has CREATE DATABASE source, which leads out of the database"),
     ("failing.sql", {}, r"could not be loaded, 1 error: psql:<stdin>:\d+: ERRO?R?:"),
     ("broken_row.sql", {}, r"could not be loaded, 1 error: psql:<stdin>:\d+: ERRO?R?:"),
 ]
