@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""The part of esus.pec.certificate that runs on the controller: it reads src there, also from a vault."""
+"""The part of esus.pec.certificate that runs on the controller: it reads src there, also encrypted with ansible-vault."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from ansible.plugins.action import ActionBase
 
 
 class ActionModule(ActionBase):
-    """Hands the content of a file to the module, so that no copy of a private key is made on the way."""
+    """Passes the content of the file to the module, so that no copy of a private key is made on the way."""
 
     _requires_connection = True
 
@@ -28,14 +28,14 @@ class ActionModule(ActionBase):
             try:
                 arguments["content"] = self._read(str(source))
             except AnsibleError as error:
-                hint = "Ansible looks beside the playbook; of a file beside the inventory say {{ inventory_dir }}/FILE"
+                hint = "Ansible searches beside the playbook; for a file beside the inventory give {{ inventory_dir }}/FILE"
                 return {**result, "failed": True, "msg": f"cannot read the certificate on the controller: {error}\n{hint}"}
             del arguments["src"]
         result.update(self._execute_module(module_name="esus.pec.certificate", module_args=arguments, task_vars=task_vars))
         return result
 
     def _read(self, source: str) -> str:
-        """A file that ansible-vault encrypted is decrypted into one that only the user can read, and which is then removed."""
+        """Return the file as base64. If ansible-vault encrypted it, a decrypted copy for this user alone exists meanwhile."""
         real = self._loader.get_real_file(self._find_needle("files", source))
         try:
             with open(real, "rb") as stream:

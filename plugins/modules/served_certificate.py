@@ -6,15 +6,15 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: served_certificate
-short_description: Look at the certificate that a server shows
+short_description: Read the certificate that a server presents
 version_added: 0.1.0
 author: ["esus.pec contributors (@esus-pec)"]
 description:
-  - Asks a server for its certificate as a browser does that was told a domain, and tells what it says, whoever signed it.
-  - A server that does not answer is an answer, not a failure.
+  - Asks a server for its certificate of a domain, as a browser does, and returns its content, whoever issued it.
+  - A server that does not answer is a result, not a failure.
 options:
   domain:
-    description: The name that is asked for.
+    description: The domain to ask for.
     type: str
     required: true
   port:
@@ -22,11 +22,11 @@ options:
     type: int
     default: 443
   address:
-    description: Address of the server, seen from the host. By default the host itself, wherever the name leads.
+    description: Address of the server as seen from the host. By default the host itself, whatever address the domain has.
     type: str
     default: 127.0.0.1
   timeout:
-    description: Seconds until an address that does not answer is given up.
+    description: Seconds to wait for an answer.
     type: int
     default: 10
 extends_documentation_fragment:
@@ -37,55 +37,56 @@ seealso:
 """
 
 EXAMPLES = r"""
-- name: Look at the certificate that people see
+- name: Read the certificate that people see
   esus.pec.served_certificate:
     domain: esus.municipio.uf.gov.br
-  register: shown
+  register: served
 
-- name: Say until when it is valid
+- name: Show the end of its validity
   ansible.builtin.debug:
-    msg: "{{ shown.certificate.not_after }}"
+    msg: "{{ served.certificate.not_after }}"
 """
 
 RETURN = r"""
 certificate:
-  description: What it showed.
+  description: The certificate. Every value is null if none was presented, except C(served), C(error), C(domain) and C(dns_names).
   returned: success
   type: dict
   contains:
-    served: {description: Whether one was shown., type: bool, sample: true}
-    error: {description: Why none was shown., type: str, sample: null}
-    domain: {description: The name that was asked for., type: str, sample: esus.municipio.uf.gov.br}
-    matches_domain: {description: Whether it is made out to that name., type: bool, sample: true}
-    trusted: {description: Whether a browser with this host's authorities would accept it., type: bool, sample: true}
-    trust_error: {description: Why it would not., type: str, sample: null}
-    subject: {description: Whose it is., type: str, sample: CN=esus.municipio.uf.gov.br}
-    issuer: {description: Who signed it., type: str, sample: "CN=R11,O=Let's Encrypt,C=US"}
-    dns_names: {description: Names that it is made out to., type: list, elements: str, sample: [esus.municipio.uf.gov.br]}
-    not_before: {description: From when it is valid., type: str, sample: "2026-11-01T00:00:00Z"}
-    not_after: {description: Until when., type: str, sample: "2027-01-30T00:00:00Z"}
-    days_left: {description: Whole days until then; negative once it has expired., type: int, sample: 68}
-    fingerprint_sha256: {description: What identifies it., type: str, sample: 9f86d081884c7d65}
+    served: {description: A certificate was presented., type: bool, sample: true}
+    error: {description: Why none was presented., type: str, sample: null}
+    domain: {description: The domain that was asked for., type: str, sample: esus.municipio.uf.gov.br}
+    matches_domain: {description: The certificate is for that domain., type: bool, sample: true}
+    trusted: {description: A browser with this host's authorities would accept it., type: bool, sample: true}
+    trust_error: {description: Why such a browser would reject it., type: str, sample: null}
+    subject: {description: Name of the holder., type: str, sample: CN=esus.municipio.uf.gov.br}
+    issuer: {description: The authority that issued it., type: str, sample: "CN=R11,O=Let's Encrypt,C=US"}
+    dns_names: {description: Its domains., type: list, elements: str, sample: [esus.municipio.uf.gov.br]}
+    not_before: {description: Start of its validity., type: str, sample: "2026-11-01T00:00:00Z"}
+    not_after: {description: End of its validity., type: str, sample: "2027-01-30T00:00:00Z"}
+    days_left: {description: Whole days until its end; negative after it., type: int, sample: 68}
+    fingerprint_sha256: {description: SHA-256 of the certificate., type: str, sample: 9f86d081884c7d65}
 """
 
-from ansible.module_utils.basic import AnsibleModule
-
 from ansible_collections.esus.pec.plugins.module_utils.certificates import handshake
+from ansible_collections.esus.pec.plugins.module_utils.module import PecModule, Result, run_module
+
+ARGUMENTS = {
+    "domain": {"type": "str", "required": True},
+    "port": {"type": "int", "default": 443},
+    "address": {"type": "str", "default": "127.0.0.1"},
+    "timeout": {"type": "int", "default": 10},
+}
+
+
+def run(module: PecModule) -> Result:
+    params = module.params
+    served = handshake.fetch(params["domain"], params["port"], address=params["address"], seconds=params["timeout"])
+    return {"certificate": handshake.describe(served, params["domain"])}
 
 
 def main() -> None:
-    module = AnsibleModule(
-        argument_spec={
-            "domain": {"type": "str", "required": True},
-            "port": {"type": "int", "default": 443},
-            "address": {"type": "str", "default": "127.0.0.1"},
-            "timeout": {"type": "int", "default": 10},
-        },
-        supports_check_mode=True,
-    )
-    params = module.params
-    shown = handshake.fetch(params["domain"], params["port"], address=params["address"], seconds=params["timeout"])
-    module.exit_json(changed=False, certificate=handshake.describe(shown, params["domain"]))
+    run_module(run, argument_spec=ARGUMENTS, root=False)
 
 
 if __name__ == "__main__":

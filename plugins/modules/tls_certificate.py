@@ -6,15 +6,15 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: tls_certificate
-short_description: Bring a certificate and its private key to a web server, checked before it sees them
+short_description: Install a certificate and its private key for a web server after checking them
 version_added: 0.1.0
 author: ["esus.pec contributors (@esus-pec)"]
 description:
-  - Looks whether a certificate and a private key belong together, are made out to the domain and are valid now, and only then writes them.
-  - Without O(certificate_content) and O(key_content) it looks at the files that are there, and changes nothing.
+  - Checks that a certificate and a private key belong together, are for the domain and are valid now, and only then writes them.
+  - Without O(certificate_content) and O(key_content) it checks the existing files and changes nothing.
 options:
   certificate:
-    description: Path of the certificate as PEM, with those of the authority after it.
+    description: Path of the certificate as PEM, followed by those of its authorities.
     type: path
     required: true
   key:
@@ -22,25 +22,25 @@ options:
     type: path
     required: true
   certificate_content:
-    description: What O(certificate) is to hold.
+    description: Content of O(certificate).
     type: str
   key_content:
-    description: What O(key) is to hold.
+    description: Content of O(key).
     type: str
   domain:
-    description: The name that the certificate must be made out to.
+    description: The domain that the certificate must be for.
     type: str
     required: true
   warn_days:
-    description: A warning is given when fewer days than these remain.
+    description: Warn when the certificate expires in fewer than this many days.
     type: int
     default: 20
 attributes:
   check_mode:
-    description: Can run in check mode and predict the change. Everything is checked then, too.
+    description: Can run in check mode and predict the change. Everything is checked in check mode too.
     support: full
   diff_mode:
-    description: Shows whose certificate it is and until when, never the key.
+    description: Shows holder, end of validity and fingerprint, never the key.
     support: full
   idempotent:
     description: A second run changes nothing.
@@ -52,7 +52,7 @@ seealso:
 """
 
 EXAMPLES = r"""
-- name: Bring the certificate for nginx
+- name: Install the certificate for nginx
   esus.pec.tls_certificate:
     certificate: /etc/ssl/certs/esus-pec.pem
     key: /etc/ssl/private/esus-pec.key
@@ -63,14 +63,22 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
-not_after: {description: Until when it is valid., returned: success, type: str, sample: "2027-01-30T00:00:00Z"}
-days_left: {description: Whole days until then., returned: success, type: int, sample: 68}
-dns_names: {description: Names that it is made out to., returned: success, type: list, elements: str, sample: [esus.municipio.uf.gov.br]}
+not_after: {description: End of its validity., returned: success, type: str, sample: "2027-01-30T00:00:00Z"}
+days_left: {description: Whole days until its end., returned: success, type: int, sample: 68}
+dns_names: {description: Its domains., returned: success, type: list, elements: str, sample: [esus.municipio.uf.gov.br]}
 fingerprint_sha256:
-  description: What identifies it.
+  description: SHA-256 of the certificate.
   returned: success
   type: str
   sample: 9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08
+problems:
+  description:
+    - Codes of the problems in the message.
+    - V(not_pem), V(foreign_key), V(unreadable), V(passphrase), V(wrong_domain), V(expired), V(not_yet_valid).
+  returned: failure because of the certificate or the key
+  type: list
+  elements: str
+  sample: [foreign_key]
 """
 
 import os
@@ -78,11 +86,19 @@ from datetime import datetime, timezone
 
 from ansible_collections.esus.pec.plugins.module_utils.certificates import pem_pair, x509
 from ansible_collections.esus.pec.plugins.module_utils.errors import PecError
-from ansible_collections.esus.pec.plugins.module_utils.module import QuietModule
-from ansible_collections.esus.pec.plugins.module_utils.system import files
+from ansible_collections.esus.pec.plugins.module_utils.module import PecModule, Result, diff, run_module
+from ansible_collections.esus.pec.plugins.module_utils.system import clock, files
 
 KEY_MODE = 0o600
 CERTIFICATE_MODE = 0o644
+ARGUMENTS = {
+    "certificate": {"type": "path", "required": True},
+    "key": {"type": "path", "required": True, "no_log": False},
+    "certificate_content": {"type": "str"},
+    "key_content": {"type": "str", "no_log": True},
+    "domain": {"type": "str", "required": True},
+    "warn_days": {"type": "int", "default": 20},
+}
 
 
 def current(path: str) -> bytes | None:
@@ -98,7 +114,7 @@ def describe(certificate: bytes | None) -> str:
         leaf = x509.read(x509.blocks(certificate or b"")[0])
     except (IndexError, PecError):
         return "no certificate\n"
-    return f"{leaf.subject}, until {leaf.not_after:%Y-%m-%d}, SHA-256 {leaf.fingerprint_sha256}\n"
+    return f"{leaf.subject}, until {clock.utc(leaf.not_after)}, SHA-256 {leaf.fingerprint_sha256}\n"
 
 
 def wanted(path: str, content: str | None) -> bytes:
@@ -106,50 +122,38 @@ def wanted(path: str, content: str | None) -> bytes:
         return (content.strip("\n") + "\n").encode()
     found = current(path)
     if found is None:
-        raise PecError(f"there is no {path} on this host; put it there, or give its content")
+        raise PecError(f"{path} does not exist on this host; create it, or give its content")
     return found
 
 
+def run(module: PecModule) -> Result:
+    params, now = module.params, datetime.now(timezone.utc)
+    certificate = wanted(params["certificate"], params["certificate_content"])
+    key = wanted(params["key"], params["key_content"])
+    leaf = pem_pair.check(certificate, key, params["domain"], now)
+    before = describe(current(params["certificate"]))
+    changed = params["key_content"] is not None and (
+        differs(params["certificate"], certificate, CERTIFICATE_MODE) or differs(params["key"], key, KEY_MODE)
+    )
+    if changed and not module.check_mode:
+        # The key first: a web server started in between fails with either order, and nothing needs the old certificate.
+        files.write_atomic(params["key"], key, mode=KEY_MODE, uid=0, gid=0)
+        files.write_atomic(params["certificate"], certificate, mode=CERTIFICATE_MODE, uid=0, gid=0)
+    days = leaf.days_left(now)
+    warning = f"the certificate of {params['domain']} expires in {days} days; request a new one"
+    return {
+        "changed": changed,
+        "not_after": clock.utc(leaf.not_after),
+        "days_left": days,
+        "dns_names": list(leaf.dns_names),
+        "fingerprint_sha256": leaf.fingerprint_sha256,
+        "diff": diff(params["certificate"], before, describe(certificate)),
+        "warnings": [warning] if days < params["warn_days"] else [],
+    }
+
+
 def main() -> None:
-    module = QuietModule(
-        argument_spec={
-            "certificate": {"type": "path", "required": True},
-            "key": {"type": "path", "required": True, "no_log": False},
-            "certificate_content": {"type": "str"},
-            "key_content": {"type": "str", "no_log": True},
-            "domain": {"type": "str", "required": True},
-            "warn_days": {"type": "int", "default": 20},
-        },
-        required_together=[("certificate_content", "key_content")],
-        supports_check_mode=True,
-    )
-    params = module.params
-    now = datetime.now(timezone.utc)
-    try:
-        certificate = wanted(params["certificate"], params["certificate_content"])
-        key = wanted(params["key"], params["key_content"])
-        leaf = pem_pair.read(certificate, key, params["domain"], now).certificate
-        before = describe(current(params["certificate"]))
-        changed = params["key_content"] is not None and (
-            differs(params["certificate"], certificate, CERTIFICATE_MODE) or differs(params["key"], key, KEY_MODE)
-        )
-        if changed and not module.check_mode:
-            # The key first: a web server that is started in between fails either way, and the old certificate is of no use to anybody.
-            files.write_atomic(params["key"], key, mode=KEY_MODE, uid=0, gid=0)
-            files.write_atomic(params["certificate"], certificate, mode=CERTIFICATE_MODE, uid=0, gid=0)
-    except PecError as error:
-        module.fail_json(msg=str(error))
-    if leaf.days_left(now) < params["warn_days"]:
-        module.warn(f"the certificate of {params['domain']} is valid for {leaf.days_left(now)} more days only; obtain a new one")
-    headers = {"before_header": params["certificate"], "after_header": params["certificate"]}
-    module.exit_json(
-        changed=changed,
-        not_after=leaf.not_after.strftime("%Y-%m-%dT%H:%M:%SZ"),
-        days_left=leaf.days_left(now),
-        dns_names=list(leaf.dns_names),
-        fingerprint_sha256=leaf.fingerprint_sha256,
-        diff={"before": before, "after": describe(certificate), **headers},
-    )
+    run_module(run, argument_spec=ARGUMENTS, required_together=[("certificate_content", "key_content")])
 
 
 if __name__ == "__main__":

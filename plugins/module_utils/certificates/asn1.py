@@ -1,13 +1,12 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A reader of BER, which is what certificates are written in.
+"""Reads BER, the encoding of certificates. Private to the collection.
 
-It is more lenient than DER demands, because authorities have issued certificates that OpenSSL and Java read and strict readers refuse:
-lengths longer than needed, indefinite lengths, negative serial numbers, strings with characters of another type. Nothing is verified.
+It is more lenient than DER, because authorities have issued certificates that OpenSSL and Java read and strict readers reject: lengths
+longer than needed, indefinite lengths, negative serial numbers, strings with characters of another type. Nothing is verified.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 from ansible_collections.esus.pec.plugins.module_utils.errors import PecError
@@ -25,35 +24,32 @@ STRINGS = (UTF8_STRING, BMP_STRING, UNIVERSAL_STRING, OCTET_STRING, *_LATIN_STRI
 
 @dataclass(frozen=True)
 class Element:
-    """One element: the identifier octet C(tag), its C(content), and C(whole) with identifier and length."""
+    """One element: its identifier octet, its content, and the whole with identifier and length."""
 
     tag: int
     content: bytes
     whole: bytes
 
     def children(self) -> list[Element]:
-        """Return the elements inside. Raises PecError when there are none that can be read."""
-        return list(_elements(self.content))
+        """Return the elements inside. Raises PecError when they cannot be read."""
+        found, rest = [], self.content
+        while rest:
+            element, rest = _element(rest, 0)
+            found.append(element)
+        return found
 
 
 def read(data: bytes) -> Element:
-    """Return the one element that C(data) begins with; what follows is ignored. Raises PecError when it is cut off or not BER."""
-    element, _rest = _element(data, 0)
-    return element
-
-
-def _elements(data: bytes) -> Iterator[Element]:
-    while data:
-        element, data = _element(data, 0)
-        yield element
+    """Return the first element of C(data) and ignore the rest. Raises PecError when it is truncated or not BER."""
+    return _element(data, 0)[0]
 
 
 def _element(data: bytes, depth: int) -> tuple[Element, bytes]:
     if len(data) < 2 or depth > _DEEPEST:
-        raise PecError("it is not ASN.1, or it is cut off")
+        raise PecError("it is not ASN.1, or truncated")
     tag, length = data[0], data[1]
     if tag & 0x1F == 0x1F:
-        raise PecError("it has an ASN.1 identifier that no certificate has")
+        raise PecError("it contains an ASN.1 identifier that certificates do not use")
     start = 2
     if length == 0x80:
         return _indefinite(data, depth)
@@ -62,7 +58,7 @@ def _element(data: bytes, depth: int) -> tuple[Element, bytes]:
         length = int.from_bytes(data[2:start], "big")
     end = start + length
     if len(data) < end:
-        raise PecError("it is not ASN.1, or it is cut off")
+        raise PecError("it is not ASN.1, or truncated")
     return Element(tag, data[start:end], data[:end]), data[end:]
 
 
@@ -77,7 +73,7 @@ def _indefinite(data: bytes, depth: int) -> tuple[Element, bytes]:
 def object_identifier(element: Element) -> str:
     """Return the dotted form."""
     if element.tag != OBJECT_IDENTIFIER or not element.content:
-        raise PecError("it has something else where ASN.1 has an object identifier")
+        raise PecError("it contains another ASN.1 type instead of an object identifier")
     numbers, value = [], 0
     for octet in element.content:
         value = value << 7 | octet & 0x7F
@@ -85,27 +81,27 @@ def object_identifier(element: Element) -> str:
             numbers.append(value)
             value = 0
     if not numbers:
-        raise PecError("it has an object identifier without an end")
+        raise PecError("it contains an incomplete object identifier")
     first = min(numbers[0] // 40, 2)
     return ".".join(str(number) for number in [first, numbers[0] - first * 40, *numbers[1:]])
 
 
 def integer(element: Element) -> int:
-    """Return the signed number, however many octets it was given."""
+    """Return the signed number, of any length."""
     if element.tag != INTEGER:
-        raise PecError("it has something else where ASN.1 has a number")
+        raise PecError("it contains another ASN.1 type instead of a number")
     return int.from_bytes(element.content, "big", signed=True)
 
 
 def octets(element: Element) -> bytes:
-    """Return the content of a string of octets or bits that may have been written in pieces."""
+    """Return the content of a string of octets or bits, which may be encoded in pieces."""
     if element.tag & _CONSTRUCTED:
         return b"".join(octets(child) for child in element.children())
     return element.content[1:] if element.tag == BIT_STRING else element.content
 
 
 def text(element: Element) -> str:
-    """Return the text of any kind of string; some authorities write UTF-8 into strings of other kinds."""
+    """Return the text of any string type; some authorities write UTF-8 into strings of other types."""
     content = octets(element)
     encodings = {BMP_STRING: "utf-16-be", UNIVERSAL_STRING: "utf-32-be"}
     try:

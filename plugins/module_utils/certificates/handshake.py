@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The certificate that a server shows to a browser which asks for a domain; the files say only which one it was meant to be."""
+"""Fetches the certificate that a server presents for a domain, as a browser sees it. Private to the collection."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from datetime import datetime, timezone
 
 from ansible_collections.esus.pec.plugins.module_utils.certificates import x509
 from ansible_collections.esus.pec.plugins.module_utils.errors import PecError
+from ansible_collections.esus.pec.plugins.module_utils.system import clock
 
 _SECONDS = 10
 _FIELDS = (
@@ -20,9 +21,9 @@ _FIELDS = (
 
 @dataclass(frozen=True)
 class Served:
-    """What one address showed. C(certificate) is None with an C(error) when it showed none that can be read.
+    """The answer of one address. C(certificate) is None with an C(error) when none was presented that can be read.
 
-    C(trust_error) is why a browser with this host's authorities would refuse it; empty when it would not.
+    C(trust_error) is why a browser with this host's authorities would reject the certificate; empty when it would not.
     """
 
     certificate: x509.Certificate | None
@@ -31,8 +32,8 @@ class Served:
 
 
 def fetch(domain: str | None, port: int, *, address: str = "127.0.0.1", seconds: float = _SECONDS) -> Served:
-    """Ask an address for its certificate as a browser does that was told C(domain). Never raises for an answer, nor for none."""
-    strict = ssl.create_default_context()
+    """Ask an address for its certificate of C(domain), as a browser does. Never raises, whatever the server answers."""
+    strict, trust_error = ssl.create_default_context(), ""
     strict.check_hostname = bool(domain)
     der, refusal = _handshake(strict, domain, port, address, seconds)
     if der is None and isinstance(refusal, ssl.SSLCertVerificationError):
@@ -41,18 +42,16 @@ def fetch(domain: str | None, port: int, *, address: str = "127.0.0.1", seconds:
         lenient.verify_mode = ssl.CERT_NONE
         trust_error = str(refusal.verify_message or refusal)
         der, refusal = _handshake(lenient, domain, port, address, seconds)
-    else:
-        trust_error = ""
     if der is None:
-        return Served(None, f"{address}:{port} showed no certificate: {_reason(refusal)}")
+        return Served(None, f"{address}:{port} presented no certificate: {_reason(refusal)}")
     try:
         return Served(x509.read(der), trust_error=trust_error)
     except PecError as error:
-        return Served(None, f"{address}:{port} showed a certificate that cannot be read: {error}", trust_error)
+        return Served(None, f"{address}:{port}: {error}", trust_error)
 
 
 def describe(served: Served | None, domain: str | None, now: datetime | None = None) -> dict[str, object]:
-    """Return what esus.pec.info tells of it; null and empty when nobody asked (served is None)."""
+    """Return the facts that modules return; all null, and no names, when the server was not asked (served is None)."""
     facts: dict[str, object] = {**dict.fromkeys(_FIELDS), "dns_names": []}
     if served is None:
         return facts
@@ -69,8 +68,8 @@ def describe(served: Served | None, domain: str | None, now: datetime | None = N
         "subject": found.subject,
         "issuer": found.issuer,
         "dns_names": list(found.dns_names),
-        "not_before": _text(found.not_before),
-        "not_after": _text(found.not_after),
+        "not_before": clock.utc(found.not_before),
+        "not_after": clock.utc(found.not_after),
         "days_left": found.days_left(now or datetime.now(timezone.utc)),
         "fingerprint_sha256": found.fingerprint_sha256,
     }
@@ -83,7 +82,7 @@ def _handshake(
         plain = socket.create_connection((address, port), timeout=seconds)
         with plain, context.wrap_socket(plain, server_hostname=domain or None) as secured:
             return secured.getpeercert(binary_form=True), None
-    except (OSError, ValueError) as error:  # ValueError: a name that cannot be asked for
+    except (OSError, ValueError) as error:  # ValueError: the domain is not a possible host name
         return None, error
 
 
@@ -91,7 +90,3 @@ def _reason(error: OSError | ValueError | None) -> str:
     if isinstance(error, ssl.SSLError):
         return f"it does not speak TLS as expected ({error.reason or error})"
     return (getattr(error, "strerror", None) or str(error) or "it closed the connection") if error else "it closed the connection"
-
-
-def _text(moment: datetime) -> str:
-    return moment.strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -1,64 +1,54 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A certificate and its private key as PEM, as web servers want them: whether they belong together, before a web server sees them."""
+"""Checks a certificate and its private key in PEM before a web server uses them. Private to the collection."""
 
 from __future__ import annotations
 
 import os
 import ssl
 import tempfile
-from dataclasses import dataclass
 from datetime import datetime
 
-from ansible_collections.esus.pec.plugins.module_utils.certificates import x509
+from ansible_collections.esus.pec.plugins.module_utils.certificates import rules, x509
 from ansible_collections.esus.pec.plugins.module_utils.errors import PecError
+from ansible_collections.esus.pec.plugins.module_utils.system import files
 
 
-@dataclass(frozen=True)
-class Pair:
-    """What is wrong is never here: a pair that cannot be used is an error. C(chain) is the number of certificates in the file."""
-
-    certificate: x509.Certificate
-    chain: int
-
-
-def read(certificate: bytes, key: bytes, domain: str, now: datetime) -> Pair:
-    """Return the leaf of a pair that a web server can use for C(domain) now. Raises PecError otherwise, and never repeats the key."""
+def check(certificate: bytes, key: bytes, domain: str, now: datetime) -> x509.Certificate:
+    """Return the leaf of a pair that a web server can use for C(domain) now. Raises PecError otherwise, without repeating the key."""
     blocks = x509.blocks(certificate)
     if not blocks or b"-----BEGIN" not in certificate:
-        raise PecError("the certificate is not PEM; it begins with -----BEGIN CERTIFICATE-----, and those of its authority follow")
+        raise PecError(
+            "the certificate is not PEM; it must begin with -----BEGIN CERTIFICATE-----, followed by those of its authorities",
+            problems=["not_pem"],
+        )
     if b"PRIVATE KEY-----" not in key:
-        raise PecError("the private key is not PEM; it has to begin with -----BEGIN PRIVATE KEY-----, or with the key's type in that line")
+        raise PecError("the private key is not PEM; its first line must be like -----BEGIN PRIVATE KEY-----", problems=["not_pem"])
     leaf = x509.read(blocks[0])
-    _belong_together(certificate, key, leaf)
-    if not leaf.names_host(domain):
-        names = ", ".join(leaf.dns_names) or "no name at all"
-        raise PecError(f"the certificate is for {names}, and {domain} is asked for; browsers would refuse it")
-    if leaf.not_after <= now:
-        raise PecError(f"the certificate of {domain} expired on {leaf.not_after:%Y-%m-%d}; obtain a new one")
-    if leaf.not_before > now:
-        raise PecError(f"the certificate of {domain} is valid only from {leaf.not_before:%Y-%m-%d %H:%M} UTC; look at this server's clock")
-    return Pair(leaf, len(blocks))
+    _require_match(certificate, key, leaf)
+    rules.refuse({**rules.domain_problems(leaf, domain), **rules.validity_problems(leaf, now)})
+    return leaf
 
 
-def _belong_together(certificate: bytes, key: bytes, leaf: x509.Certificate) -> None:
-    """OpenSSL inside Python compares them, and reads files only."""
+def _require_match(certificate: bytes, key: bytes, leaf: x509.Certificate) -> None:
+    """Let the OpenSSL inside Python compare them, which reads them from files only."""
     with tempfile.TemporaryDirectory(prefix="esus-pec-") as directory:  # 0700
         paths = [os.path.join(directory, name) for name in ("certificate", "key")]
         for path, data in zip(paths, (certificate, key)):
-            with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as stream:
-                stream.write(data)
+            files.write_atomic(path, data, mode=0o600)
         try:
             ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(paths[0], paths[1], _refuse_passphrase)
         except ssl.SSLError as error:
-            reason = error.reason or ""
+            reason = error.reason or "unreadable"
             if "MISMATCH" in reason:
-                raise PecError(f"the private key is not the one of the certificate of {leaf.holder}") from None
+                rules.refuse(rules.foreign_key(leaf))
             raise PecError(
-                f"OpenSSL does not take the certificate of {leaf.holder} with this private key ({reason or 'unreadable'})"
+                f"OpenSSL rejects the certificate of {leaf.holder} with this private key ({reason}); get both files again",
+                problems=["unreadable"],
             ) from None
 
 
 def _refuse_passphrase() -> bytes:
     raise PecError(
-        "the private key has a passphrase, which a web server would ask for at each start; remove it: openssl pkey -in OLD -out NEW"
+        "the private key has a passphrase, for which a web server would ask at each start; remove it: openssl pkey -in OLD -out NEW",
+        problems=["passphrase"],
     )

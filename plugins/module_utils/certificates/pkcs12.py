@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Opens a PKCS#12 file with whatever this host has: Python's cryptography, the program openssl, or the keytool of a Java.
+"""Opens a PKCS#12 with Python's cryptography, openssl or a Java's keytool, whichever can. Private to the collection.
 
-Each reads files that the others refuse, so each is asked until one can; a wrong password is known before any of them is asked.
-Private keys are in memory and in the pipes to these programs only; passwords travel in the environment, which only root can read.
+Each of them reads files that the others reject, so they are tried in turn; a wrong password is detected before that. Private keys stay in
+memory, in pipes to these programs and in temporary files readable by root only. Passwords travel in the environment.
 """
 
 from __future__ import annotations
@@ -18,12 +18,9 @@ import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
-from ansible_collections.esus.pec.plugins.module_utils.certificates import pkcs12_outside, x509
+from ansible_collections.esus.pec.plugins.module_utils.certificates import pkcs12_envelope, x509
 from ansible_collections.esus.pec.plugins.module_utils.errors import PecError
 from ansible_collections.esus.pec.plugins.module_utils.system import files, host, process
-
-NotPkcs12Error = pkcs12_outside.NotPkcs12Error
-WrongPasswordError = pkcs12_outside.WrongPasswordError
 
 # Names of variables of the environment.
 _PASSWORD = "ESUS_PEC_PKCS12_PASSWORD"  # noqa: S105
@@ -31,18 +28,25 @@ _NEW_PASSWORD = "ESUS_PEC_PKCS12_NEW_PASSWORD"  # noqa: S105
 _KEYTOOL = ("-J-Duser.language=en", "-J-Dfile.encoding=UTF-8")
 _PEM = re.compile(r"-----BEGIN ([A-Z0-9 ]+)-----.+?-----END \1-----\n?", re.DOTALL)
 _FORMS = {
-    pkcs12_outside.JAVA8: ("-keypbe", "PBE-SHA1-3DES", "-certpbe", "PBE-SHA1-3DES", "-macalg", "sha1"),
-    pkcs12_outside.MODERN: ("-keypbe", "AES-256-CBC", "-certpbe", "AES-256-CBC", "-macalg", "sha256", "-iter", "10000"),
+    pkcs12_envelope.JAVA8: ("-keypbe", "PBE-SHA1-3DES", "-certpbe", "PBE-SHA1-3DES", "-macalg", "sha1"),
+    pkcs12_envelope.MODERN: ("-keypbe", "AES-256-CBC", "-certpbe", "AES-256-CBC", "-macalg", "sha256", "-iter", "10000"),
 }
 
 
+class WrongPasswordError(PecError):
+    """The file is intact, and this is not its password."""
+
+
 class UnreadableError(PecError):
-    """The password fits, but nothing on this host can open the file."""
+    """Nothing on this host can open the file, although the password is not wrong."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message, problems=["unreadable"])
 
 
 @dataclass(frozen=True)
 class Contents:
-    """What a backend found: the private key as PEM, every certificate as DER, and what identifies the key."""
+    """The content of a file as one backend returned it: private key as PEM, its identity, and every certificate as DER."""
 
     key_pem: str | None = field(repr=False)
     key_id: str | None
@@ -54,7 +58,7 @@ class Contents:
 class Store:
     """An opened PKCS#12. C(leaf) is the owner's certificate, C(chain) those of its authorities, nearest first.
 
-    C(key_id) is None without a private key; the key belongs to the leaf when it is the leaf's C(public_key).
+    C(key_id) is None without a private key, and equals the C(public_key) of the certificate that the key belongs to.
     """
 
     leaf: x509.Certificate
@@ -73,7 +77,7 @@ class Store:
 
     @property
     def chain_complete(self) -> bool:
-        """Whether every authority up to the root is in the file."""
+        """Every authority up to the root is in the file."""
         names = {certificate.subject: certificate for certificate in self.chain}
         current: x509.Certificate | None = self.leaf
         for _step in range(len(self.chain) + 1):
@@ -84,26 +88,26 @@ class Store:
 
     @property
     def identity(self) -> tuple[object, ...]:
-        """What makes two files the same to their reader; salts and the order of what is in them do not."""
+        """Equal for files with the same content and class of encryption, whatever their salts and order."""
         chain = sorted(certificate.fingerprint_sha256 for certificate in self.chain)
         return self.leaf.fingerprint_sha256, chain, self.key_id, (self.friendly_name or "").casefold(), self.encryption
 
 
 def open_store(data: bytes, password: str) -> Store:
-    """Open the file. Raises NotPkcs12Error, WrongPasswordError or UnreadableError, each of which says what to do."""
-    form = pkcs12_outside.inspect(data)
+    """Open the file. Raises NotPkcs12Error, WrongPasswordError or UnreadableError, or PecError if it contains no certificate."""
+    form = pkcs12_envelope.inspect(data)
     fits = form.password_fits(password)
     if fits is False:
         raise WrongPasswordError(
-            "the password is wrong (the file is whole, and this is not its password); ask who issued it for the right one"
+            "the password is wrong (the file is intact); ask the issuer for the right one", problems=["wrong_password"]
         )
     contents = _contents(data, password, form, fits)
     try:
         certificates = [x509.read(der) for der in contents.certificates]
     except PecError as error:
-        raise UnreadableError(f"a certificate in it is {error}; ask its authority for another one") from None
+        raise UnreadableError(f"{error}; ask its authority for another one") from None
     if not certificates:
-        raise PecError("there is no certificate in it; export it again, with the certificate and its private key")
+        raise PecError("the file contains no certificate; export it again with certificate and private key", problems=["no_certificate"])
     leaf = _leaf(certificates, contents.key_id)
     return Store(
         leaf=leaf,
@@ -119,7 +123,7 @@ def open_store(data: bytes, password: str) -> Store:
 
 
 def reencrypt(store: Store, password: str, form: str) -> bytes:
-    """Return the same contents as a file of the class C(java8) or C(modern), with the same password."""
+    """Return the same content and password in the class of encryption C(java8) or C(modern)."""
     bundle = (store.contents.key_pem or "") + "".join(_as_pem(der) for der in store.contents.certificates)
     argv = ["openssl", "pkcs12", "-export", *_FORMS[form], "-passout", f"env:{_PASSWORD}"]
     argv += ["-name", store.friendly_name] if store.friendly_name else []
@@ -127,12 +131,12 @@ def reencrypt(store: Store, password: str, form: str) -> bytes:
         path = os.path.join(directory, "new.p12")
         answer = process.run([*argv, "-out", path], stdin=bundle, env={_PASSWORD: password})
         if answer.returncode != 0:
-            raise PecError(f"openssl cannot write the certificate in the form {form}: {_reason(answer.stderr)}")
+            raise PecError(f"openssl cannot encrypt the certificate as {form}: {_reason(answer.stderr)}; try another reencrypt")
         return files.read_bytes(path)
 
 
 def ask_keytool(keytool: str, data: bytes, password: str) -> str | None:
-    """Return what the keytool of a Java has against the file, or None when it reads it and finds a private key."""
+    """Return why a Java's keytool rejects the file, or None when it reads it and finds a private key."""
     with private_directory() as directory:
         path = _put(directory, data)
         argv = [keytool, *_KEYTOOL, "-list", "-storetype", "PKCS12", "-keystore", path, "-storepass:env", _PASSWORD]
@@ -143,20 +147,17 @@ def ask_keytool(keytool: str, data: bytes, password: str) -> str | None:
 
 
 def key_id_of(key_pem: str) -> str:
-    """Return what identifies the public half of a private key in PEM, to compare with C(Certificate.public_key).
-
-    Raises PecError when openssl cannot read the key.
-    """
+    """Return the C(Certificate.public_key) of a private key in PEM. Raises PecError when openssl cannot read the key."""
     answer = process.run(["openssl", "pkey", "-pubout"], stdin=key_pem)
     if answer.returncode != 0:
-        raise PecError(f"openssl cannot read the private key: {_reason(answer.stderr)}; it has to be PEM and without a passphrase")
+        raise PecError(f"openssl cannot read the private key: {_reason(answer.stderr)}; give it as PEM without a passphrase")
     lines = [line for line in answer.stdout.splitlines() if line and not line.startswith("-----")]
     return x509.public_key_id(base64.b64decode("".join(lines)))
 
 
 @contextlib.contextmanager
 def private_directory() -> Iterator[str]:
-    """A directory for this process alone, in memory where the host has that, which is gone afterwards."""
+    """Make a temporary directory for this process alone, in memory if possible."""
     memory = "/run" if os.geteuid() == 0 and os.path.isdir("/run") else None
     directory = tempfile.mkdtemp(prefix="esus-pec-", dir=memory)
     try:
@@ -165,8 +166,8 @@ def private_directory() -> Iterator[str]:
         shutil.rmtree(directory, ignore_errors=True)
 
 
-def _contents(data: bytes, password: str, form: pkcs12_outside.Form, fits: bool | None) -> Contents:
-    """Ask one backend after the other; what each has against the file is in the error."""
+def _contents(data: bytes, password: str, form: pkcs12_envelope.Form, fits: bool | None) -> Contents:
+    """Try one backend after the other; the error has the reason of each."""
     failures = []
     for read in (_with_cryptography, _with_openssl, _with_keytool):
         try:
@@ -174,7 +175,7 @@ def _contents(data: bytes, password: str, form: pkcs12_outside.Form, fits: bool 
         except PecError as error:
             failures.append(str(error))
     ciphers = ", ".join(dict.fromkeys(form.ciphers)) or "nothing"
-    said = "the password is right" if fits else "whether the password is right cannot be told"
+    said = "the password is right" if fits else "the password cannot be checked"
     raise UnreadableError(
         f"nothing on this host can open the file, which is encrypted with {ciphers} ({said}): {'; '.join(failures)}. Install "
         "openssl-provider-legacy (Debian 13) or a Java (default-jre-headless), or export the certificate again with AES-256"
@@ -185,8 +186,8 @@ def _with_cryptography(data: bytes, password: str) -> Contents:
     try:
         from cryptography.hazmat.primitives import serialization
         from cryptography.hazmat.primitives.serialization import pkcs12
-    except Exception:  # more than ImportError: a cryptography that does not fit its OpenSSL fails in ways of its own
-        raise PecError("Python's cryptography is not usable here") from None
+    except Exception:  # not only ImportError: a cryptography that does not fit its OpenSSL fails in other ways
+        raise PecError("Python's cryptography is not usable") from None
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -197,20 +198,20 @@ def _with_cryptography(data: bytes, password: str) -> Contents:
                 return Contents(None, None, ders, "cryptography")
             pem = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()).decode()
             spki = key.public_key().public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
-    except Exception as error:  # it raises its own kinds, which differ from version to version
-        raise PecError(f"Python's cryptography refuses it ({type(error).__name__})") from None
+    except Exception as error:  # the types differ between its versions
+        raise PecError(f"Python's cryptography rejects it ({type(error).__name__})") from None
     return Contents(pem, x509.public_key_id(spki), ders, "cryptography")
 
 
 def _with_openssl(data: bytes, password: str) -> Contents:
     if process.which("openssl") is None:
-        raise PecError("the program openssl is not here")
+        raise PecError("openssl is not installed")
     with private_directory() as directory:
         return _openssl_file(_put(directory, data), password)
 
 
 def _openssl_file(path: str, password: str) -> Contents:
-    """First without, then with the legacy provider; OpenSSL 1.1 knows no such option and needs none."""
+    """Try without, then with the legacy provider; OpenSSL 1.1 has no such option and needs none."""
     answers = []
     for options in ([], ["-legacy"]):
         argv = ["openssl", "pkcs12", "-in", path, "-passin", f"env:{_PASSWORD}", "-nodes", *options]
@@ -218,14 +219,14 @@ def _openssl_file(path: str, password: str) -> Contents:
         if answer.returncode == 0:
             return _from_pem(answer.stdout, "openssl -legacy" if options else "openssl")
         answers.append(_reason(answer.stderr))
-    raise PecError(f"openssl refuses it ({answers[0]}), with its legacy provider too ({answers[1]})")
+    raise PecError(f"openssl rejects it ({answers[0]}), with its legacy provider too ({answers[1]})")
 
 
 def _with_keytool(data: bytes, password: str) -> Contents:
-    """Let a Java write it anew in its own, modern form, which is then opened as any other."""
+    """Let a Java convert the file to a modern encryption, and open that."""
     keytool = next(keytools(), None)
     if keytool is None:
-        raise PecError("there is no Java")
+        raise PecError("no Java is installed")
     new = secrets.token_hex(16)
     with private_directory() as directory:
         source, target = _put(directory, data), os.path.join(directory, "converted.p12")
@@ -233,7 +234,7 @@ def _with_keytool(data: bytes, password: str) -> Contents:
         argv += ["-srcstorepass:env", _PASSWORD, "-deststoretype", "PKCS12", "-destkeystore", target, "-deststorepass:env", _NEW_PASSWORD]
         answer = process.run(argv, env={_PASSWORD: password, _NEW_PASSWORD: new}, timeout=120)
         if answer.returncode != 0 or not os.path.exists(target):
-            raise PecError(f"{keytool} refuses it ({_reason(answer.stdout + answer.stderr, 'keytool error')})")
+            raise PecError(f"{keytool} rejects it ({_reason(answer.stdout + answer.stderr, 'keytool error')})")
         converted = files.read_bytes(target)
     failures = []
     for read in (_with_cryptography, _with_openssl):
@@ -243,11 +244,11 @@ def _with_keytool(data: bytes, password: str) -> Contents:
             failures.append(str(error))
         else:
             return Contents(contents.key_pem, contents.key_id, contents.certificates, f"keytool and {contents.backend}")
-    raise PecError(f"{keytool} could convert it, but {' and '.join(failures)}")
+    raise PecError(f"{keytool} converted it, but {' and '.join(failures)}")
 
 
 def keytools() -> Iterator[str]:
-    """Give every keytool on this host; those of PEC's own Java are among them."""
+    """Yield every keytool on this host, with that of PEC's own Java."""
     for java in host.java():
         path = os.path.join(os.path.dirname(os.path.realpath(java.path)), "keytool")
         if os.access(path, os.X_OK):
@@ -263,7 +264,7 @@ def _from_pem(text: str, backend: str) -> Contents:
 
 
 def _leaf(certificates: Sequence[x509.Certificate], key_id: str | None) -> x509.Certificate:
-    """The certificate of the key; where none fits, the one that is most likely meant, so that an error can name it."""
+    """Return the certificate of the key; if none fits, the most likely one, so that an error can name it."""
     matching = [certificate for certificate in certificates if certificate.public_key == key_id]
     owners = [certificate for certificate in certificates if not certificate.is_ca]
     return (matching or owners or list(certificates))[0]
@@ -295,9 +296,9 @@ def _as_pem(der: bytes) -> str:
 
 
 def _reason(text: str, marker: str = ":error:") -> str:
-    """The line that says why. OpenSSL writes address:error:code:library:function:reason:file:line:detail; reason and detail say it."""
+    """Return the reason in a program's output. OpenSSL writes address:error:code:library:function:reason:file:line:detail."""
     lines = [line.strip() for line in text.splitlines() if line.strip()]
-    said = next((line for line in lines if marker in line), lines[-1] if lines else "it said nothing")
+    said = next((line for line in lines if marker in line), lines[-1] if lines else "no output")
     parts = said.split(":")
     if len(parts) < 6 or parts[1] != "error":
         return said

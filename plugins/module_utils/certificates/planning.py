@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A certificate's file on the host: how it is, how it shall be, and what has to be done."""
+"""Plans the file of a certificate on the host: checks it, compares it, keeps the old one. Private to the collection."""
 
 from __future__ import annotations
 
@@ -15,16 +15,15 @@ from datetime import datetime
 from ansible_collections.esus.pec.plugins.module_utils import beliefs, brazil
 from ansible_collections.esus.pec.plugins.module_utils.certificates import pkcs12, records, rules
 from ansible_collections.esus.pec.plugins.module_utils.errors import PecError
-from ansible_collections.esus.pec.plugins.module_utils.system import files, systemd
+from ansible_collections.esus.pec.plugins.module_utils.system import clock, files, systemd
 
 MODE = 0o600
 REPLACED = f"{files.STATE_DIRECTORY}/replaced"
-_STAMP = "%Y%m%dT%H%M%SZ"
 
 
 @dataclass(frozen=True)
 class Owner:
-    """Whose the file is to be."""
+    """The account that owns the file."""
 
     name: str
     uid: int
@@ -33,7 +32,7 @@ class Owner:
 
 @dataclass(frozen=True)
 class Desired:
-    """The file that shall be there: C(data) opens with the password as C(store). C(form) is a class of encryption, or never."""
+    """The wanted file: C(data) opens with the password as C(store). C(form) is the option reencrypt."""
 
     data: bytes
     store: pkcs12.Store
@@ -43,7 +42,7 @@ class Desired:
 
 @dataclass(frozen=True)
 class Current:
-    """The file that is there. C(store) is None where the password does not open it; C(noted) is whether the record tells its content."""
+    """The existing file. C(store) is None when the password does not open it; C(noted): the record matches its content."""
 
     data: bytes
     store: pkcs12.Store | None
@@ -55,7 +54,7 @@ class Current:
 
 @dataclass(frozen=True)
 class Plan:
-    """What to do. C(write) is new content, C(own) new owner or mode only, C(note) a new record only."""
+    """What to do: C(write) new content, C(own) new owner or mode only, C(note) a new record only."""
 
     write: bool
     own: bool
@@ -69,7 +68,7 @@ class Plan:
 
 
 def decode(text: str) -> bytes:
-    """Return the bytes that were given as base64. Raises PecError when it is something else."""
+    """Return the bytes of base64 text. Raises PecError when it is something else."""
     try:
         return base64.b64decode("".join(text.split()), validate=True)
     except (binascii.Error, ValueError):
@@ -77,37 +76,35 @@ def decode(text: str) -> bytes:
 
 
 def check(data: bytes, password: str, wanted: rules.Wanted, now: datetime) -> pkcs12.Store:
-    """Open the file and return what is in it. Raises PecError with everything that would keep it from working."""
+    """Open the file and return its content. Raises PecError with every problem that would keep it from working."""
     try:
         store = pkcs12.open_store(data, password)
     except pkcs12.WrongPasswordError as error:
-        hint = "; without the blanks around it, it would fit" if _fits(data, password.strip()) else ""
-        hint = hint if password else "; none was given"
-        raise PecError(f"{error}{hint}") from None
-    problems = rules.problems(store, wanted, now)
-    if problems:
-        raise PecError("; ".join(problems))
+        hint = "; it fits without the blanks around it" if _fits(data, password.strip()) else ""
+        hint = hint if password else "; the one given is empty"
+        raise PecError(f"{error}{hint}", **error.facts) from None
+    rules.refuse(rules.problems(store, wanted, now))
     return store
 
 
 def owner(name: str | None) -> Owner:
-    """Return the account, by default the one that PEC's service runs as. Raises PecError when there is no such account."""
+    """Return the account, by default the one that PEC's service runs as. Raises PecError when it does not exist."""
     account = name or systemd.units([beliefs.PEC_UNIT])[beliefs.PEC_UNIT].user or "root"
     try:
         entry = pwd.getpwnam(account)
     except KeyError:
-        raise PecError(f"there is no account {account} on this host, to which the file should belong; correct owner") from None
+        raise PecError(f"the account {account}, which would own the file, does not exist on this host; correct owner") from None
     return Owner(account, entry.pw_uid, entry.pw_gid)
 
 
 def read_current(path: str, password: str) -> Current | None:
-    """Return what is at the path, None when nothing is. Raises PecError when it is no file, or cannot be read."""
+    """Return the file at the path, None when nothing exists there. Raises PecError when it is not a file or cannot be read."""
     if not os.path.lexists(path):
         return None
     try:
         status = os.stat(path)
     except OSError as error:
-        raise PecError(f"cannot read {path}: {error.strerror}; look where the link leads") from None
+        raise PecError(f"cannot read {path}: {error.strerror}; check where the link leads") from None
     if not stat.S_ISREG(status.st_mode):
         raise PecError(f"{path} is not a file; remove it, or choose another name")
     data = files.read_bytes(path)
@@ -121,7 +118,7 @@ def read_current(path: str, password: str) -> Current | None:
 
 
 def plan(current: Current | None, desired: Desired) -> Plan:
-    """Decide by what is in the files, never by their bytes; only the class of encryption counts of how they are written."""
+    """Compare the content and the class of encryption of the files, never their bytes."""
     form = desired.store.encryption if desired.form == "never" else desired.form
     after = describe(desired.store, form, MODE, desired.owner.uid)
     if current is None:
@@ -136,13 +133,13 @@ def plan(current: Current | None, desired: Desired) -> Plan:
 
 
 def describe(store: pkcs12.Store, form: str, mode: int, uid: int) -> str:
-    """What a diff shows."""
+    """Return what a diff shows."""
     leaf = store.leaf
     lines = [
         f"holder: {leaf.holder}",
         f"cnpj: {leaf.identity.cnpj or '-'}",
         f"issuer: {leaf.issuer}",
-        f"valid: {records.iso(leaf.not_before)} to {records.iso(leaf.not_after)}",
+        f"valid: {clock.utc(leaf.not_before)} to {clock.utc(leaf.not_after)}",
         f"sha256: {leaf.fingerprint_sha256}",
         f"authorities in the file: {len(store.chain)}",
         f"name: {store.friendly_name or '-'}",
@@ -153,7 +150,7 @@ def describe(store: pkcs12.Store, form: str, mode: int, uid: int) -> str:
 
 
 def facts(store: pkcs12.Store, keytool: str | None, now: datetime) -> dict[str, object]:
-    """Return what the module returns about a certificate."""
+    """Return the module's facts about a certificate."""
     leaf, identity = store.leaf, store.leaf.identity
     return {
         "holder": leaf.holder,
@@ -163,8 +160,8 @@ def facts(store: pkcs12.Store, keytool: str | None, now: datetime) -> dict[str, 
         "subject": leaf.subject,
         "issuer": leaf.issuer,
         "serial": f"{leaf.serial:x}",
-        "not_before": records.iso(leaf.not_before),
-        "not_after": records.iso(leaf.not_after),
+        "not_before": clock.utc(leaf.not_before),
+        "not_after": clock.utc(leaf.not_after),
         "days_left": leaf.days_left(now),
         "key": f"{leaf.key_type} {leaf.key_bits}",
         "key_usage": list(leaf.key_usage),
@@ -181,29 +178,29 @@ def facts(store: pkcs12.Store, keytool: str | None, now: datetime) -> dict[str, 
 
 
 def content(desired: Desired, password: str) -> bytes:
-    """Return the bytes to write: those that were given, unless another form is wanted."""
+    """Return the bytes to write: the given ones, unless another encryption is wanted."""
     if desired.form in ("never", desired.store.encryption):
         return desired.data
     return pkcs12.reencrypt(desired.store, password, desired.form)
 
 
 def keep(path: str, data: bytes, now: datetime) -> str:
-    """Keep what was at the path where only root can read it, and return where that is."""
+    """Copy the old file to where only root can read it, and return that path."""
     files.make_private(REPLACED)
-    kept = f"{REPLACED}/{os.path.basename(path)}.{now.strftime(_STAMP)}.{hashlib.sha256(data).hexdigest()[:8]}"
+    kept = f"{REPLACED}/{os.path.basename(path)}.{clock.compact(now)}.{hashlib.sha256(data).hexdigest()[:8]}"
     files.write_atomic(kept, data, mode=MODE)
     return kept
 
 
 def make_directory(directory: str, owner: Owner) -> None:
-    """Create the directory for the service alone; one that is there stays as it is."""
+    """Create the directory for its owner alone; an existing one is left as it is."""
     if os.path.isdir(directory):
         return
     try:
         os.mkdir(directory, 0o700)
         os.chown(directory, owner.uid, owner.gid)
     except OSError as error:
-        raise PecError(f"cannot create the directory {directory}: {error.strerror}") from None
+        raise PecError(files.cannot("create the directory", directory, error)) from None
 
 
 def _fits(data: bytes, password: str) -> bool:

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Reads what a certificate says about itself; nothing is verified here, neither a signature nor a revocation.
+"""Reads an X.509 certificate, without verifying its signature or revocation. Private to the collection.
 
-The reader is our own, so that every host gives the same answer, with or without a library, also for the certificates that strict
-libraries refuse; and because what names the owner in ICP-Brasil is in fields that no library names.
+An own reader gives the same answer on every host, with or without a library, also for certificates that strict libraries reject. It also
+reads the fields with which ICP-Brasil identifies the owner, which no library knows.
 """
 
 from __future__ import annotations
@@ -16,8 +16,6 @@ from datetime import datetime, timedelta, timezone
 
 from ansible_collections.esus.pec.plugins.module_utils.certificates import asn1, icp_brasil
 from ansible_collections.esus.pec.plugins.module_utils.errors import PecError
-
-Identity = icp_brasil.Identity
 
 _ATTRIBUTES = {
     "2.5.4.3": "CN",
@@ -66,10 +64,10 @@ _PEM = re.compile(r"-----BEGIN (?:X509 |TRUSTED )?CERTIFICATE-----(.+?)-----END 
 
 @dataclass(frozen=True)
 class Certificate:
-    """What one certificate says. C(subject) and C(issuer) are RFC 4514 text; the times are aware, in UTC.
+    """The content of a certificate. C(subject) and C(issuer) are RFC 4514 text; the times are aware, in UTC.
 
-    C(holder) is the common name without the number that ICP-Brasil puts behind it. C(public_key) identifies the key, for comparing:
-    two certificates, or a certificate and a private key, belong together when it is equal. C(self_signed) is told by the names.
+    C(holder) is the common name without the number that ICP-Brasil appends. C(public_key) identifies the key: two certificates, or a
+    certificate and a private key, belong together when it is equal. C(self_signed) compares the names only.
     """
 
     subject: str
@@ -84,45 +82,45 @@ class Certificate:
     extended_key_usage: tuple[str, ...]
     is_ca: bool
     dns_names: tuple[str, ...]
-    identity: Identity
+    identity: icp_brasil.Identity
     self_signed: bool
     fingerprint_sha256: str
     public_key: str
 
     def days_left(self, now: datetime) -> int:
-        """Return the whole days until it expires; negative once it has."""
+        """Return the whole days until it expires; negative after that."""
         return (self.not_after - now) // timedelta(days=1)
 
     def names_host(self, domain: str) -> bool:
-        """Whether it is made out to C(domain), by name or by a wildcard for one label."""
+        """Return whether it is valid for C(domain), by name or by a wildcard for one label."""
         wanted = domain.lower().rstrip(".")
         wildcard = "*." + wanted.partition(".")[2]
         return any(name.lower().rstrip(".") in (wanted, wildcard) for name in self.dns_names)
 
 
 def read(der: bytes) -> Certificate:
-    """Return what the certificate C(der) says. Raises PecError when it is not one."""
+    """Return the certificate in C(der). Raises PecError when it is not one."""
     try:
         return _certificate(der)
     except PecError as error:
-        raise PecError(f"not a certificate that can be read: {error}") from None
+        raise PecError(f"the certificate cannot be read: {error}") from None
     except (IndexError, ValueError, OverflowError, RecursionError):
-        raise PecError("not a certificate that can be read: its parts are not those of an X.509 certificate") from None
+        raise PecError("the certificate cannot be read: its parts are not those of an X.509 certificate") from None
 
 
 def blocks(data: bytes) -> list[bytes]:
-    """Return the certificates of a file in DER, whether it holds one as DER or several as PEM; empty when it holds none."""
+    """Return the certificates of a file as DER: one from DER, all from PEM, none from anything else."""
     found = _PEM.findall(data.decode("latin-1"))
     if not found:
         return [data] if data[:1] == b"\x30" else []
     try:
         return [base64.b64decode("".join(text.split()), validate=True) for text in found]
     except binascii.Error:
-        raise PecError("a certificate in it is not written in base64 as PEM wants it; the file was cut or edited") from None
+        raise PecError("a certificate in the file is not valid base64, so the file was truncated or edited; get it again") from None
 
 
 def public_key_id(spki_der: bytes) -> str:
-    """Return what identifies a public key (DER, SubjectPublicKeyInfo), the same as C(Certificate.public_key)."""
+    """Return the C(Certificate.public_key) of a public key (DER, SubjectPublicKeyInfo)."""
     return _public_key(asn1.read(spki_der))[2]
 
 
@@ -159,7 +157,7 @@ def _certificate(der: bytes) -> Certificate:
 
 
 def _extensions(parts: list[asn1.Element]) -> dict[str, asn1.Element]:
-    """Return what each extension holds, by identifier. One that nobody can read is left out: it is not what the certificate is for."""
+    """Return the content of each extension by its identifier, without those that cannot be read."""
     found: dict[str, asn1.Element] = {}
     holders = [part for part in parts if part.tag == 0xA3]
     for extension in holders[0].children()[0].children() if holders else ():
@@ -172,7 +170,7 @@ def _extensions(parts: list[asn1.Element]) -> dict[str, asn1.Element]:
 
 
 def _other_names(names: list[asn1.Element]) -> dict[str, str]:
-    """Return the otherNames of a subjectAltName as text; authorities wrap them in strings of every kind."""
+    """Return the otherNames of a subjectAltName as text; authorities use every string type for them."""
     found: dict[str, str] = {}
     for name in names:
         if name.tag != 0xA0:
@@ -189,7 +187,7 @@ def _other_names(names: list[asn1.Element]) -> dict[str, str]:
 
 
 def _unwrapped(value: asn1.Element) -> asn1.Element:
-    """An OCTET STRING that holds exactly one string is a string in a string."""
+    """Return the string inside an OCTET STRING that contains exactly one string, else the OCTET STRING."""
     try:
         inner = asn1.read(value.content)
     except PecError:
@@ -221,7 +219,7 @@ def _escaped(value: str) -> str:
 def _time(element: asn1.Element) -> datetime:
     found = _TIME.fullmatch(element.content.decode("latin-1").strip())
     if found is None:
-        raise PecError("its validity is not written as a time")
+        raise PecError("its validity is not a time")
     year_text, month, day, hour, minute, second, sign, hours, minutes = found.groups()
     year = int(year_text)
     if len(year_text) == 2:
@@ -232,7 +230,7 @@ def _time(element: asn1.Element) -> datetime:
 
 
 def _public_key(spki: asn1.Element) -> tuple[str, int, str]:
-    """Return type, size in bits and identity of the key, which does not depend on how the numbers are encoded."""
+    """Return type, size in bits and identity of the key; the identity does not depend on the encoding of the numbers."""
     algorithm, bits = spki.children()[:2]
     fields = algorithm.children()
     oid = asn1.object_identifier(fields[0])

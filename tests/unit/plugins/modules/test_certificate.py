@@ -44,7 +44,7 @@ class Here:
         self.capsys = capsys
         self.pec = installation.Installation("installed", keys_directory=str(self.chaves))
         monkeypatch.setattr("ansible.module_utils.common.warnings._global_warnings", {})  # a module's process ends; this one goes on
-        monkeypatch.setattr(certificate.os, "geteuid", lambda: 0)
+        monkeypatch.setattr("os.geteuid", lambda: 0)
         monkeypatch.setattr(installation, "discover", lambda: self.pec)
         monkeypatch.setattr(
             systemd, "units", lambda names: {name: systemd.Unit(name, "loaded", "active", True, None, RUNNER) for name in names}
@@ -100,14 +100,14 @@ def test_first_second_and_check(here: Here) -> None:
 
 
 def test_what_is_returned(here: Here) -> None:
-    told = here.run(expected_cnpj="11.222.333/0001-81")["certificate"]
-    assert told["holder"] == certificates.HOLDER and told["cnpj"] == certificates.CNPJ and told["responsible"] == "MARIA DA SILVA"
-    assert (told["key"], told["encryption"], told["chain_complete"], told["days_left"]) == ("RSA 2048", "modern", True, 365)
-    assert told["chain"] == ["CN=AC de Teste,O=ICP-Brasil,C=BR", "CN=AC Raiz de Teste,O=ICP-Brasil,C=BR"]
-    assert told["backend"] == "cryptography" and told["keytool"] is None
+    found = here.run(expected_cnpj="11.222.333/0001-81")["certificate"]
+    assert found["holder"] == certificates.HOLDER and found["cnpj"] == certificates.CNPJ and found["responsible"] == "MARIA DA SILVA"
+    assert (found["key"], found["encryption"], found["chain_complete"], found["days_left"]) == ("RSA 2048", "modern", True, 365)
+    assert found["chain"] == ["CN=AC de Teste,O=ICP-Brasil,C=BR", "CN=AC Raiz de Teste,O=ICP-Brasil,C=BR"]
+    assert found["backend"] == "cryptography" and found["keytool"] is None
 
 
-def test_content_counts_and_not_the_bytes(here: Here) -> None:
+def test_files_are_compared_by_content(here: Here) -> None:
     here.run()
     before = here.file.read_bytes()
     again = base64.b64encode(certificates.pack(issued(365), PASSWORD)).decode()
@@ -148,7 +148,7 @@ def test_another_password_replaces_the_file(here: Here) -> None:
     assert answer["changed"] is True and answer["diff"]["before"] == "a file that this password does not open\n"
 
 
-def test_mode_and_record_are_put_right(here: Here) -> None:
+def test_mode_and_record_are_corrected(here: Here) -> None:
     here.run()
     here.file.chmod(0o644)
     answer = here.run()
@@ -178,29 +178,40 @@ def test_absent(here: Here) -> None:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "told"),
+    ("arguments", "codes"),
     [
-        pytest.param({"password": "Segredo do municipio"}, "municipio.pfx: the password is wrong", id="password"),
-        pytest.param({"password": PASSWORD + "\n"}, "without the blanks around it, it would fit", id="password with a line's end"),
+        pytest.param({"password": "Segredo do municipio"}, ["wrong_password"], id="password"),
+        pytest.param({"content": "YWJj"}, ["not_pkcs12"], id="something else"),
+        pytest.param({"expected_cnpj": "12.ABC.345/01DE-35"}, ["other_cnpj"], id="CNPJ"),
+        pytest.param({"domain": "pec.example"}, ["wrong_purpose", "wrong_domain"], id="two problems"),
+    ],
+)
+def test_a_certificate_with_a_problem_changes_nothing(here: Here, arguments: dict[str, Any], codes: list[str]) -> None:
+    answer = here.run(**arguments)
+    assert (answer["failed"], answer["problems"]) == (True, codes) and answer["msg"].startswith("municipio.pfx: ")
+    assert not here.chaves.exists() and not here.state.exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        pytest.param({"password": PASSWORD + "\n"}, "it fits without the blanks around it", id="password with a line end"),
         pytest.param({"password": None}, "password is missing", id="no password"),
-        pytest.param({"password": ""}, "the password is wrong (the file is whole, and this is not its password)", id="empty password"),
-        pytest.param({"password": ""}, "; none was given", id="empty password, said so"),
+        pytest.param({"password": ""}, "; the one given is empty", id="empty password"),
         pytest.param({"content": None}, "src or content is missing", id="nothing"),
         pytest.param({"content": "not base64!"}, "content is not base64", id="no base64"),
-        pytest.param({"content": "YWJj"}, "it is not a PKCS#12 file", id="something else"),
         pytest.param({"name": "municipio.cer"}, "a .cer has no private key", id="cer"),
-        pytest.param({"name": "municipio.txt"}, "it takes files that end in .p12 or .pfx", id="suffix"),
-        pytest.param({"name": "../municipio.p12"}, "is not the plain name of a file", id="path"),
+        pytest.param({"name": "municipio.txt"}, "only files whose names end in .p12 or .pfx", id="suffix"),
+        pytest.param({"name": "../municipio.p12"}, "is not a plain file name", id="path"),
         pytest.param({"name": None}, "name is missing", id="no name"),
-        pytest.param({"expected_cnpj": "12.ABC.345/01DE-35"}, "it belongs to the CNPJ 11.222.333/0001-81", id="CNPJ"),
-        pytest.param({"directory": "/nonexistent/deep/down"}, "there is no directory /nonexistent/deep", id="directory"),
-        pytest.param({"owner": "nobody-of-that-name"}, "there is no account nobody-of-that-name", id="owner"),
+        pytest.param({"directory": "/nonexistent/deep/down"}, "the directory /nonexistent/deep does not exist", id="directory"),
+        pytest.param({"owner": "nobody-of-that-name"}, "the account nobody-of-that-name, which would own", id="owner"),
         pytest.param({"content": None, "src": "/nonexistent.pfx", "name": None}, "cannot read /nonexistent.pfx", id="no file"),
     ],
 )
-def test_errors_change_nothing(here: Here, arguments: dict[str, Any], told: str) -> None:
+def test_errors_change_nothing(here: Here, arguments: dict[str, Any], message: str) -> None:
     answer = here.run(**arguments)
-    assert answer["failed"] is True and told in answer["msg"], answer["msg"]
+    assert answer["failed"] is True and message in answer["msg"], answer["msg"]
     assert not here.chaves.exists() and not here.state.exists()
 
 
@@ -210,7 +221,7 @@ def test_where_pec_is_absent(here: Here) -> None:
     assert (answer["changed"], answer["path"], answer["certificate"]["cnpj"]) == (True, None, certificates.CNPJ)
     assert "PEC is not installed on this host" in here.run()["msg"]
     assert here.run(state="absent")["changed"] is False
-    assert "the password is wrong" in here.run(_ansible_check_mode=True, password="x")["msg"]
+    assert here.run(_ansible_check_mode=True, password="x")["problems"] == ["wrong_password"]
 
 
 def test_check_mode_where_nothing_can_open_it_yet(here: Here, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -220,8 +231,8 @@ def test_check_mode_where_nothing_can_open_it_yet(here: Here, monkeypatch: pytes
     monkeypatch.setattr(pkcs12, "open_store", refuse)
     monkeypatch.setattr(process, "which", lambda _name: None)
     answer = here.run(_ansible_check_mode=True)
-    assert (answer["changed"], answer["certificate"]) == (True, None) and "openssl is not on this host yet" in str(answer["warnings"])
-    assert "nothing on this host can open the file" in here.run()["msg"]
+    assert (answer["changed"], answer["certificate"]) == (True, None) and "openssl is not installed" in str(answer["warnings"])
+    assert here.run()["problems"] == ["unreadable"]
 
 
 def test_pecs_own_java_has_the_last_word(here: Here, tmp_path: Path) -> None:
@@ -231,50 +242,50 @@ def test_pecs_own_java_has_the_last_word(here: Here, tmp_path: Path) -> None:
     keytool.write_text("#!/bin/sh\necho 'keytool error: java.io.IOException: unknown'\nexit 1\n")
     keytool.chmod(0o755)
     answer = here.run()
-    assert "PEC's own Java cannot read it, though cryptography can (keytool error: java.io.IOException: unknown)" in answer["msg"]
+    assert "PEC's own Java cannot read the file, but cryptography can (keytool error: java.io.IOException: unknown)" in answer["msg"]
     keytool.write_text('#!/bin/sh\n[ "$ESUS_PEC_PKCS12_PASSWORD" ] && echo "municipio, Nov 23, 2026, PrivateKeyEntry,"\n')
     assert here.run()["certificate"]["keytool"] == str(keytool)
     keytool.write_text("#!/bin/sh\necho 'Your keystore contains 0 entries'\n")
-    assert "it finds no private key in it" in here.run()["msg"]
+    assert here.run()["problems"] == ["rejected_by_java"]
 
 
 @pytest.mark.parametrize(
-    ("arguments", "told"),
+    ("arguments", "warning"),
     [
-        pytest.param({"name": "meu certificado.pfx"}, "has blanks or accents", id="name"),
+        pytest.param({"name": "meu certificado.pfx"}, "contains blanks or accents", id="name"),
         pytest.param({"warn_days": 400}, "expires in 365 days", id="soon"),
-        pytest.param({}, "letters beyond ASCII", id="password"),
+        pytest.param({}, "characters beyond ASCII", id="password"),
     ],
 )
-def test_warnings(here: Here, arguments: dict[str, Any], told: str) -> None:
-    assert told in str(here.run(**arguments)["warnings"])
+def test_warnings(here: Here, arguments: dict[str, Any], warning: str) -> None:
+    assert warning in str(here.run(**arguments)["warnings"])
 
 
-def test_a_certificate_for_https_is_no_matter_of_the_rnds(here: Here, tmp_path: Path) -> None:
+def test_a_certificate_for_https_has_no_next_step_in_pec(here: Here, tmp_path: Path) -> None:
     web = certificates.issue("pec.example", domains=["pec.example"], uses=[certificates.SERVER])
     content = base64.b64encode(certificates.pack(web, PASSWORD)).decode()
     answer = here.run(content=content, domain="pec.example", directory=str(tmp_path), name="esusaps.p12")
     assert (answer["changed"], answer["next_step"], answer["path"]) == (True, None, str(tmp_path / "esusaps.p12"))
 
 
-def test_what_info_tells(here: Here) -> None:
+def test_what_info_shows(here: Here) -> None:
     here.run()
     notes = records.read_notes()
     now = certificate.datetime.now(certificate.timezone.utc)
-    told = records.describe(str(here.file), notes, now)
-    assert (told["kind"], told["holder"], told["cnpj"], told["days_left"]) == ("pkcs12", certificates.HOLDER, certificates.CNPJ, 365)
-    assert told["problem"] is None
+    shown = records.describe(str(here.file), notes, now)
+    assert (shown["kind"], shown["holder"], shown["cnpj"], shown["days_left"]) == ("pkcs12", certificates.HOLDER, certificates.CNPJ, 365)
+    assert shown["problem"] is None
     here.file.write_bytes(base64.b64decode(packed("java8")))
-    told = records.describe(str(here.file), notes, now)
-    assert told["holder"] is None and "only its password opens it" in str(told["problem"])
+    shown = records.describe(str(here.file), notes, now)
+    assert shown["holder"] is None and "only its password opens the file" in str(shown["problem"])
     cer = here.chaves / "municipio.cer"
     for data in (issued(365).der, issued(365).pem.encode()):
         cer.write_bytes(data)
-        told = records.describe(str(cer), notes, now)
-        assert (told["kind"], told["holder"], told["days_left"]) == ("certificate", certificates.HOLDER, 365)
-        assert told["problem"] == "PEC does not accept .cer files here; it takes .p12 or .pfx"
+        shown = records.describe(str(cer), notes, now)
+        assert (shown["kind"], shown["holder"], shown["days_left"]) == ("certificate", certificates.HOLDER, 365)
+        assert shown["problem"] == "PEC does not accept .cer files here; it takes .p12 or .pfx"
     cer.write_bytes(certificates.issue(days=-1, since_days=-9).der)
     assert "; expired on 20" in str(records.describe(str(cer), notes, now)["problem"])
     other = here.chaves.parent / "server.crt"
     other.write_text("nothing")
-    assert records.describe(str(other), notes, now)["problem"] == "there is no certificate in it"
+    assert records.describe(str(other), notes, now)["problem"] == "the file contains no certificate"

@@ -26,7 +26,7 @@ def leaf(issued: certificates.Issued) -> x509.Certificate:
 
 @pytest.fixture(scope="module")
 def port(issued: certificates.Issued, tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
-    """Of a server that shows the certificate."""
+    """The port of a server that presents the certificate."""
     path = tmp_path_factory.mktemp("served") / "server.pem"
     path.write_text(issued.pem + issued.key_pem)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -46,7 +46,7 @@ def port(issued: certificates.Issued, tmp_path_factory: pytest.TempPathFactory) 
         yield listening.getsockname()[1]
 
 
-def test_what_a_server_shows_whoever_signed_it(port: int, leaf: x509.Certificate) -> None:
+def test_what_a_server_presents_whoever_issued_it(port: int, leaf: x509.Certificate) -> None:
     shown = handshake.fetch("pec.example", port)
     assert shown.certificate == leaf and shown.error == ""
     facts = handshake.describe(shown, "pec.example")
@@ -68,7 +68,7 @@ def test_nobody_there() -> None:
     with socket.create_server(("127.0.0.1", 0)) as listening:
         free = listening.getsockname()[1]
     shown = handshake.fetch("pec.example", free)
-    assert shown == Served(None, f"127.0.0.1:{free} showed no certificate: Connection refused")
+    assert shown == Served(None, f"127.0.0.1:{free} presented no certificate: Connection refused")
     facts = handshake.describe(shown, "pec.example")
     assert (facts["served"], facts["days_left"], facts["dns_names"]) == (False, None, [])
 

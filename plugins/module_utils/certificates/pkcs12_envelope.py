@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a PKCS#12 file shows before it is opened: whether it is one, how it is encrypted, and whether a password is its password.
+"""Inspects a PKCS#12 file without opening it: its type, its encryption, and whether a password fits. Private to the collection.
 
-This needs no library and no program, so "the password is wrong" is never confused with "this host cannot read the old encryption",
-which is what every program says about both.
+It needs no library and no program, so a wrong password is never confused with an encryption that this host cannot read; programs report
+the same error for both.
 """
 
 from __future__ import annotations
@@ -44,20 +44,19 @@ _DIGESTS = {
     "2.16.840.1.101.3.4.2.3": "sha512",
 }
 _MOST_ITERATIONS = 5000000  # Java's limit; more is an attack
-_MAC_KEY = 3  # the purpose, for the derivation of RFC 7292
+_MAC_KEY = 3  # the purpose byte in the key derivation of RFC 7292
 
 
 class NotPkcs12Error(PecError):
     """The file is something else, or it is damaged."""
 
-
-class WrongPasswordError(PecError):
-    """The file is whole, and this is not its password."""
+    def __init__(self, message: str) -> None:
+        super().__init__(message, problems=["not_pkcs12"])
 
 
 @dataclass(frozen=True)
 class Mac:
-    """What protects the whole file, and proves a password."""
+    """The authentication code of the file, which also proves a password."""
 
     digest: str
     value: bytes
@@ -67,7 +66,7 @@ class Mac:
 
 @dataclass(frozen=True)
 class Form:
-    """What is seen from outside. C(ciphers) are those of the certificates and of the key; C(mac) is None where there is none we know."""
+    """The visible part of a file. C(ciphers) encrypt the certificates and the key; C(mac) is None when missing or of an unknown kind."""
 
     ciphers: tuple[str, ...]
     keys: int
@@ -77,7 +76,7 @@ class Form:
 
     @property
     def encryption(self) -> str:
-        """The class of encryption: C(legacy) needs OpenSSL's legacy provider, C(java8) opens everywhere, C(modern) on what is new."""
+        """The class of encryption: C(legacy) needs OpenSSL's legacy provider, C(java8) opens everywhere, C(modern) in new programs."""
         if any(cipher.startswith(("RC", "DES")) for cipher in self.ciphers):
             return LEGACY
         digest = self.mac.digest if self.mac else ""
@@ -87,7 +86,7 @@ class Form:
         return MODERN if modern and digest not in ("md5", "sha1") else OTHER
 
     def password_fits(self, password: str) -> bool | None:
-        """Whether the password is the file's; None where the file has nothing that could tell."""
+        """Return whether the password is the file's; None when the file does not allow to know."""
         if self.mac is None:
             return None
         spellings = [password.encode("utf-16-be") + b"\0\0", password.encode().decode("latin-1").encode("utf-16-be") + b"\0\0"]
@@ -98,41 +97,41 @@ class Form:
 
 
 def inspect(data: bytes) -> Form:
-    """Return what the file shows. Raises NotPkcs12Error that says what it is instead."""
+    """Return the visible part of a file. Raises NotPkcs12Error, which names what the file is instead."""
     other = _something_else(data)
     if other:
-        raise NotPkcs12Error(f"{other}; give the .pfx or .p12 file as it was received")
+        raise NotPkcs12Error(f"the file is {other}; give the .pfx or .p12 file as it was received")
     try:
         return _form(asn1.read(data).children())
     except NotPkcs12Error:
         raise
     except (PecError, IndexError, ValueError, RecursionError):
-        raise NotPkcs12Error("it is not a PKCS#12 file (.pfx, .p12), or it was cut off or changed on its way; get it again") from None
+        raise NotPkcs12Error("the file is not a PKCS#12 (.pfx, .p12), or it is truncated or damaged; get it again") from None
 
 
 def _something_else(data: bytes) -> str | None:
     head = data[:4096].lstrip()
     if not head:
-        return "the file is empty"
+        return "empty"
     if head.startswith((b"-----BEGIN", b"Bag Attributes", b"\xef\xbb\xbf-----BEGIN")):
-        return "it is PEM text, not a PKCS#12"
-    signatures = {b"\xfe\xed\xfe\xed": "it is a Java keystore (JKS)", b"PK\x03\x04": "it is a ZIP archive that has to be unpacked"}
-    found = next((text for start, text in signatures.items() if data.startswith(start)), None)
-    if found:
-        return found
-    if head[:1] != b"0" or (head[:2] == b"MI" and b"\0" not in head):
-        return "it is base64 text instead of the file itself" if head.startswith(b"MI") else "it is not a PKCS#12 file"
-    return None
+        return "PEM text, not a PKCS#12"
+    if data.startswith(b"\xfe\xed\xfe\xed"):
+        return "a Java keystore (JKS)"
+    if data.startswith(b"PK\x03\x04"):
+        return "a ZIP archive, which has to be unpacked"
+    if head.startswith(b"MI"):
+        return "base64 text instead of the file itself"
+    return None if head[:1] == b"0" else "not a PKCS#12"
 
 
 def _form(parts: list[asn1.Element]) -> Form:
     if parts[0].tag == asn1.SEQUENCE:
-        raise NotPkcs12Error("it is a certificate without its private key (as in .cer), not a PKCS#12; PEC needs the .pfx or .p12 file")
+        raise NotPkcs12Error("the file is a certificate without its private key (as in .cer); PEC needs the .pfx or .p12 file")
     if asn1.integer(parts[0]) != 3:
-        raise NotPkcs12Error("it is not a PKCS#12 file (.pfx, .p12), but perhaps a bare private key; give the .pfx or .p12 file")
+        raise NotPkcs12Error("the file is not a PKCS#12 but perhaps a private key alone; give the .pfx or .p12 file")
     kind, content = parts[1].children()[:2]
     if asn1.object_identifier(kind) == _SIGNED_DATA:
-        raise NotPkcs12Error("it is a PKCS#12 that is protected by a signature instead of a password; export it with a password")
+        raise NotPkcs12Error("the file is a PKCS#12 protected by a signature instead of a password; export it with a password")
     protected = asn1.octets(content.children()[0])
     ciphers, names, keys = [], [], 0
     for part in asn1.read(protected).children():
@@ -149,7 +148,7 @@ def _form(parts: list[asn1.Element]) -> Form:
 
 
 def _bags(contents: asn1.Element) -> Iterator[tuple[str, str | None, str | None]]:
-    """Give the kind, the cipher and the friendly name of every bag that is not inside something encrypted."""
+    """Yield kind, cipher and friendly name of every bag outside encrypted content."""
     for bag in contents.children():
         kind, value, *attributes = bag.children()
         oid = asn1.object_identifier(kind)
@@ -170,7 +169,7 @@ def _cipher(algorithm: asn1.Element) -> str:
     oid = asn1.object_identifier(kind)
     if oid == _PBES2:
         oid = asn1.object_identifier(parameters[0].children()[1].children()[0])
-    return _CIPHERS.get(oid, f"an algorithm that is not known ({oid})")
+    return _CIPHERS.get(oid, f"an unknown algorithm ({oid})")
 
 
 def _mac(data: asn1.Element) -> Mac | None:
@@ -184,7 +183,7 @@ def _mac(data: asn1.Element) -> Mac | None:
 
 
 def _proves(mac: Mac, protected: bytes, password: bytes) -> bool:
-    """RFC 7292, appendix B: derive the key from the password, then compare the authentication code."""
+    """Derive the key from the password (RFC 7292, appendix B) and compare the authentication code."""
     block = hashlib.new(mac.digest).block_size
     material = bytes([_MAC_KEY]) * block + _filled(mac.salt, block) + _filled(password, block)
     key = material
