@@ -133,7 +133,7 @@ def look(params: dict[str, Any], here: installation.Installation, seconds: float
 
 def complaint(answer: health.Health, here: installation.Installation, waited: int, watch: Watch) -> str:
     state = service_state() or "unknown to systemd"
-    patience = "" if state in _ENDED else "; if it is still starting, wait longer (role: pec_install_health_timeout)"
+    patience = "" if state in _ENDED else "; if it is still starting, wait longer (role: pec_health_timeout)"
     if watch.loops:
         patience = f": it has ended and was restarted {watch.restarted} times while this waited"
     lines = [

@@ -91,8 +91,8 @@ def test_the_disk_becomes_full(host: Host) -> None:
 @pytest.mark.parametrize(
     ("variables", "says"),
     [
-        ({"pec_backup_schedule": "every night"}, "pec_backup_schedule is not what systemd understands"),
-        ({"pec_backup_randomized_delay": "a while"}, "pec_backup_randomized_delay is not what systemd understands"),
+        ({"pec_backup_schedule": "every night"}, "systemd does not understand pec_backup_schedule"),
+        ({"pec_backup_randomized_delay": "a while"}, "systemd does not understand pec_backup_randomized_delay"),
         ({"pec_backup_directory": "backups"}, "set it to the absolute path of a directory"),
         ({"pec_backup_extra_paths": ["/srv/gone"]}, "/srv/gone does not exist"),
         ({"pec_backup_extra_paths": ["/srv"]}, "which is inside it"),
@@ -112,10 +112,10 @@ def test_what_would_fail_at_night_is_refused_now(host: Host, variables: dict[str
 @pytest.mark.parametrize(
     ("variables", "says"),
     [
-        ({}, "0 dumps are named"),
-        ({"pec_restore_file": "/srv/x", "pec_restore_newest": "/srv"}, "2 dumps are named"),
-        ({"pec_restore_newest": DIRECTORY, "pec_restore_force": True}, "set replace to true"),
-        ({"pec_restore_newest": DIRECTORY, "pec_restore_where": {"pec_version": "1.2.3"}}, "no complete dump, pec_version 1.2.3"),
+        ({}, "0 dumps are set"),
+        ({"pec_restore_path": "/srv/x", "pec_restore_directory": "/srv"}, "2 dumps are set"),
+        ({"pec_restore_directory": DIRECTORY, "pec_restore_force": True}, "set replace to true"),
+        ({"pec_restore_directory": DIRECTORY, "pec_restore_where": {"pec_version": "1.2.3"}}, "pec_version 1.2.3"),
     ],
 )
 def test_what_a_restore_refuses(host: Host, variables: dict[str, Any], says: str) -> None:

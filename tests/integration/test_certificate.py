@@ -238,7 +238,7 @@ def test_the_role(host: Host, tmp_path: Path) -> None:
     play = {"gather_facts": True, "roles": ["esus.pec.pec_certificate"]}
 
     def run(*arguments: str, **variables: Any) -> subprocess.CompletedProcess[str]:
-        given = {"pec_certificate_src": str(source), "pec_certificate_password": PASSWORD, **variables}
+        given = {"pec_certificate_file": str(source), "pec_certificate_password": PASSWORD, **variables}
         answer: subprocess.CompletedProcess[str] = host.server.play(play, "--diff", *arguments, **given)
         assert PASSWORD not in answer.stdout + answer.stderr and PLAIN_PASSWORD not in answer.stdout + answer.stderr
         return answer
@@ -249,7 +249,7 @@ def test_the_role(host: Host, tmp_path: Path) -> None:
     done = run(pec_certificate_password=PLAIN_PASSWORD)
     assert "changed=1 " in done.stdout and "11222333000181" in done.stdout and "ID do solicitante" in done.stdout, done.stdout
     assert "changed=0 " in run(pec_certificate_password=PLAIN_PASSWORD).stdout
-    nothing = run(pec_certificate_src="")
+    nothing = run(pec_certificate_file="")
     assert "changed=0 " in nothing.stdout and nothing.returncode == 0
     assert "changed=1 " in run(pec_certificate_state="absent", pec_certificate_name="role.pfx").stdout
     assert host.shell(f"ls {CHAVES}/role.pfx 2>/dev/null || echo gone") == "gone"

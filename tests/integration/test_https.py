@@ -48,7 +48,7 @@ class Pec:
 
     def role(self, *options: str, **variables: Any) -> subprocess.CompletedProcess[str]:
         play = {"gather_facts": True, "gather_subset": ["min", "pkg_mgr"], "roles": ["esus.pec.pec_https"]}
-        given = {"pec_domain": DOMAIN, "pec_https_jar": JAR, "pec_https_health_timeout": 120, **variables}
+        given = {"pec_domain": DOMAIN, "pec_https_jar_path": JAR, "pec_health_timeout": 120, **variables}
         run: subprocess.CompletedProcess[str] = self.server.play(play, "--diff", *options, **given)
         assert in_text(run.stdout + run.stderr, [SECRET, "BEGIN PRIVATE KEY"]) == []
         return run
@@ -131,13 +131,13 @@ def pair(pec: Pec, certificate: certificates.Issued, key: certificates.Issued | 
     files = {"certificate": certificate.pem + certificate.authorities[0].pem, "key": (key or certificate).key_pem}
     for name, text in files.items():
         (pec.directory / f"{name}.pem").write_text(text)
-    return {"pec_https_mode": "proxy", **{f"pec_https_{name}_src": str(pec.directory / f"{name}.pem") for name in files}}
+    return {"pec_https_mode": "proxy", **{f"pec_https_{name}_file": str(pec.directory / f"{name}.pem") for name in files}}
 
 
 def keystore(pec: Pec, certificate: certificates.Issued) -> dict[str, Any]:
     path = pec.directory / "tls.p12"
     path.write_bytes(certificates.pack(certificate, SECRET))
-    return {"pec_https_mode": "keystore", "pec_https_keystore_src": str(path), "pec_https_keystore_password": SECRET}
+    return {"pec_https_mode": "keystore", "pec_https_keystore_file": str(path), "pec_https_keystore_password": SECRET}
 
 
 ECHO = """
@@ -193,7 +193,7 @@ def test_a_proxy(pec: Pec) -> None:
     assert f"the certificate is for {OTHER}" in pec.refused(**pair(pec, issued(OTHER)))
     assert "expired on" in pec.refused(**pair(pec, issued(days=-1, since_days=-9)))
     said = pec.refused(**pair(pec, first), pec_https_upload_limit="much")
-    assert "nginx goes on as before" in said and "client_max_body_size" in said
+    assert "nginx keeps running as before" in said and "client_max_body_size" in said
     assert pec.shell("ls /etc/nginx/conf.d") == "esus-pec.conf" and pec.shell("nginx -t 2>&1").endswith("is successful")
     assert pec.shown().fingerprint_sha256 == x509.read(first.der).fingerprint_sha256
     renewed = issued()

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What must be true before PEC is installed, as pure rules over what was seen (Facts) and what is wanted (Desired).
+"""What must be true before PEC is installed, as pure rules over what was seen (Facts) and what is wanted (Wishes).
 
 Every rule tells all that it knows, so that an operator corrects everything in one go. Nothing here reads the host.
 """
@@ -15,14 +15,14 @@ from ansible_collections.esus.pec.plugins.module_utils.pec import installation
 from ansible_collections.esus.pec.plugins.module_utils.preflight import host, https
 from ansible_collections.esus.pec.plugins.module_utils.preflight.database import database_rules, in_use
 from ansible_collections.esus.pec.plugins.module_utils.preflight.host import count
-from ansible_collections.esus.pec.plugins.module_utils.preflight.model import VERSION, Desired, Facts, Finding, error, jar_name, warning
+from ansible_collections.esus.pec.plugins.module_utils.preflight.model import VERSION, Wishes, Facts, Finding, error, jar_name, warning
 
 INSTALLATION_TYPES = ("PRONTUARIO", "CENTRALIZADORA")
 
 
-def judge(facts: Facts, desired: Desired) -> tuple[Finding, ...]:
+def judge(facts: Facts, wishes: Wishes) -> tuple[Finding, ...]:
     """Every finding, errors first; one that the operator has accepted becomes a warning."""
-    found = [_accept(finding, desired.accepted) for check in desired.checks for rule in RULES[check] for finding in rule(facts, desired)]
+    found = [_accept(finding, wishes.accepted) for check in wishes.checks for rule in RULES[check] for finding in rule(facts, wishes)]
     return tuple(sorted(found, key=lambda finding: finding.severity != "error"))
 
 
@@ -41,30 +41,30 @@ def _accept(finding: Finding, accepted: tuple[str, ...]) -> Finding:
     return finding
 
 
-def _jar(_facts: Facts, desired: Desired) -> Iterator[Finding]:
-    if desired.jars is None:
+def _jar(_facts: Facts, wishes: Wishes) -> Iterator[Finding]:
+    if wishes.jars is None:
         return
-    ways = "pec_install_jar_url (with pec_install_jar_sha256), pec_install_jar_file or pec_install_jar_remote"
-    if not desired.jars:
+    ways = "pec_install_jar_url (with pec_install_jar_sha256), pec_install_jar_file or pec_install_jar_path"
+    if not wishes.jars:
         yield error("no_jar", "no installer is named", f"set one of {ways}")
-    if len(desired.jars) > 1:
-        yield error("many_jars", f"{len(desired.jars)} installers are named: {', '.join(desired.jars)}", f"set exactly one of {ways}")
-    for jar in desired.jars:
+    if len(wishes.jars) > 1:
+        yield error("many_jars", f"{len(wishes.jars)} installers are named: {', '.join(wishes.jars)}", f"set exactly one of {ways}")
+    for jar in wishes.jars:
         name = jar_name(jar)["name"]
         if jar_name(jar)["platform"] == "Win":
             yield error("windows_jar", f"{name} is the installer for Windows", "take the one whose name ends in -Linux64.jar")
-        if "://" in jar and not desired.jar_sha256:
+        if "://" in jar and not wishes.jar_sha256:
             unknown = f"{name} is downloaded, but its SHA-256 is not known"
             yield error("no_sha256", unknown, "set pec_install_jar_sha256 from a source that you trust")
 
 
-def _version(_facts: Facts, desired: Desired) -> Iterator[Finding]:
-    if desired.version and not re.fullmatch(VERSION, desired.version):
-        yield error("version", f"{desired.version!r} is not a version of PEC", "set pec_install_version to three numbers, such as 5.4.37")
+def _version(_facts: Facts, wishes: Wishes) -> Iterator[Finding]:
+    if wishes.version and not re.fullmatch(VERSION, wishes.version):
+        yield error("version", f"{wishes.version!r} is not a version of PEC", "set pec_install_version to three numbers, such as 5.4.37")
 
 
-def _installed(facts: Facts, desired: Desired) -> Iterator[Finding]:
-    here, wanted = facts.installed_version, desired.wanted_version
+def _installed(facts: Facts, wishes: Wishes) -> Iterator[Finding]:
+    here, wanted = facts.installed_version, wishes.wanted_version
     if facts.installed_state == "broken":
         yield warning(
             "installation_broken",
@@ -79,7 +79,7 @@ def _installed(facts: Facts, desired: Desired) -> Iterator[Finding]:
             f"PEC {here} is installed here and {wanted} is older; PEC cannot be downgraded",
             f"ask for {here} or newer, or restore a backup that was made with {wanted}",
         )
-    elif installation.parse_version(wanted) > installation.parse_version(here) and not desired.update:
+    elif installation.parse_version(wanted) > installation.parse_version(here) and not wishes.update:
         yield error(
             "update_not_allowed",
             f"PEC {here} is installed here and {wanted} is wanted; an update changes the database and cannot be undone",
@@ -87,25 +87,25 @@ def _installed(facts: Facts, desired: Desired) -> Iterator[Finding]:
         )
 
 
-def _domain(facts: Facts, desired: Desired) -> Iterator[Finding]:
-    needed = desired.certificate_port is not None
-    problems = brazil.domain_problems(desired.domain) if desired.domain or needed else []
+def _domain(facts: Facts, wishes: Wishes) -> Iterator[Finding]:
+    needed = wishes.certificate_port is not None
+    problems = brazil.domain_problems(wishes.domain) if wishes.domain or needed else []
     yield from (error("domain", problem, "correct pec_domain") for problem in problems)
-    if not problems and facts.domain_resolves is False and not desired.hosts_entry:
+    if not problems and facts.domain_resolves is False and not wishes.hosts_entry:
         yield warning(
             "domain_unresolved",
-            f"this host does not find {desired.domain}, and PEC refuses a link that it cannot open itself",
+            f"this host does not find {wishes.domain}, and PEC refuses a link that it cannot open itself",
             "correct the DNS, or set pec_prerequisites_hosts_entry: true",
         )
 
 
-def _first_run(_facts: Facts, desired: Desired) -> Iterator[Finding]:
-    wanted = desired.first_run
+def _first_run(_facts: Facts, wishes: Wishes) -> Iterator[Finding]:
+    wanted = wishes.first_run
     if wanted is None:
         return
     if not wanted.name.strip():
         yield error("first_run_name", "the name of the installation is empty", "set pec_first_run_name, such as the município's name")
-    if not wanted.link.strip() and not desired.domain:
+    if not wanted.link.strip() and not wishes.domain:
         yield error("first_run_link", "there is no link under which people open PEC", "set pec_domain, or pec_first_run_link")
     for problem in brazil.link_problems(wanted.link.strip()) if wanted.link.strip() else []:
         yield error("first_run_link", problem, "correct pec_first_run_link")
@@ -120,12 +120,12 @@ def _first_run(_facts: Facts, desired: Desired) -> Iterator[Finding]:
         yield error("instalador_password", problem, "choose another pec_instalador_password")
 
 
-def _database(facts: Facts, desired: Desired) -> Iterator[Finding]:
-    yield from in_use(facts, desired.database)
-    yield from database_rules(facts.database, desired.database, desired.wanted_version, update=desired.update)
+def _database(facts: Facts, wishes: Wishes) -> Iterator[Finding]:
+    yield from in_use(facts, wishes.database)
+    yield from database_rules(facts.database, wishes.database, wishes.wanted_version, update=wishes.update)
 
 
-RULES: dict[str, tuple[Callable[[Facts, Desired], Iterator[Finding]], ...]] = {
+RULES: dict[str, tuple[Callable[[Facts, Wishes], Iterator[Finding]], ...]] = {
     "host": host.RULES,
     "installation": (_jar, _version, _installed),
     "site": (_domain, _first_run),

@@ -61,7 +61,7 @@ class Host:
         return run.stdout
 
     def rehearse(self, **variables: Any) -> None:
-        output = self.backup("--tags", "verify", **variables)
+        output = self.backup("--tags", "rehearse", **variables)
         assert "can be restored in " in output, output
 
     def start(self) -> int:

@@ -126,7 +126,7 @@ def test_unhealthy_without_a_log(world: World, capsys: pytest.CaptureFixture[str
     world.answer = BAD
     lines = run(capsys)["msg"].splitlines()
     assert lines[1:3] == [
-        "The service e-SUS-PEC.service is active; if it is still starting, wait longer (role: pec_install_health_timeout).",
+        "The service e-SUS-PEC.service is active; if it is still starting, wait longer (role: pec_health_timeout).",
         f"There is no log yet at {world.log}.",
     ]
 

@@ -8,7 +8,7 @@ import pytest
 
 from ansible_collections.esus.pec.plugins.module_utils.preflight.host import GB, OFFICIAL_SIZES, official_size
 from ansible_collections.esus.pec.plugins.module_utils.preflight.judging import BEFORE_INSTALLING, describe, judge
-from ansible_collections.esus.pec.plugins.module_utils.preflight.model import DatabaseWanted, Desired, Facts, FirstRun, Place
+from ansible_collections.esus.pec.plugins.module_utils.preflight.model import DatabaseWanted, Wishes, Facts, FirstRun, Place
 
 HERE = Facts(
     uid=0,
@@ -21,18 +21,18 @@ HERE = Facts(
     places=(Place("home", "/opt/e-SUS", 1, 120 * GB, 90 * GB), Place("database", "/var/lib", 1, 120 * GB, 90 * GB)),
 )
 ANA = FirstRun("Município", "", "PRONTUARIO", "Ana Souza", "529.982.247-25", "Segredo-2026")
-WANTED = Desired(
+WANTED = Wishes(
     checks=BEFORE_INSTALLING,
     database=DatabaseWanted("managed", password="s"),
     jars=("/srv/eSUS-AB-PEC-5.4.37-Linux64.jar",),
     domain="esus.a.br",
     first_run=ANA,
 )
-WAYS = "set one of pec_install_jar_url (with pec_install_jar_sha256), pec_install_jar_file or pec_install_jar_remote"
+WAYS = "set one of pec_install_jar_url (with pec_install_jar_sha256), pec_install_jar_file or pec_install_jar_path"
 
 
-def found(facts: dict[str, Any], desired: dict[str, Any]) -> list[str]:
-    return [f"{finding.severity} {finding}" for finding in judge(replace(HERE, **facts), replace(WANTED, **desired))]
+def found(facts: dict[str, Any], wishes: dict[str, Any]) -> list[str]:
+    return [f"{finding.severity} {finding}" for finding in judge(replace(HERE, **facts), replace(WANTED, **wishes))]
 
 
 def test_a_good_server_gives_nothing_to_say() -> None:
@@ -138,7 +138,7 @@ def test_host(facts: dict[str, Any], text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("facts", "desired"),
+    ("facts", "wishes"),
     [
         pytest.param({"listeners": {8080: "java"}, "active_units": ("e-SUS-PEC.service",)}, {}, id="PEC itself has port 8080"),
         pytest.param({"listeners": {5432: "postgres"}}, {}, id="PostgreSQL is here already"),
@@ -155,13 +155,13 @@ def test_host(facts: dict[str, Any], text: str) -> None:
         ),
     ],
 )
-def test_host_is_fine(facts: dict[str, Any], desired: dict[str, Any]) -> None:
-    assert found(facts, desired) == []
+def test_host_is_fine(facts: dict[str, Any], wishes: dict[str, Any]) -> None:
+    assert found(facts, wishes) == []
 
 
 def test_ports_of_certmgr_and_of_the_bundled_database() -> None:
-    desired = {"certificate_port": 443, "database": DatabaseWanted("bundled")}
-    codes = found({"listeners": {80: "nginx", 443: "nginx", 5433: "postgres"}}, desired)
+    wishes = {"certificate_port": 443, "database": DatabaseWanted("bundled")}
+    codes = found({"listeners": {80: "nginx", 443: "nginx", 5433: "postgres"}}, wishes)
     assert codes[:2] == [port_taken(80, "nginx"), port_taken(443, "nginx")]
     assert codes[2].startswith("error [port_taken] port 5433 is taken by postgres")
 
@@ -186,7 +186,7 @@ def test_many_users_want_a_second_host() -> None:
 
 
 @pytest.mark.parametrize(
-    ("facts", "desired", "text"),
+    ("facts", "wishes", "text"),
     [
         pytest.param({}, {"jars": ()}, f"error [no_jar] no installer is named. What to do: {WAYS}.", id="no jar"),
         pytest.param(
@@ -238,12 +238,12 @@ def test_many_users_want_a_second_host() -> None:
         ),
     ],
 )
-def test_installation(facts: dict[str, Any], desired: dict[str, Any], text: str) -> None:
-    assert found(facts, desired) == [text]
+def test_installation(facts: dict[str, Any], wishes: dict[str, Any], text: str) -> None:
+    assert found(facts, wishes) == [text]
 
 
 @pytest.mark.parametrize(
-    ("facts", "desired"),
+    ("facts", "wishes"),
     [
         pytest.param({"installed_state": "installed", "installed_version": "5.4.37"}, {}, id="the same version"),
         pytest.param({"installed_state": "installed", "installed_version": "5.4.9"}, {"update": True}, id="update with leave"),
@@ -252,12 +252,12 @@ def test_installation(facts: dict[str, Any], desired: dict[str, Any], text: str)
         pytest.param({}, {"jars": None}, id="the installer is not this run's business"),
     ],
 )
-def test_installation_is_fine(facts: dict[str, Any], desired: dict[str, Any]) -> None:
-    assert found(facts, desired) == []
+def test_installation_is_fine(facts: dict[str, Any], wishes: dict[str, Any]) -> None:
+    assert found(facts, wishes) == []
 
 
 @pytest.mark.parametrize(
-    ("desired", "text"),
+    ("wishes", "text"),
     [
         pytest.param(
             {"domain": "https://esus.a.br"},
@@ -308,8 +308,8 @@ def test_installation_is_fine(facts: dict[str, Any], desired: dict[str, Any]) ->
         ),
     ],
 )
-def test_site(desired: dict[str, Any], text: str) -> None:
-    assert found({}, desired) == [text]
+def test_site(wishes: dict[str, Any], text: str) -> None:
+    assert found({}, wishes) == [text]
 
 
 def test_a_domain_that_this_host_does_not_find() -> None:
@@ -329,8 +329,8 @@ def test_only_the_chosen_checks_speak() -> None:
 
 def test_everything_at_once_errors_first() -> None:
     facts = replace(HERE, uid=1000, processors=1, installed_state="installed", installed_version="5.5.28")
-    desired = replace(WANTED, domain="x", first_run=replace(ANA, instalador_cpf="1", instalador_password=""))
-    text = describe(judge(facts, desired))
+    wishes = replace(WANTED, domain="x", first_run=replace(ANA, instalador_cpf="1", instalador_password=""))
+    text = describe(judge(facts, wishes))
     lines = text.splitlines()
     assert lines[0] == "This host is not ready for PEC: 7 errors, 1 warning. Correct every error, then run again."
     assert [line.split()[0] for line in lines[1:]] == ["ERROR"] * 7 + ["WARNING"]
@@ -344,7 +344,7 @@ def test_an_accepted_error_becomes_a_warning() -> None:
 
 
 def test_secrets_stay_out_of_representations() -> None:
-    desired = replace(WANTED, database=DatabaseWanted("external", password="only-for-psql"))
-    assert "only-for-psql" not in repr(desired)
-    assert ANA.instalador_password not in repr(desired)
-    assert ANA.instalador_cpf not in repr(desired)
+    wishes = replace(WANTED, database=DatabaseWanted("external", password="only-for-psql"))
+    assert "only-for-psql" not in repr(wishes)
+    assert ANA.instalador_password not in repr(wishes)
+    assert ANA.instalador_cpf not in repr(wishes)
