@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The one place that takes secrets out of text that people or logs get to see. Private to the collection."""
+"""Takes secrets out of text before an operator or a log sees it. Private to the collection."""
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 MASK = "********"
 
@@ -15,8 +15,26 @@ _SECRET_FORMS = (
     # jdbc:postgresql://user:secret@host
     re.compile(r"(//[^/\s:@]+:)([^@\s/]+)(?=@)"),
 )
-
 _SECRET_KEY = re.compile(r"password|passwd|passphrase|senha|secret|segredo|token|credential|private-?key|(?:^|[._-])pass$", re.IGNORECASE)
+# How a program that quotes a secret may write it, without the quotes around it.
+_SPELLINGS: tuple[Callable[[str], str], ...] = (
+    lambda secret: secret,
+    lambda secret: json.dumps(secret)[1:-1],
+    lambda secret: json.dumps(secret, ensure_ascii=False)[1:-1],
+    lambda secret: json.dumps(json.dumps(secret)[1:-1])[1:-1],  # a request in the report of its error
+    lambda secret: json.dumps(json.dumps(secret, ensure_ascii=False)[1:-1], ensure_ascii=False)[1:-1],
+    lambda secret: repr(secret)[1:-1],
+    lambda secret: secret.replace("\\", "\\\\"),
+    lambda secret: re.sub(r"([\\:])", r"\\\1", secret),  # a file of Java properties
+    lambda secret: re.sub(r"([\\'\"])", r"\\\1", secret),
+    lambda secret: re.sub(r"([\\'])", r"\\\1", secret),  # a connection string of libpq
+    lambda secret: re.sub(r"([\\ \t\n])", r"\\\1", secret),  # PGOPTIONS
+    lambda secret: re.sub(r"([^\w%+,./:=@-])", r"\\\1", secret),  # a shell's %q
+    lambda secret: secret.replace("'", "'\"'\"'"),  # shlex.quote
+    lambda secret: secret.replace("'", "'\\''"),  # a shell's set -x
+    lambda secret: secret.replace("'", "''"),  # SQL
+    lambda secret: secret.replace("\\", "\\\\").replace("'", "''"),  # SQL, E'...'
+)
 
 
 def looks_secret(key: str, value: str = "") -> bool:
@@ -25,12 +43,12 @@ def looks_secret(key: str, value: str = "") -> bool:
 
 
 class Redactor:
-    """Takes secrets out of text: the values that are known and, unless C(only_known), whatever stands where passwords stand."""
+    """Takes secrets out of text: the known ones however they are spelled and, unless C(only_known), any value in a password's place."""
 
     def __init__(self, secrets: Iterable[str] = (), *, only_known: bool = False) -> None:
         self._forms = () if only_known else _SECRET_FORMS
-        known = {form for secret in secrets if secret for form in (secret, _escaped(secret), json.dumps(secret)[1:-1])}
-        self._known = re.compile("|".join(re.escape(secret) for secret in sorted(known, key=len, reverse=True))) if known else None
+        known = [spelling for secret in sorted(filter(None, set(secrets)), key=len, reverse=True) for spelling in _patterns(secret)]
+        self._known = re.compile("|".join(known)) if known else None
 
     def __call__(self, text: str) -> str:
         """Return the text without secrets; it may have several lines."""
@@ -41,5 +59,13 @@ class Redactor:
         return text
 
 
-def _escaped(secret: str) -> str:
-    return secret.replace("\\", "\\\\").replace('"', '\\"').replace("'", "\\'")
+def _patterns(secret: str) -> list[str]:
+    """Return patterns for all spellings, the longer ones first: a part of a spelling may be another."""
+    written = sorted({spell(secret) for spell in _SPELLINGS}, key=len, reverse=True)
+    # Which characters a URL has percent-encoded is up to its writer.
+    return [*map(re.escape, written), "".join(map(_in_url, secret))]
+
+
+def _in_url(character: str) -> str:
+    encoded = "".join(f"%{byte:02X}" for byte in character.encode("utf-8", "surrogatepass"))
+    return f"(?:{re.escape(character)}|(?i:{encoded}){'|[+]' if character == ' ' else ''})"

@@ -2,9 +2,14 @@
 from __future__ import annotations
 
 import json
+import shlex
+import subprocess
+from urllib.parse import quote, quote_plus
 
 import pytest
 
+from ansible_collections.esus.pec.plugins.module_utils.postgres.psql import literal
+from ansible_collections.esus.pec.plugins.module_utils.postgres.session import options_environment
 from ansible_collections.esus.pec.plugins.module_utils.redact import MASK, Redactor, looks_secret
 
 SECRET = "Senha-do-banco-1"
@@ -34,13 +39,49 @@ def test_redaction(text: str, clean: str) -> None:
     assert Redactor([SECRET])(text) == clean
 
 
-def test_a_secret_with_quotes_is_found_in_its_escaped_form() -> None:
-    assert Redactor(['a"b\\c'])('x a\\"b\\\\c y a"b\\c z') == f"x {MASK} y {MASK} z"
+# Every character that one of the spellings changes.
+ODD = 'Sé\'nha\\1%2+3 "4"/$x:&\t5'
 
 
-@pytest.mark.parametrize("secret", ['a"b\\c', "it's", "não", "a\nb"])
-def test_a_secret_inside_json_is_found(secret: str) -> None:
-    assert Redactor([secret])(json.dumps({"x": secret})) == f'{{"x": "{MASK}"}}'
+@pytest.mark.parametrize(
+    "spelled",
+    [
+        pytest.param(ODD, id="as it is"),
+        pytest.param(json.dumps(ODD)[1:-1], id="JSON"),
+        pytest.param(json.dumps(ODD, ensure_ascii=False)[1:-1], id="JSON in UTF-8"),
+        pytest.param(json.dumps(json.dumps(ODD))[3:-3], id="JSON in JSON"),
+        pytest.param(json.dumps(json.dumps(ODD, ensure_ascii=False), ensure_ascii=False)[3:-3], id="JSON in JSON in UTF-8"),
+        pytest.param(repr(ODD)[1:-1], id="Python"),
+        pytest.param(ODD.replace("\\", "\\\\"), id="backslashes"),
+        pytest.param(ODD.replace("\\", "\\\\").replace(":", "\\:"), id="Java properties"),
+        pytest.param(ODD.replace("\\", "\\\\").replace("'", "\\'").replace('"', '\\"'), id="quotes and backslashes"),
+        pytest.param(ODD.replace("\\", "\\\\").replace("'", "\\'"), id="a connection string"),
+        pytest.param(options_environment({"a": ODD})["PGOPTIONS"][len("-c a=") :], id="PGOPTIONS"),
+        pytest.param(shlex.quote(ODD)[1:-1], id="shlex"),
+        pytest.param(ODD.replace("'", "'\\''"), id="a shell's trace"),
+        pytest.param(literal(ODD)[2:-1], id="an SQL literal with backslashes"),
+        pytest.param(ODD.replace("'", "''"), id="an SQL literal"),
+        pytest.param(quote(ODD, safe=""), id="a URL"),
+        pytest.param(quote(ODD), id="the path of a URL"),
+        pytest.param(quote(ODD, safe="").replace("%C3", "%c3"), id="a URL in small letters"),
+        pytest.param(quote_plus(ODD), id="a form"),
+    ],
+)
+def test_spellings(spelled: str) -> None:
+    planted = f"before {spelled} after"
+    assert spelled in Redactor(["another"])(planted)
+    assert Redactor(["another", ODD])(planted) == f"before {MASK} after"
+
+
+def test_what_a_shell_escapes_with_backslashes() -> None:
+    spelled = subprocess.run(["bash", "-c", 'printf %q "$1"', "-", "it's $x"], capture_output=True, text=True, check=True).stdout
+    assert spelled == "it\\'s\\ \\$x"
+    assert Redactor(["it's $x"])(f"before {spelled} after") == f"before {MASK} after"
+
+
+@pytest.mark.parametrize(("secrets", "text"), [(["abc", "abc'def"], "abc''def"), (["abc'"], "abc''"), (["a", "a b"], "a+b")])
+def test_the_longest_is_masked(secrets: list[str], text: str) -> None:
+    assert Redactor(secrets)(f"x {text} y") == f"x {MASK} y"
 
 
 def test_known_values_only() -> None:
