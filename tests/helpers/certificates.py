@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Certificates for tests, as ICP-Brasil and careless people make them. Nothing of it is kept: keys are made anew every time.
+"""Certificates for tests, as issued by ICP-Brasil, and faulty ones. Keys are generated in each run and never committed.
 
-As a program it writes one for the CNPJ that is given, for a scenario: python tests/helpers/certificates.py FILE PASSWORD [CNPJ [DOMAIN]].
+As a program it writes one PKCS#12 for a scenario: python tests/helpers/certificates.py FILE PASSWORD [CNPJ [DOMAIN]].
 """
 
 from __future__ import annotations
@@ -58,12 +58,12 @@ class Issued:
 
 
 def person(birth: str = "01021970", cpf: str = CPF) -> str:
-    """The fixed places of a person: date of birth, CPF, NIS, RG, who issued it."""
+    """Return a person's fields in their fixed places: date of birth, CPF, NIS, RG, issuer of the RG."""
     return birth + cpf + "0" * 11 + "000001234567890" + "SSPMS "
 
 
 def icp_brasil(cnpj: str = CNPJ, kind: int = OCTET_STRING) -> dict[str, tuple[int, str]]:
-    """The otherNames of a company."""
+    """Return the otherNames of a company."""
     texts = {"2": "MARIA DA SILVA", "3": cnpj, "4": person(), "7": "0" * 12, "8": "MUNICIPIO DE EXEMPLO LTDA"}
     return {f"2.16.76.1.3.{place}": (kind, text) for place, text in texts.items()}
 
@@ -74,7 +74,7 @@ def rsa_key(bits: int = 2048) -> rsa.RSAPrivateKey:
 
 @cache
 def authorities() -> tuple[Issued, ...]:
-    """An authority and its root, nearest first; made once, which takes longest."""
+    """Return an authority and its root, nearest first; made once, because that is slow."""
     root = issue("AC Raiz de Teste", other_names={}, authority=True, issuer=None)
     return issue("AC de Teste", other_names={}, authority=True, issuer=(root,)), root
 
@@ -92,7 +92,7 @@ def issue(
     uses: Sequence[x509.ObjectIdentifier] = (CLIENT, ExtendedKeyUsageOID.EMAIL_PROTECTION),
     key: rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey | None = None,
 ) -> Issued:
-    """A certificate valid from C(since_days) days from now until C(days) days from now."""
+    """Issue a certificate that is valid from C(since_days) until C(days) days from now."""
     chain = issuer if issuer is not None else () if self_signed or authority else authorities()
     key = key or rsa_key()
     subject = _name(common_name)
@@ -134,13 +134,13 @@ _USAGES = (
 
 
 def badly_encoded(issued: Issued) -> Issued:
-    """The same, with a BOOLEAN that is true as 1 instead of 255: OpenSSL and Java read that, a strict reader does not."""
+    """Return it with a BOOLEAN of 1 instead of 255 for true, which OpenSSL and Java read and strict readers reject."""
     assert b"\x01\x01\xff" in issued.der
     return replace(issued, der=issued.der.replace(b"\x01\x01\xff", b"\x01\x01\x01"))
 
 
 def pack(issued: Issued, password: str, form: str = "modern", *, chain: bool = True, key: bool = True, name: str = "municipio") -> bytes:
-    """The PKCS#12 file, made by openssl. Its password is on a command line, which only a test may do."""
+    """Return a PKCS#12 made by openssl. Its password is in the arguments, which is allowed in tests only."""
     bundle = (issued.key_pem if key else "") + issued.pem
     bundle += "".join(each.pem for each in issued.authorities) if chain else ""
     argv = ["openssl", "pkcs12", "-export", *FORMS[form], "-passout", f"pass:{password}", "-name", name]
@@ -148,7 +148,7 @@ def pack(issued: Issued, password: str, form: str = "modern", *, chain: bool = T
 
 
 def pack_with_foreign_key(issued: Issued, password: str) -> bytes:
-    """A file whose key belongs to another certificate, which openssl refuses to make."""
+    """Return a PKCS#12 with the key of another certificate, which openssl refuses to make."""
     encryption = serialization.BestAvailableEncryption(password.encode())
     return pkcs12.serialize_key_and_certificates(b"mixed up", rsa_key(), None, [issued.certificate], encryption)
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Properties files against java.util.Properties, in both directions: Java writes and we read and edit; we edit and Java reads."""
+"""Properties files compared with java.util.Properties in both directions: Java writes and we edit, we edit and Java reads."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from ansible_collections.esus.pec.plugins.module_utils.properties import editing
 
 set_hypothesis_home_dir(BUILD / "hypothesis")
 
-# What the rules turn on, and what municípios write.
+# The characters that matter to the rules, and those that municípios write.
 CHARACTERS = st.sampled_from("ab.1 \t\f\n\r\\=:#!uç€\xa0\x7f\x00\ufeff\U0001f600\ud83d")
 TEXTS = st.text(CHARACTERS, max_size=8)
 PAIRS = st.dictionaries(TEXTS, TEXTS, max_size=6)
@@ -35,7 +35,7 @@ FILES = settings(
 
 
 class Java:
-    """Single-file source at the other end of a pipe."""
+    """A Java program at the other end of a pipe."""
 
     def __init__(self, process: subprocess.Popen[str]) -> None:
         self.process = process
@@ -47,7 +47,7 @@ class Java:
         return self.process.stdout.readline().rstrip("\n")
 
     def load(self, text: str) -> dict[str, str] | None:
-        """None where Java refuses the file."""
+        """Return the pairs, or None if Java rejects the text."""
         answer = self._ask("load " + text.encode("latin-1").hex())
         if answer == "!":
             return None
@@ -89,7 +89,7 @@ def test_java_writes_and_we_read_and_edit(java: Java, pairs: dict[str, str], val
 
 @dataclass(frozen=True)
 class Block:
-    """A piece of a file as a person might have written it, and the key of the pair in it, if it is one."""
+    """A piece of a file written by hand, and the key of its pair, if any."""
 
     raw: str
     key: str | None
@@ -97,7 +97,7 @@ class Block:
 
 @st.composite
 def blocks(draw: st.DrawFn) -> tuple[list[Block], str]:
-    """Comments, empty lines and pairs in every notation, all with the same line end; and that line end."""
+    """Draw comments, empty lines and pairs in every notation, all with one line end, and return that line end too."""
     end = draw(st.sampled_from(["\n", "\r\n", "\r"]))
     blank = st.text(st.sampled_from(" \t\f"), max_size=2)
     words = st.text(st.sampled_from("ab1é-#!"), max_size=6)
@@ -138,7 +138,7 @@ def test_we_edit_and_java_reads(java: Java, file: tuple[list[Block], str], whole
     assert java.load(edited) == expected
     assert editing.edit(edited, values, gone) == edited
 
-    # What nobody asked for is there as it was, in its order. Only a last line without a line end may get one.
+    # Everything else is unchanged and in its order. Only a last line without a line end may get one.
     rest = edited
     for index, block in enumerate(made):
         if block.key is not None and (block.key in gone or block.key in values):
@@ -147,7 +147,7 @@ def test_we_edit_and_java_reads(java: Java, file: tuple[list[Block], str], whole
         raw = block.raw[: -len(end)] if last else block.raw
         _skipped, found, rest = rest.partition(raw) if raw else ("", "", rest)
         assert found == raw, (raw, edited)
-    # Readers of UTF-8 see the same in what is new.
+    # Readers of UTF-8 read the same from new text.
     if text.isascii():
         assert edited.isascii()
 
@@ -158,7 +158,7 @@ def test_we_edit_and_java_reads(java: Java, file: tuple[list[Block], str], whole
     values=st.dictionaries(st.sampled_from(["a", "b", "A", "", "\ud83d"]), TEXTS, max_size=2),
     absent=st.sampled_from(["a", "b", "ab", ""]),
 )
-def test_whatever_stands_there(java: Java, text: str, values: dict[str, str], absent: str) -> None:
+def test_any_text(java: Java, text: str, values: dict[str, str], absent: str) -> None:
     before = java.load(text)
     gone = [] if absent in values else [absent]
     if before is None:

@@ -49,11 +49,11 @@ def test_people_see_the_new_domain_by_a_trusted_certificate(host: Any) -> None:
     assert ask(host, "GET", "/")[0].status == 200
 
 
-def test_there_is_no_plain_http_beside_it(host: Any) -> None:
+def test_plain_http_is_off(host: Any) -> None:
     assert not host.socket("tcp://0.0.0.0:8080").is_listening
 
 
-def test_the_login_with_govbr_is_on_with_the_new_client(host: Any) -> None:
+def test_the_login_with_govbr_uses_the_new_client(host: Any) -> None:
     query = json.dumps({"query": "query Configuracoes { info { govBREnabled } }"})
     assert json.loads(ask(host, "POST", "/api/graphql", query)[1]) == {"data": {"info": {"govBREnabled": True}}}
     answer, _body = ask(host, "GET", "/oauth2/authorization/govbr")
@@ -95,7 +95,7 @@ def test_no_secret_is_where_others_read(host: Any) -> None:
 
 
 def test_no_secret_was_in_a_command_line(host: Any) -> None:
-    assert host.run("grep -aqF -e java /root/command-lines").rc == 0, "the watch saw the programs that ran"
+    assert host.run("grep -aqF -e java /root/command-lines").rc == 0, "the recording contains the programs that ran"
     assert on_server(lambda script: host.check_output("sh -c %s", script), SECRETS, "/root/command-lines") == []
 
 
