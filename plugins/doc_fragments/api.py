@@ -1,20 +1,20 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""The options of modules that ask PEC's API."""
+"""The options of modules that use PEC's API."""
 
 from __future__ import annotations
 
 
 class ModuleDocFragment:
-    """C(esus.pec.api) is for every such module; C(esus.pec.api.instalador) adds what one needs that logs in."""
+    """C(esus.pec.api) is for every such module; C(esus.pec.api.instalador) adds what a login needs."""
 
     DOCUMENTATION = r"""
 options:
   url:
-    description: Address of PEC as this host reaches it. By default the local addresses that its files tell.
+    description: Address of PEC as this host reaches it. By default the local addresses, from PEC's files.
     type: str
   validate_certs:
-    description: Whether the certificate of an HTTPS address must be valid. Only used with O(url); a local address is in no certificate.
+    description: Check the certificate of an HTTPS address. Only used with O(url), because no certificate names a local address.
     type: bool
     default: true
   ca_path:
@@ -22,9 +22,9 @@ options:
     type: path
   operations:
     description:
-      - Corrections of the catalogue of PEC's operations, by the names of its entries, for a PEC that takes others than this collection
-        believes. The entries and their form are in C(plugins/module_utils/api/catalogue.py) and in C(docs/contract.md).
-      - A part that is given, such as C(write), takes the place of the whole part.
+      - Corrections of the catalogue of PEC's operations, by the names of its entries, for a PEC whose operations differ from what this
+        collection believes. C(plugins/module_utils/api/catalogue.py) and C(docs/contract.md) have the entries and their form.
+      - A given part, such as C(write), replaces the whole part.
     type: dict
     default: {}
 """
@@ -33,15 +33,15 @@ options:
 options:
   instalador:
     description:
-      - The person who administers the installation, and logs in. One attempt is made with a password, because PEC locks an account after a
-        few wrong ones; one that was refused is not tried again on this host until it is another one.
+      - The person who administers the installation; the module logs in as this person. A password that PEC refused is not tried again on
+        this host, because PEC locks an account after a few wrong ones.
     type: dict
     required: true
     suboptions:
       cpf: {description: CPF with or without dots and dash., type: str, required: true}
       password: {description: The password., type: str, required: true}
   force:
-    description: Whether to end another session of the same person. PEC allows one a person. In check mode none is ended.
+    description: End another session of the same person, because PEC allows one session per person. Check mode ends none.
     type: bool
     default: false
   timeout:
@@ -49,7 +49,7 @@ options:
     type: int
     default: 60
   wait:
-    description: Seconds to wait for a PEC that does not answer, as while it starts.
+    description: Seconds to wait for a PEC that does not answer, such as one that is starting.
     type: int
     default: 300
 """

@@ -8,22 +8,22 @@ DOCUMENTATION = r"""
 module: first_run
 short_description: Answer PEC's first questions
 description:
-  - Gives a new PEC its name, its link, its type and its instalador, as a person would on its first page.
-  - A PEC that has been through it is left as it is, whatever the answers are.
-  - Name, CPF and password are checked before anything is sent, and there is one attempt only.
+  - Gives a new PEC its name, its link, its type and its instalador, as its first page does in a browser.
+  - A PEC that has been through its first run is left as it is, whatever the answers are.
+  - Name, CPF and password are checked before anything is sent. There is only one attempt.
 author: ["esus.pec contributors (@esus-pec)"]
 version_added: 0.1.0
 options:
   name:
-    description: Name of the installation, such as that of the município.
+    description: Name of the installation, such as the município's.
     type: str
     required: true
   link:
-    description: Address under which people open PEC, such as V(https://esus.municipio.uf.gov.br). PEC opens it itself to check it.
+    description: Address under which people open PEC, such as V(https://esus.municipio.uf.gov.br). PEC opens it to check it.
     type: str
     required: true
   type:
-    description: What the installation is for.
+    description: Type of the installation.
     type: str
     choices: [PRONTUARIO, CENTRALIZADORA]
     default: PRONTUARIO
@@ -41,10 +41,10 @@ options:
     default: 120
 attributes:
   check_mode:
-    description: Can run in check mode and predict the change. Where PEC does not run, its database is asked.
+    description: Can run in check mode and predict the change. If PEC does not run, its database is read instead.
     support: full
   diff_mode:
-    description: Shows the name, link and type that are set.
+    description: Shows the name, link and type.
     support: full
   idempotent:
     description: A second run changes nothing.
@@ -65,16 +65,15 @@ EXAMPLES = r"""
     instalador:
       name: Maria da Silva
       cpf: 529.982.247-25
-      password: "{{ pec_first_run_instalador_password }}"
+      password: "{{ pec_instalador_password }}"
   become: true
 """
 
 RETURN = r"""
-url: {description: The address that was asked., returned: success, type: str, sample: "http://127.0.0.1:8080"}
-done: {description: Whether the first run was over before., returned: success, type: bool, sample: false}
+url: {description: The address of PEC., returned: success, type: str, sample: "http://127.0.0.1:8080"}
+done: {description: True if the first run was already over., returned: success, type: bool, sample: false}
 """
 
-from dataclasses import dataclass
 from typing import Any
 
 from ansible_collections.esus.pec.plugins.module_utils import brazil
@@ -82,7 +81,7 @@ from ansible_collections.esus.pec.plugins.module_utils.api import options
 from ansible_collections.esus.pec.plugins.module_utils.api.client import Client, FirstRun, PecUnreachableError
 from ansible_collections.esus.pec.plugins.module_utils.api.operations import Catalogue
 from ansible_collections.esus.pec.plugins.module_utils.errors import PecError
-from ansible_collections.esus.pec.plugins.module_utils.module import QuietModule
+from ansible_collections.esus.pec.plugins.module_utils.module import PecModule, Result, run_module
 from ansible_collections.esus.pec.plugins.module_utils.postgres import psql
 from ansible_collections.esus.pec.plugins.module_utils.redact import Redactor
 
@@ -107,37 +106,27 @@ ARGUMENTS = {
 }
 
 
-@dataclass(frozen=True)
-class Current:
-    """Whether PEC has been through its first run, and how to talk to it."""
-
-    done: bool
-    client: Client
-
-
-def read_current(params: dict[str, Any], check_mode: bool) -> Current:
-    here = options.look()
+def read_current(params: dict[str, Any], check_mode: bool) -> tuple[Client, bool]:
+    """Return how to reach PEC, and True if its first run is over. Raises PecError without an answer, unless check mode can do without."""
+    here = options.installation_here()
     clients = options.clients(params, here, Catalogue(params["operations"]), PATIENCE)
     if check_mode and here.state == "absent" and not params["url"]:
-        return Current(False, clients[0])
+        return clients[0], False
     try:
-        client, done = options.answering(clients, 0)
+        return options.answering(clients, 0)
     except PecUnreachableError:
         if not check_mode:
             raise
-        return Current(done_by_database(here.connection), clients[0])
-    return Current(done, client)
+        return clients[0], done_by_database(here.connection)
 
 
 def done_by_database(connection: psql.Connection | None) -> bool:
-    """In check mode PEC may be stopped, or not be installed yet; its first run leaves the link in the database."""
-    if connection is None:
-        return False
-    return psql.read_facts(connection).installation_link is not None
+    """For check mode, in which PEC may be stopped: the first run leaves the link in the database."""
+    return connection is not None and psql.read_facts(connection).installation_link is not None
 
 
 def plan(done: bool, answers: FirstRun) -> bool:
-    """Return whether the answers are to be sent. Raises PecError with everything that PEC would refuse in them."""
+    """Return True if the answers have to be sent. Raises PecError with everything that PEC would refuse in them."""
     if done:
         return False
     problems = ["the name of the installation is empty; give for example the município's"] if not answers.name.strip() else []
@@ -152,10 +141,11 @@ def plan(done: bool, answers: FirstRun) -> bool:
 
 
 def apply(client: Client, answers: FirstRun) -> None:
+    """Send the answers, in one attempt. Raises PecError."""
     try:
         client.install(answers)
     except PecUnreachableError as error:
-        raise PecError(f"{error}. Whether PEC took the answers is not known; run again, which sends them only if it did not") from None
+        raise PecError(f"{error}. PEC may or may not have taken the answers; run again, which sends them only if it did not") from None
     except PecError as error:
         remedy = "correct the answers, then run again; a link must open from this server itself (DNS, /etc/hosts, certificate)"
         raise PecError(Redactor([answers.password])(f"{error}; {remedy}")) from None
@@ -169,18 +159,19 @@ def answers_from(params: dict[str, Any]) -> FirstRun:
     return FirstRun(params["name"].strip(), params["link"].strip(), params["type"], person["name"].strip(), digits, person["password"])
 
 
-def main() -> None:
-    module = QuietModule(argument_spec=ARGUMENTS, supports_check_mode=True)
+def run(module: PecModule) -> Result:
+    """Answer PEC's first questions if nobody has. Raises PecError."""
     answers = answers_from(module.params)
-    try:
-        current = read_current(module.params, module.check_mode)
-        needed = plan(current.done, answers)
-        if needed and not module.check_mode:
-            apply(current.client, answers)
-    except PecError as error:
-        module.fail_json(msg=str(error))
+    client, done = read_current(module.params, module.check_mode)
+    needed = plan(done, answers)
+    if needed and not module.check_mode:
+        apply(client, answers)
     after = f"name: {answers.name}\nlink: {answers.link}\ntype: {answers.type}\n" if needed else ""
-    module.exit_json(changed=needed, done=current.done, url=current.client.server.url, diff={"before": "", "after": after})
+    return {"changed": needed, "done": done, "url": client.server.url, "diff": {"before": "", "after": after}}
+
+
+def main() -> None:
+    run_module(run, root=False, argument_spec=ARGUMENTS)
 
 
 if __name__ == "__main__":

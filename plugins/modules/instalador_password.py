@@ -10,20 +10,20 @@ short_description: Change the password of PEC's instalador
 version_added: 0.1.0
 author: ["esus.pec contributors (@esus-pec)"]
 description:
-  - Logs in with the current password, gives PEC the new one, and proves it by a login. The new one is checked against PEC's rules first.
-  - One source only tells that PEC's API does this (see C(docs/contract.md)). Where it does not, nothing is changed and the error says so.
-  - A salted hash of the new password stays on the host, so that a second run, which still has the old one, tries no wrong password.
+  - Logs in with the current password, gives PEC the new one, and verifies it by a login. The new one is checked against PEC's rules first.
+  - Only one source says that PEC's API can do this (see C(docs/contract.md)). If it cannot, nothing is changed and the module fails.
+  - A salted hash of the new password is kept on the host, so that a second run with the old password in its options tries no wrong one.
 options:
   new_password:
-    description: The new password, of 8 to 20 characters, with a letter and a digit, without personal data.
+    description: New password. 8 to 20 characters, with a letter and a digit, without personal data.
     type: str
     required: true
 attributes:
   check_mode:
-    description: Logs in with the current password, and predicts the change.
+    description: Logs in with the current password and predicts the change.
     support: full
   diff_mode:
-    description: There is nothing that could be shown.
+    description: There is nothing to show.
     support: none
   idempotent:
     description: A second run on the same host only logs in with the new password.
@@ -47,11 +47,10 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
-url: {description: The address that was asked., returned: success, type: str, sample: "http://127.0.0.1:8080"}
+url: {description: The address of PEC., returned: success, type: str, sample: "http://127.0.0.1:8080"}
 """
 
 from dataclasses import replace
-from typing import Any
 
 from ansible_collections.esus.pec.plugins.module_utils import brazil
 from ansible_collections.esus.pec.plugins.module_utils.api import options
@@ -59,7 +58,7 @@ from ansible_collections.esus.pec.plugins.module_utils.api.client import Client,
 from ansible_collections.esus.pec.plugins.module_utils.api.operations import Catalogue
 from ansible_collections.esus.pec.plugins.module_utils.api.session import Account, LoggedInElsewhereError, RefusedPasswordError, Session
 from ansible_collections.esus.pec.plugins.module_utils.errors import PecError
-from ansible_collections.esus.pec.plugins.module_utils.module import QuietModule
+from ansible_collections.esus.pec.plugins.module_utils.module import PecModule, Result, run_module
 from ansible_collections.esus.pec.plugins.module_utils.redact import Redactor
 from ansible_collections.esus.pec.plugins.module_utils.system import remembered
 
@@ -72,9 +71,9 @@ ARGUMENTS = {
 
 
 def rotate(session: Session, new: Account, database: str) -> bool:
-    """Give PEC the new password. Returns whether PEC said that it took it; False where its answer was lost.
+    """Give PEC the new password. Returns True if PEC confirmed it, False if its answer was lost.
 
-    Raises PecError, in PEC's words and without secrets, where it did not take it.
+    Raises PecError, in PEC's words and without secrets, if PEC did not take it.
     """
     operations = session.client.catalogue.operations
     try:
@@ -83,13 +82,13 @@ def rotate(session: Session, new: Account, database: str) -> bool:
         raise not_changed(error, session.account, new) from None
     token = str(link.get("value") or "").rstrip("/").rpartition("/")[2] if isinstance(link, dict) else ""
     if not token:
-        raise PecError("the password was not changed: PEC gave no link to change it by. Change it in PEC, and in the vault")
-    # From here on the next run has to begin with the new one, unless PEC says that it has not taken it.
+        raise PecError("the password was not changed: PEC returned no link for it. Change it in PEC and in the vault")
+    # From here on the next run has to begin with the new one, unless PEC answers that it has not taken it.
     remembered.add(remembered.SENT, ROTATED, new.secret, database, only=True)
     values = {"username": new.username, "token": token, "new_password": new.password}
-    refusal: PecError = PecError("PEC says no")
+    refusal: PecError = PecError("PEC answered no")
     try:
-        # By the client, as the session would log in again with the old password, which may be wrong by then.
+        # Not by the session, which would log in again with the old password, which may be wrong by then.
         if session.client.execute(operations["redefinir_senha"], values) is not False:
             return True
     except PecApiError as error:
@@ -101,8 +100,9 @@ def rotate(session: Session, new: Account, database: str) -> bool:
 
 
 def not_changed(error: PecError, *accounts: Account) -> PecError:
+    """The error for a password that is as it was."""
     said = Redactor([account.password for account in accounts], only_known=True)(str(error))
-    return PecError(f"the password was not changed: {said}. Change it in PEC, and in the vault")
+    return PecError(f"the password was not changed: {said}. Change it in PEC and in the vault")
 
 
 def prove(client: Client, new: Account, database: str, sure: bool) -> None:
@@ -112,16 +112,12 @@ def prove(client: Client, new: Account, database: str, sure: bool) -> None:
         with Session(client, replace(new, force=True), database) as session:
             session.open()
     except PecError as error:
-        doubt = (
-            "PEC said that it took the new password"
-            if sure
-            else "whether PEC took the new password is not known, because its answer was lost"
-        )
-        raise PecError(f"{doubt}, and a login with it does not work: {error}. Log in in a browser to see which one counts") from None
+        taken = "PEC confirmed the new password" if sure else "PEC may have taken the new password, but its answer was lost"
+        raise PecError(f"{taken}, and a login with it does not work: {error}. Log in with a browser to see which one is valid") from None
 
 
 def change(client: Client, current: Account, new: Account, database: str, check_mode: bool) -> bool:
-    """Return whether it changes. A login with either password is the proof that it is the one that PEC has."""
+    """Return True if the password changes. A login proves that PEC has the password it was made with."""
     rotated = remembered.find(remembered.SENT, ROTATED, new.secret, database)
     if rotated or current.password == new.password:
         try:
@@ -129,7 +125,7 @@ def change(client: Client, current: Account, new: Account, database: str, check_
                 session.open()
         except RefusedPasswordError as error:
             remembered.forget(remembered.SENT, ROTATED)
-            hint = ". An earlier run had given it to PEC; the next one begins with the current password again" if rotated else ""
+            hint = ". An earlier run gave it to PEC; the next run begins with the current password again" if rotated else ""
             raise PecError(f"{error}{hint}") from None
         return False
     with Session(client, current, database) as session:
@@ -143,27 +139,25 @@ def change(client: Client, current: Account, new: Account, database: str, check_
     return True
 
 
-def run(params: dict[str, Any], check_mode: bool) -> tuple[bool, str | None]:
-    here, current = options.look(), options.account(params, check_mode)
+def run(module: PecModule) -> Result:
+    """Change the password if PEC still has the current one. Raises PecError."""
+    params, check_mode = module.params, module.check_mode
+    here, current = options.installation_here(), options.account(params, check_mode)
     client, _reason = options.reach(params, here, Catalogue(params["operations"]), check_mode)
     if client is None:
-        return True, None
+        return {"changed": True, "url": None}
     new = replace(current, password=params["new_password"])
     try:
-        return change(client, current, new, options.database(here, client), check_mode), client.server.url
+        changed = change(client, current, new, options.database(here, client), check_mode)
     except LoggedInElsewhereError:
         if not (check_mode and params["force"]):
             raise
-        return True, client.server.url
+        changed = True
+    return {"changed": changed, "url": client.server.url}
 
 
 def main() -> None:
-    module = QuietModule(argument_spec=ARGUMENTS, supports_check_mode=True)
-    try:
-        changed, url = run(module.params, module.check_mode)
-    except PecError as error:
-        module.fail_json(msg=str(error))
-    module.exit_json(changed=changed, url=url)
+    run_module(run, argument_spec=ARGUMENTS)
 
 
 if __name__ == "__main__":

@@ -10,88 +10,87 @@ short_description: Set what the instalador sets in PEC's screens
 version_added: 0.1.0
 author: ["esus.pec contributors (@esus-pec)"]
 description:
-  - Reads the settings inside PEC, compares them with those that are wanted, writes what differs, and reads it again.
-  - Each setting ends in one of three ways. V(confirmed), where it was written and PEC, or its database, then told the new value;
-    V(not_needed), where that was so before; or V(manual), where a person has to do it or look at it, with the path in PEC's screens and
-    the reason.
-  - Only part of PEC's API is known for certain. What is believed of it, with its evidence, is in C(docs/contract.md); every operation is
-    checked by PEC itself before it is done, one that this PEC does not know changes nothing and becomes V(manual), and O(operations)
-    corrects it without another release.
-  - What nothing reads, such as a password, is compared with what this host sent last, of which it keeps a salted hash. Where nothing else
-    of a setting differs, PEC cannot confirm it, and a person has to look.
+  - Reads the settings inside PEC, compares them with O(settings), writes what differs, and reads it again.
+  - Each setting ends as V(confirmed), if it was written and PEC, or its database, then reported the new value; as V(not_needed), if it
+    already had the value; or as V(manual), if it has to be set or looked at by hand, with the path in PEC's screens and the reason.
+  - Only part of PEC's API is known for certain. C(docs/contract.md) has what is believed of it, with the evidence. PEC validates every
+    operation before it is executed. One that this PEC does not know changes nothing and ends as V(manual); O(operations) corrects it
+    without another release.
+  - A field that nothing reads, such as a password, is compared with what this host sent last, of which it keeps a salted hash. If nothing
+    else of a setting differs, PEC cannot confirm it, and the screen has to be looked at.
 options:
   settings:
-    description: The settings that are wanted. What is not given stays as it is.
+    description: The wanted settings. Those that are not given stay as they are.
     type: dict
     required: true
     suboptions:
-      nome_instalacao: {description: Name of the installation. Needs O(database_writes)., type: str}
-      link_instalacao: {description: Address under which people open PEC. Needs O(database_writes)., type: str}
-      treinamento: {description: Whether this is a training installation. Needs O(database_writes)., type: bool}
-      internet: {description: Whether PEC uses the internet., type: bool}
-      periodo_redefinicao_senha: {description: Months after which a password has to be changed., type: int, choices: [1, 2, 3, 4, 5, 6]}
+      nome_instalacao: {description: Name of the installation. Requires O(database_writes)., type: str}
+      link_instalacao: {description: Address under which people open PEC. Requires O(database_writes)., type: str}
+      treinamento: {description: Make this a training installation. Requires O(database_writes)., type: bool}
+      internet: {description: Let PEC use the internet., type: bool}
+      periodo_redefinicao_senha: {description: Months after which a password expires., type: int, choices: [1, 2, 3, 4, 5, 6]}
       periodo_inatividade: {description: Minutes after which an idle session ends., type: int, choices: [30, 60, 120, 180, 240]}
       tentativas_login:
-        description: How many wrong passwords in a row lock an account.
+        description: Number of wrong passwords in a row that lock an account.
         type: int
         choices: [1, 2, 3, 4, 5, 6, 7, 8, 9, 10]
       smtp:
-        description: The server that PEC sends e-mail by. M(esus.pec.smtp_check) tells before whether it works.
+        description: Server through which PEC sends e-mail. M(esus.pec.smtp_check) tests it beforehand.
         type: dict
         suboptions:
-          enabled: {description: Whether PEC sends e-mail., type: bool, default: true}
+          enabled: {description: Send e-mail., type: bool, default: true}
           host: {description: Name or address of the server., type: str}
           port: {description: TCP port of the server., type: int}
           username: {description: Login., type: str}
           password: {description: Password of the login., type: str}
-          sender: {description: E-mail address of the sender; by default the login., type: str}
+          sender: {description: E-mail address of the sender. By default the login., type: str}
       anexos:
         description: Attachments of files to records.
         type: dict
         suboptions:
-          enabled: {description: Whether files can be attached., type: bool, default: true}
-          directory: {description: Directory of the server where they are kept., type: str}
+          enabled: {description: Allow attachments., type: bool, default: true}
+          directory: {description: Directory for them on the server., type: str}
       cadsus:
-        description: The national register of citizens. Switched off, PEC switches it on again after a month at most.
+        description: The national register of citizens. If it is switched off, PEC switches it on again after a month at most.
         type: bool
       horus: {description: The pharmacy system Hórus., type: bool}
-      videochamada: {description: Video calls. Need HTTPS., type: bool}
+      videochamada: {description: Video calls. Require HTTPS., type: bool}
       agenda_online:
-        description: Online appointments. Need the contra-chave for V(agendamento) that M(esus.pec.contra_chave) keeps on this host.
+        description: Online appointments. Require the contra-chave for V(agendamento) that M(esus.pec.contra_chave) keeps on this host.
         type: bool
       prescricao_digital:
-        description: Digital prescription. Needs HTTPS, SMTP, a certificate in PEC's directory chaves, and PEC 5.2.6 or newer.
+        description: Digital prescription. Requires HTTPS, SMTP, a certificate in PEC's directory chaves, and PEC 5.2.6 or newer.
         type: dict
         suboptions:
-          enabled: {description: Whether it is on., type: bool, default: true}
-          username: {description: Login that the support of PEC sent., type: str}
-          password: {description: Its password., type: str}
-      requisicoes_simultaneas: {description: How many requests PEC works on at a time., type: int}
-      busca_cidadao_por_propriedades: {description: Whether citizens are searched by single properties., type: bool}
-      cadastro_domiciliar_via_cds: {description: Whether homes and families are registered by CDS., type: bool}
+          enabled: {description: Switch it on., type: bool, default: true}
+          username: {description: Login from PEC's support., type: str}
+          password: {description: Password of the login., type: str}
+      requisicoes_simultaneas: {description: Number of requests that PEC handles at a time., type: int}
+      busca_cidadao_por_propriedades: {description: Search citizens by single properties., type: bool}
+      cadastro_domiciliar_via_cds: {description: Register homes and families by CDS., type: bool}
   database_writes:
     description:
-      - Whether the settings for which no operation is known are written into PEC's table of settings. Those are
-        O(settings.nome_instalacao), O(settings.link_instalacao) and O(settings.treinamento), and no other cell is ever written.
-      - PEC is stopped for it, and started again. Needs the Python library psycopg2 on the host.
+      - Write the settings for which no operation is known into PEC's table of settings. These are O(settings.nome_instalacao),
+        O(settings.link_instalacao) and O(settings.treinamento); no other cell is ever written.
+      - PEC is stopped for it and started again. Requires the Python library psycopg2 on the host.
     type: bool
     default: false
   on_manual:
-    description: Whether a setting that a person has to set is only reported, or ends the run as a failure once the others are done.
+    description: V(report) returns the settings that have to be set by hand, V(fail) also fails, after the others are done.
     type: str
     choices: [report, fail]
     default: report
 attributes:
   check_mode:
     description:
-      - Logs in, reads, and lets PEC check each operation without doing it, so that it tells what a run would do. It cannot foretell
-        what PEC refuses only when it is done.
+      - Logs in, reads, and lets PEC validate each operation without executing it, so the result is that of a run. It cannot predict
+        what PEC refuses only when an operation is executed.
     support: full
   diff_mode:
-    description: Shows what differs; of a secret only that it is set.
+    description: Shows what differs. Secrets are masked.
     support: full
   idempotent:
-    description: A second run changes nothing, and needs no login where everything can be read without.
+    description: A second run changes nothing, and does not log in if everything can be read without a session.
     support: full
 extends_documentation_fragment:
   - esus.pec.attributes
@@ -122,12 +121,12 @@ EXAMPLES = r"""
   become: true
   register: set
 
-- name: Say what is left for a person
+- name: Show what has to be set by hand
   ansible.builtin.debug:
     msg: "{{ item.screen }}: {{ item.reason }}"
   loop: "{{ set.manual }}"
 
-- name: Correct an operation that this PEC takes in another way
+- name: Correct an operation that has another form in this PEC
   esus.pec.setting:
     instalador:
       cpf: 529.982.247-25
@@ -137,25 +136,27 @@ EXAMPLES = r"""
     operations:
       videochamada:
         write:
-          document: "mutation AlterarVideochamada($input: VideochamadaInput!) { alterarVideochamada(input: $input) { id } }"
+          mutation: alterarVideochamada
+          arguments: {input: VideochamadaInput!}
+          selection: id
           variables: {input: {ativo: $enabled}}
   become: true
 """
 
 RETURN = r"""
-url: {description: The address that was asked., returned: success, type: str, sample: "http://127.0.0.1:8080"}
+url: {description: The address of PEC., returned: success, type: str, sample: "http://127.0.0.1:8080"}
 results:
-  description: How each setting that was given ended, in the order in which they are set. In check mode, how it would end.
+  description: How each given setting ended, in the order in which settings are set. In check mode, how it would end.
   returned: when PEC could be asked
   type: list
   elements: dict
   contains: &result
     setting: {description: Its name., type: str, sample: cadsus}
     result: {description: "V(confirmed), V(not_needed) or V(manual).", type: str, sample: confirmed}
-    changed: {description: Whether it was written., type: bool, sample: true}
-    before: {description: The fields that differ as they were., type: dict, sample: {enabled: false}}
-    after: {description: The same as they are wanted., type: dict, sample: {enabled: true}}
-    screen: {description: Where a person sets it., type: str, sample: "Configurações da instalação > Conexão > CADSUS"}
+    changed: {description: True if it was written., type: bool, sample: true}
+    before: {description: The fields that differed, as they were., type: dict, sample: {enabled: false}}
+    after: {description: The same fields, as wanted., type: dict, sample: {enabled: true}}
+    screen: {description: Where it is set by hand., type: str, sample: "Configurações da instalação > Conexão > CADSUS"}
     evidence:
       description:
         - "How well the operation is known: V(C) official or two sources, V(S) one, V(I) inferred, V(?) a guess, V(site) a correction."
@@ -163,10 +164,10 @@ results:
       sample: S
     reason_code:
       description:
-        - Why a person has to do it. V(unknown_operation), this PEC does not know the operation. V(refused), PEC refused it.
-          V(prerequisite), something is missing. V(version), PEC is too old. V(unreadable), its value is not told.
-          V(database_not_allowed), it needs O(database_writes). V(unconfirmed), PEC took it and does not tell the new value.
-          V(interrupted), the run broke off. Otherwise empty.
+        - Why it has to be set by hand. V(unknown_operation), this PEC does not know the operation. V(refused), PEC refused it.
+          V(prerequisite), something is missing. V(version), PEC is too old. V(unreadable), its value cannot be read.
+          V(database_not_allowed), it requires O(database_writes). V(unconfirmed), PEC accepted it and does not report the new value.
+          V(interrupted), the run was interrupted. Otherwise empty.
       type: str
       sample: ""
     reason: {description: The same in words., type: str, sample: ""}
@@ -175,9 +176,9 @@ results:
       type: list
       elements: str
       sample: []
-    said: {description: "PEC's own words, where it said something.", type: str, sample: ""}
+    said: {description: "PEC's own words, if there are any.", type: str, sample: ""}
 manual:
-  description: Those of RV(results) that a person has to set.
+  description: Those of RV(results) that have to be set by hand.
   returned: when PEC could be asked
   type: list
   elements: dict
@@ -191,10 +192,11 @@ from ansible_collections.esus.pec.plugins.module_utils.api import options
 from ansible_collections.esus.pec.plugins.module_utils.api.operations import Catalogue
 from ansible_collections.esus.pec.plugins.module_utils.api.session import LoggedInElsewhereError, Session
 from ansible_collections.esus.pec.plugins.module_utils.errors import PecError
-from ansible_collections.esus.pec.plugins.module_utils.module import QuietModule
+from ansible_collections.esus.pec.plugins.module_utils.module import PecModule, Result, run_module
 from ansible_collections.esus.pec.plugins.module_utils.settings import planning
 from ansible_collections.esus.pec.plugins.module_utils.settings.applying import Pec
-from ansible_collections.esus.pec.plugins.module_utils.system import signals
+from ansible_collections.esus.pec.plugins.module_utils.settings.reading import Reader
+from ansible_collections.esus.pec.plugins.module_utils.settings.sent import Sent
 
 ARGUMENTS = {
     **options.ARGUMENTS,
@@ -209,59 +211,57 @@ ARGUMENTS = {
 }
 
 
-def run(module: QuietModule) -> dict[str, Any]:
-    """The result of the module. Raises PecError."""
-    params, here = module.params, options.look()
-    catalogue = Catalogue(params["operations"])
-    account, wanted = options.account(params, module.check_mode), planning.wanted_from(params["settings"], catalogue.settings)
-    client, reason = options.reach(params, here, catalogue, module.check_mode)
+def run(module: PecModule) -> Result:
+    """Bring the settings to what is wanted. Raises PecError, with the results that there are."""
+    params, check_mode = module.params, module.check_mode
+    here, catalogue = options.installation_here(), Catalogue(params["operations"])
+    account, wanted = options.account(params, check_mode), planning.wanted_from(params["settings"], catalogue.settings)
+    client, reason = options.reach(params, here, catalogue, check_mode)
     if client is None:
-        return pending(reason)
+        return unknown_yet(reason)
     database, problem = options.database(here, client), ""
     try:
         with Session(client, account, database) as session:
-            pec = Pec(here, session, catalogue.settings, params["database_writes"], params["wait"], database)
-            plan, writers = pec.look(wanted)
+            pec = Pec(Reader(here, session, catalogue.settings), Sent(database), params["wait"])
+            plan = pec.plan(wanted, params["database_writes"])
             outcomes = plan.outcomes
-            if plan.changed and not module.check_mode:
-                outcomes, problem = pec.apply(wanted, plan, writers)
+            if plan.writers and not check_mode:
+                outcomes, problem = pec.apply(wanted, plan)
     except LoggedInElsewhereError:
-        if not (module.check_mode and params["force"]):
+        if not (check_mode and params["force"]):
             raise
-        return pending("somebody works as the instalador, whose session a run would end")
+        return unknown_yet("the instalador has a session, which a run would end")
+    for warning in (*plan.warnings, *session.warnings):
+        module.warn(warning)
+    return finished(client.server.url, outcomes, problem, params["on_manual"])
+
+
+def unknown_yet(reason: str) -> Result:
+    """The result of a check mode that cannot ask PEC yet."""
+    return {"changed": True, "url": None, "warnings": [f"{reason}, so how each setting would end is unknown"]}
+
+
+def finished(url: str, outcomes: tuple[planning.Outcome, ...], problem: str, on_manual: str) -> Result:
+    """The result of a run. Raises PecError with it if the run was interrupted, or may leave nothing to be set by hand."""
     results = [asdict(outcome) for outcome in outcomes]
-    return {
+    manual = [one for one in results if one["result"] == planning.MANUAL]
+    result: dict[str, Any] = {
         "changed": any(outcome.changed for outcome in outcomes),
-        "url": client.server.url,
+        "url": url,
         "results": results,
-        "manual": [result for result in results if result["result"] == planning.MANUAL],
+        "manual": manual,
         "diff": planning.diff(outcomes),
-        "warnings": [*plan.warnings, *session.warnings],
-        "problem": problem,
     }
-
-
-def pending(reason: str) -> dict[str, Any]:
-    """Check mode where PEC cannot be asked yet."""
-    return {"changed": True, "url": None, "warnings": [f"{reason}, so how each setting would end is not known"], "problem": ""}
+    left = [f"{one['setting']}: {one['reason']} (in PEC: {one['screen']})" for one in manual]
+    if problem:
+        raise PecError("\n".join([f"the run was interrupted: {problem}", *left]), **result)
+    if left and on_manual == "fail":
+        raise PecError("\n".join(["these settings have to be set by hand, and on_manual is fail:", *left]), **result)
+    return result
 
 
 def main() -> None:
-    module = QuietModule(argument_spec=ARGUMENTS, supports_check_mode=True)
-    signals.listen()  # so that PEC does not stay stopped
-    try:
-        result = run(module)
-    except (PecError, signals.Stopped) as error:
-        module.fail_json(msg=str(error))
-    for warning in result.pop("warnings"):
-        module.warn(warning)
-    problem = result.pop("problem")
-    left = [f"{one['setting']}: {one['reason']} (in PEC: {one['screen']})" for one in result.get("manual", ())]
-    if problem:
-        module.fail_json(msg="\n".join([f"the run broke off: {problem}", *left]), **result)
-    if left and module.params["on_manual"] == "fail":
-        module.fail_json(msg="\n".join(["these settings are left for a person, and on_manual is fail:", *left]), **result)
-    module.exit_json(**result)
+    run_module(run, stoppable=True, argument_spec=ARGUMENTS)  # stoppable, so that PEC does not stay stopped
 
 
 if __name__ == "__main__":

@@ -1,13 +1,15 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What this collection asks PEC's API for, and the settings it knows, as data: one entry to correct when a real server differs.
+"""The operations of PEC's API and the settings behind them, as data: one entry to correct if a real server differs.
 
-A site corrects an entry without a release, by the option C(operations) of the modules (variable C(pec_api_operations)); it has the form
-of the entries here, and holds only what differs. pec_operations.py reads both.
+Private to the collection. A site corrects an entry without a release by the modules' option C(operations) (variable
+C(pec_api_operations)), which has the form of the entries here and holds only what differs. operations.py reads both.
+
+An operation is the name of its GraphQL field under C(query) or C(mutation), the types of its C(arguments), the C(selection) from a result
+that is an object, and the C(variables); C(name) is the operation's own, by default the field's with a capital. In variables, C($name) is
+a placeholder: an answer of the first run, a part of a login, a field of a setting.
 
 Evidence: C official or two independent sources; S one source; I inferred; ? a guess, for lack of any evidence. The letters of a source are
-those of docs/contract.md. A document that PEC does not know is harmless: a GraphQL server checks the whole of it before it does any of it.
-
-In variables, C($name) stands for a value: an answer of the first run, part of a login, a field of a setting.
+those of docs/contract.md. An operation that PEC does not know is harmless: a GraphQL server validates a whole document before executing it.
 """
 
 from __future__ import annotations
@@ -20,7 +22,7 @@ GRAPHQL_PATH = "/api/graphql"
 """C (V FD MC)."""
 
 HEADERS = {"Api-Consumer-Id": "ESUS_WEB_CLIENT", "apollographql-client-name": "PEC Web"}
-"""C: a login requires the first (MC), FD sends it always; the second is PEC's own page's. The version is sent where it is known."""
+"""C: a login requires the first (MC), FD sends it always; the second is from PEC's own page. The version is sent if it is known."""
 
 VERSION_HEADER = "apollographql-client-version"
 
@@ -30,18 +32,18 @@ XSRF_COOKIE, XSRF_HEADER = "XSRF-TOKEN", "X-XSRF-TOKEN"
 FIRST_RUN_DONE = ("ativado", "linkInstalacaoConfigurado")
 """The first run is over when one of these is true in the answer of `Configuracoes`.
 
-S that they exist and are told without a session (V asks for them before the first run). I what they mean: `Instalar` always carries a
-link, so afterwards `linkInstalacaoConfigurado` holds; `ativado` is accepted too, because no installation can be active before it exists.
+S that they exist and need no session (V asks for them before the first run). I what they mean: `Instalar` always carries a link, so
+afterwards `linkInstalacaoConfigurado` holds; `ativado` is accepted too, because no installation can be active before it exists.
 """
 
 PUBLIC_FACTS = (
     ("ativado", "linkInstalacaoConfigurado", "smtpConfigurado", "internetHabilitada", "govBREnabled", "serverTimezoneOffset"),
     ("versao", "treinamento"),
 )
-"""What `info` tells without a session, in groups that are asked for together.
+"""What `info` returns without a session, in groups that are queried together.
 
-S (V) for the first group, on PEC 5.4.37. The second is only in another author's imitation of PEC 5.4.36 (MOCK), so it is asked for by
-itself: to a server that does not know a field the whole question is wrong.
+S (V) for the first group, on PEC 5.4.37. The second is only in another author's imitation of PEC 5.4.36 (MOCK), so it is queried
+separately: a server rejects the whole query for one field that it does not know.
 """
 
 ADMINISTRATOR = "ADMINISTRADOR_GERAL"
@@ -51,20 +53,23 @@ ALREADY_LOGGED_IN = "UsuarioJaLogadoException"
 """Classification of a login while another session is open; PecAuthenticationException with its text is another form. S (MC)."""
 
 VALIDATION_ERROR = "ValidationError"
-"""Classification of a document that the server does not understand, of which then nothing was done: graphql-java's, which Spring uses."""
+"""Classification of a document that the server rejects before executing any of it: graphql-java's, which Spring uses."""
 
 PREREQUISITES = ("internet", "https", "smtp", "certificate", "contra_chave", "govbr")
-"""What settings stand on, by the names in their requires and advises."""
+"""What settings can require, by the names in their requires and advises."""
 
 # An operation that is sent once is never repeated once it may have reached PEC: a wrong password counts, and a first run is one.
 OPERATIONS: dict[str, dict[str, Any]] = {
     "info": {
-        "document": "query Configuracoes { info { ativado linkInstalacaoConfigurado } }",
+        "query": "info",
+        "name": "Configuracoes",
+        "selection": "ativado linkInstalacaoConfigurado",
         "evidence": "S",
         "source": "V",
     },
     "instalar": {
-        "document": "mutation Instalar($input: InstalacaoInput!) { instalar(input: $input) }",
+        "mutation": "instalar",
+        "arguments": {"input": "InstalacaoInput!"},
         "variables": {
             "input": {
                 "dadosInstalacao": {"linkInstalacao": "$link", "nomeInstalacao": "$name"},
@@ -78,39 +83,46 @@ OPERATIONS: dict[str, dict[str, Any]] = {
         "source": "V",
     },
     "login": {
-        "document": "mutation Login($input: LoginInput!) { login(input: $input) { success } }",
+        "mutation": "login",
+        "arguments": {"input": "LoginInput!"},
+        "selection": "success",
         "variables": {"input": {"username": "$username", "password": "$password", "force": "$force"}},
         "once": True,
         "evidence": "C",
         "source": "FD MC",
     },
     "sessao": {
-        "document": "query Sessao { sessao { acesso { id tipo } profissional { id nome cpf usuario { forcarTrocaSenha aceitouTermosUso } "
-        "acessos { id tipo } } } }",
+        "query": "sessao",
+        "selection": "acesso { id tipo } profissional { id nome cpf usuario { forcarTrocaSenha aceitouTermosUso } acessos { id tipo } }",
         "evidence": "S",
         "source": "FD",
     },
     "selecionar_acesso": {
-        "document": "mutation SelecionarAcesso($input: SelecionarAcessoInput!) { selecionarAcesso(input: $input) { id } }",
+        "mutation": "selecionarAcesso",
+        "arguments": {"input": "SelecionarAcessoInput!"},
+        "selection": "id",
         "variables": {"input": {"id": "$id"}},
         "evidence": "C",
         "source": "FD MC",
     },
     "logout": {
-        "document": "mutation Logout { logout { id } }",
+        "mutation": "logout",
+        "selection": "id",
         "evidence": "S",
         "source": "MC",
     },
     "solicitar_redefinicao_senha": {
-        "document": "mutation SolicitarRedefinicaoSenha($input: SolicitarRecuperacaoSenhaInput!) "
-        "{ solicitarRedefinicaoSenha(input: $input) { value } }",
+        "mutation": "solicitarRedefinicaoSenha",
+        "arguments": {"input": "SolicitarRecuperacaoSenhaInput!"},
+        "selection": "value",
         "variables": {"input": {"usuario": "$username"}},
         "once": True,
         "evidence": "S",
         "source": "FD",
     },
     "redefinir_senha": {
-        "document": "mutation RedefinirSenha($input: RedefinirSenhaInput!) { redefinirSenha(input: $input) }",
+        "mutation": "redefinirSenha",
+        "arguments": {"input": "RedefinirSenhaInput!"},
         "variables": {"input": {"usuario": "$username", "token": "$token", "novaSenha": "$new_password"}},
         "once": True,
         "evidence": "S",
@@ -125,16 +137,16 @@ def _row(key: str, column: str) -> str:
 
 
 _MODULE = "Configurações da instalação"
-_SECURITY = "query ConfiguracoesSeguranca { configuracoesSeguranca { periodoRedefinicaoSenha periodoInatividade tentativasLogin } }"
+_SECURITY = {"query": "configuracoesSeguranca", "selection": "periodoRedefinicaoSenha periodoInatividade tentativasLogin"}
 
-# The order is that in which settings are set, because some stand on others.
-# screen: where a person sets it. C (M) for Servidores, Segurança, CADSUS, Hórus, Agenda Online, Prescrição digital and the number of
+# Settings are set in this order, because some require others.
+# screen: where it is set by hand. C (M) for Servidores, Segurança, CADSUS, Hórus, Agenda Online, Prescrição digital and the number of
 #   requests; S (V) for the rest, whose words on the screen were not seen.
-# requires, advises: what has to be there before it can be switched on, and what it is of little use without. C (M).
+# requires, advises: what must exist before it can be switched on, and what it is of little use without. C (M).
 # since: the oldest PEC that has it.
-# read: from the public `info`, by SQL, or by a document of the instalador's session. A field that nothing reads is compared with what this
+# read: from the public `info`, by SQL, or by a query in the instalador's session. A field that nothing reads is compared with what this
 #   host sent last.
-# write, disable: what sets it, and what switches it off where that is another operation.
+# write, disable: what sets it, and what switches it off if that is another operation.
 SETTINGS: dict[str, dict[str, Any]] = {
     "nome_instalacao": {
         "fields": {"value": {"type": "str"}},
@@ -159,7 +171,8 @@ SETTINGS: dict[str, dict[str, Any]] = {
         "screen": f"{_MODULE} > Conexão > Internet",
         "read": {"info": {"enabled": "internetHabilitada"}, "evidence": "S", "source": "V"},
         "write": {
-            "document": "mutation AlternarConexaoInternet($habilitado: Boolean!) { alternarConexaoInternet(habilitado: $habilitado) }",
+            "mutation": "alternarConexaoInternet",
+            "arguments": {"habilitado": "Boolean!"},
             "variables": {"habilitado": "$enabled"},
             "evidence": "I",
             "source": "V",
@@ -168,9 +181,10 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "periodo_redefinicao_senha": {
         "fields": {"value": {"type": "int", "choices": [1, 2, 3, 4, 5, 6]}},
         "screen": f"{_MODULE} > Segurança > Período para redefinição de senha",
-        "read": {"document": _SECURITY, "values": {"value": "periodoRedefinicaoSenha"}, "evidence": "?", "source": "-"},
+        "read": {**_SECURITY, "values": {"value": "periodoRedefinicaoSenha"}, "evidence": "?", "source": "-"},
         "write": {
-            "document": "mutation AlterarPeriodoRedefinicaoSenha($periodo: Int!) { alterarPeriodoRedefinicaoSenha(periodo: $periodo) }",
+            "mutation": "alterarPeriodoRedefinicaoSenha",
+            "arguments": {"periodo": "Int!"},
             "variables": {"periodo": "$value"},
             "evidence": "I",
             "source": "V",
@@ -179,9 +193,10 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "periodo_inatividade": {
         "fields": {"value": {"type": "int", "choices": [30, 60, 120, 180, 240]}},
         "screen": f"{_MODULE} > Segurança > Período máximo de inatividade",
-        "read": {"document": _SECURITY, "values": {"value": "periodoInatividade"}, "evidence": "?", "source": "-"},
+        "read": {**_SECURITY, "values": {"value": "periodoInatividade"}, "evidence": "?", "source": "-"},
         "write": {
-            "document": "mutation AlterarPeriodoInatividade($periodo: Int!) { alterarPeriodoInatividade(periodo: $periodo) }",
+            "mutation": "alterarPeriodoInatividade",
+            "arguments": {"periodo": "Int!"},
             "variables": {"periodo": "$value"},
             "evidence": "I",
             "source": "V",
@@ -190,10 +205,10 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "tentativas_login": {
         "fields": {"value": {"type": "int", "choices": [1, 2, 3, 4, 5, 6, 7, 8, 9, 10]}},
         "screen": f"{_MODULE} > Segurança > Máximo de tentativas consecutivas de login com autenticação inválida",
-        "read": {"document": _SECURITY, "values": {"value": "tentativasLogin"}, "evidence": "?", "source": "-"},
+        "read": {**_SECURITY, "values": {"value": "tentativasLogin"}, "evidence": "?", "source": "-"},
         "write": {
-            "document": "mutation AlterarNumeroTentativasLogin($tentativas: Int!) "
-            "{ alterarNumeroTentativasLogin(tentativas: $tentativas) }",
+            "mutation": "alterarNumeroTentativasLogin",
+            "arguments": {"tentativas": "Int!"},
             "variables": {"tentativas": "$value"},
             "evidence": "I",
             "source": "V",
@@ -211,7 +226,8 @@ SETTINGS: dict[str, dict[str, Any]] = {
         "screen": f"{_MODULE} > Servidores > Servidor SMTP",
         "read": {"info": {"enabled": "smtpConfigurado"}, "evidence": "S", "source": "V"},
         "write": {
-            "document": "mutation AlterarServidorSMTP($input: ServidorSMTPInput!) { alterarServidorSMTP(input: $input) }",
+            "mutation": "alterarServidorSMTP",
+            "arguments": {"input": "ServidorSMTPInput!"},
             "variables": {
                 "input": {"endereco": "$host", "porta": "$port", "usuario": "$username", "senha": "$password", "email": "$sender"}
             },
@@ -219,7 +235,7 @@ SETTINGS: dict[str, dict[str, Any]] = {
             "source": "V",
         },
         "disable": {
-            "document": "mutation DesabilitarConexaoSMTP { desabilitarConexaoSMTP }",
+            "mutation": "desabilitarConexaoSMTP",
             "evidence": "I",
             "source": "V",
         },
@@ -229,8 +245,8 @@ SETTINGS: dict[str, dict[str, Any]] = {
         "screen": f"{_MODULE} > Anexo",
         "read": {"info": {"enabled": "anexoArquivosEnabled"}, "evidence": "S", "source": "MOCK"},
         "write": {
-            "document": "mutation AlterarConfiguracaoAnexoArquivos($input: ConfiguracaoAnexoArquivosInput!) "
-            "{ alterarConfiguracaoAnexoArquivos(input: $input) }",
+            "mutation": "alterarConfiguracaoAnexoArquivos",
+            "arguments": {"input": "ConfiguracaoAnexoArquivosInput!"},
             "variables": {"input": {"habilitado": "$enabled", "diretorio": "$directory"}},
             "evidence": "?",
             "source": "V",
@@ -243,16 +259,16 @@ SETTINGS: dict[str, dict[str, Any]] = {
         "advises": ["https", "govbr"],
         "read": {"sql": {"enabled": _row("CADSUSHABILITADO", "ds_inteiro")}, "evidence": "I", "source": "FD"},
         "write": {
-            "document": "mutation AlterarCadsus($alterarCadsusInput: AlterarCadsusInput!) "
-            "{ alterarCadsus(alterarCadsusInput: $alterarCadsusInput) }",
+            "mutation": "alterarCadsus",
+            "arguments": {"alterarCadsusInput": "AlterarCadsusInput!"},
             "variables": {"alterarCadsusInput": {"habilitado": True, "intervalo": None}},
             "evidence": "?",
             "source": "V",
         },
         # The screen offers at most a month, after which PEC switches it on again (M).
         "disable": {
-            "document": "mutation AlterarCadsus($alterarCadsusInput: AlterarCadsusInput!) "
-            "{ alterarCadsus(alterarCadsusInput: $alterarCadsusInput) }",
+            "mutation": "alterarCadsus",
+            "arguments": {"alterarCadsusInput": "AlterarCadsusInput!"},
             "variables": {"alterarCadsusInput": {"habilitado": False, "intervalo": "UM_MES"}},
             "evidence": "?",
             "source": "V",
@@ -264,15 +280,15 @@ SETTINGS: dict[str, dict[str, Any]] = {
         "requires": ["internet"],
         "read": {"sql": {"enabled": _row("HORUSHABILITADO", "ds_inteiro")}, "evidence": "I", "source": "FD"},
         "write": {
-            "document": "mutation AlterarHorus($alterarHorusInput: AlterarHorusInput!) "
-            "{ alterarHorus(alterarHorusInput: $alterarHorusInput) }",
+            "mutation": "alterarHorus",
+            "arguments": {"alterarHorusInput": "AlterarHorusInput!"},
             "variables": {"alterarHorusInput": {"habilitado": True, "intervalo": None}},
             "evidence": "?",
             "source": "V",
         },
         "disable": {
-            "document": "mutation AlterarHorus($alterarHorusInput: AlterarHorusInput!) "
-            "{ alterarHorus(alterarHorusInput: $alterarHorusInput) }",
+            "mutation": "alterarHorus",
+            "arguments": {"alterarHorusInput": "AlterarHorusInput!"},
             "variables": {"alterarHorusInput": {"habilitado": False, "intervalo": "INDETERMINADO"}},
             "evidence": "?",
             "source": "V",
@@ -283,13 +299,15 @@ SETTINGS: dict[str, dict[str, Any]] = {
         "screen": f"{_MODULE} > Conexão > Videochamadas",
         "requires": ["https"],
         "read": {
-            "document": "query ConfiguracaoVideochamada { configuracaoVideochamada { habilitado } }",
+            "query": "configuracaoVideochamada",
+            "selection": "habilitado",
             "values": {"enabled": "habilitado"},
             "evidence": "?",
             "source": "-",
         },
         "write": {
-            "document": "mutation AlterarVideochamada($input: AlterarVideochamadaInput!) { alterarVideochamada(input: $input) }",
+            "mutation": "alterarVideochamada",
+            "arguments": {"input": "AlterarVideochamadaInput!"},
             "variables": {"input": {"habilitado": "$enabled"}},
             "evidence": "?",
             "source": "V",
@@ -309,12 +327,13 @@ SETTINGS: dict[str, dict[str, Any]] = {
             "source": "DJ",
         },
         "write": {
-            "document": "mutation AtivarAgendaOnline($contraChave: String!) { ativarAgendaOnline(contraChave: $contraChave) }",
+            "mutation": "ativarAgendaOnline",
+            "arguments": {"contraChave": "String!"},
             "variables": {"contraChave": "$contra_chave"},
             "evidence": "?",
             "source": "V",
         },
-        "disable": {"document": "mutation DesativarAgendaOnline { desativarAgendaOnline }", "evidence": "I", "source": "V"},
+        "disable": {"mutation": "desativarAgendaOnline", "evidence": "I", "source": "V"},
     },
     "prescricao_digital": {
         "fields": {
@@ -324,12 +343,13 @@ SETTINGS: dict[str, dict[str, Any]] = {
         },
         "screen": f"{_MODULE} > Conexão > Prescrição digital",
         "since": "5.2.6",
-        # The manual wants a valid certificate of ICP-Brasil and does not say whose; PEC's support is told that PEC has the município's.
+        # The manual requires a valid certificate of ICP-Brasil and does not say whose. The request to PEC's support states that PEC has the
+        # município's.
         "requires": ["https", "smtp", "certificate"],
         "read": {"info": {"enabled": "isPrescricaoDigitalEnabled"}, "evidence": "S", "source": "MOCK"},
         "write": {
-            "document": "mutation AlterarConfiguracaoPrescricaoDigital($input: ConfiguracaoPrescricaoDigitalInput!) "
-            "{ alterarConfiguracaoPrescricaoDigital(input: $input) }",
+            "mutation": "alterarConfiguracaoPrescricaoDigital",
+            "arguments": {"input": "ConfiguracaoPrescricaoDigitalInput!"},
             "variables": {"input": {"habilitado": "$enabled", "usuario": "$username", "senha": "$password"}},
             "evidence": "?",
             "source": "V",
@@ -339,14 +359,15 @@ SETTINGS: dict[str, dict[str, Any]] = {
         "fields": {"value": {"type": "int"}},
         "screen": f"{_MODULE} > Configurações avançadas > Número de requisições simultâneas",
         "read": {
-            "document": "query ConfiguracaoRequisicoes { configuracaoRequisicoes { qtdRequisicoesSimultaneas } }",
+            "query": "configuracaoRequisicoes",
+            "selection": "qtdRequisicoesSimultaneas",
             "values": {"value": "qtdRequisicoesSimultaneas"},
             "evidence": "?",
             "source": "-",
         },
         "write": {
-            "document": "mutation AlterarQtdRequisicoes($qtdRequisicoesSimultaneas: Int!) "
-            "{ alterarQtdRequisicoes(qtdRequisicoesSimultaneas: $qtdRequisicoesSimultaneas) }",
+            "mutation": "alterarQtdRequisicoes",
+            "arguments": {"qtdRequisicoesSimultaneas": "Int!"},
             "variables": {"qtdRequisicoesSimultaneas": "$value"},
             "evidence": "I",
             "source": "V",
@@ -357,8 +378,8 @@ SETTINGS: dict[str, dict[str, Any]] = {
         "screen": f"{_MODULE} > Configurações avançadas > Busca de cidadão por propriedades",
         "read": {"info": {"enabled": "buscaCidadaoPorPropriedadesEnabled"}, "evidence": "S", "source": "MOCK"},
         "write": {
-            "document": "mutation AlterarBuscaCidadaoPorPropriedades($habilitado: Boolean!) "
-            "{ alterarBuscaCidadaoPorPropriedades(habilitado: $habilitado) }",
+            "mutation": "alterarBuscaCidadaoPorPropriedades",
+            "arguments": {"habilitado": "Boolean!"},
             "variables": {"habilitado": "$enabled"},
             "evidence": "?",
             "source": "V",
@@ -369,8 +390,8 @@ SETTINGS: dict[str, dict[str, Any]] = {
         "screen": f"{_MODULE} > Configurações avançadas > Cadastro domiciliar via CDS",
         "read": {"info": {"enabled": "cadastroDomiciliarViaCdsEnabled"}, "evidence": "S", "source": "MOCK"},
         "write": {
-            "document": "mutation AlterarConfiguracaoCadastroDomiciliarViaCds($habilitado: Boolean!) "
-            "{ alterarConfiguracaoCadastroDomiciliarViaCds(habilitado: $habilitado) }",
+            "mutation": "alterarConfiguracaoCadastroDomiciliarViaCds",
+            "arguments": {"habilitado": "Boolean!"},
             "variables": {"habilitado": "$enabled"},
             "evidence": "?",
             "source": "V",

@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The catalogue of PEC's API as objects, with what a site has corrected in it."""
+"""The catalogue of PEC's API as objects, with a site's corrections. Private to the collection."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ansible_collections.esus.pec.plugins.module_utils import beliefs
@@ -13,93 +13,98 @@ from ansible_collections.esus.pec.plugins.module_utils.api import catalogue
 from ansible_collections.esus.pec.plugins.module_utils.errors import PecError
 
 WRITABLE_ROWS = ((beliefs.NAME_KEY, "ds_texto"), (beliefs.LINK_KEY, "ds_texto"), (beliefs.TRAINING_KEY, "ds_inteiro"))
-"""The only cells of PEC's database that are ever written, whatever a site's catalogue says."""
+"""The only cells of PEC's database that are ever written, whatever a site's corrections say."""
 
 SITE = "site"
-"""Evidence of an entry that was corrected by the site itself."""
+"""Evidence of an entry that the site corrected."""
 
-_HEADER = re.compile(r"\s*(query|mutation)\s+([A-Za-z_]\w*)\s*")
-_ROOT = re.compile(r"\s*\{\s*([A-Za-z_]\w*)")
-_PIECES = re.compile(r'"(?:[^"\\]|\\.)*"|.', re.DOTALL)
-_CLOSING = {"(": ")", "{": "}"}
-_OPERATION_KEYS = {"document", "variables", "once", "evidence", "source"}
-_READ_KEYS = {"info", "sql", "document", "values", "variables", "evidence", "source"}
-_WRITE_KEYS = {"row", "document", "variables", "evidence", "source"}
+_NAME = r"[A-Za-z_]\w*"
+_TYPE = rf"\[?{_NAME}!?\]?!?"
+_MARKS = {"evidence", "source"}
+_DOCUMENT_KEYS = {"name", "arguments", "selection", "variables", *_MARKS}
 _SETTING_KEYS = {"screen", "since", "requires", "advises", "read", "write", "disable"}
 
 
 @dataclass(frozen=True)
 class Operation:
-    """One GraphQL document with one root field. C(once): never repeated once it may have reached PEC. C(variables) holds placeholders."""
+    """A GraphQL operation of one field, from which its document is composed.
 
-    document: str
+    C(kind) is query or mutation, C(root) the field, C(arguments) the field's arguments with their types, C(selection) what is asked of a
+    result that is an object. C(variables) are the arguments' values and may hold placeholders. C(once): never repeated once PEC may have
+    received it.
+    """
+
+    kind: str
+    root: str
+    name: str = ""
+    arguments: Mapping[str, str] = field(default_factory=dict)
+    selection: str = ""
     variables: Any = None
     once: bool = False
     evidence: str = ""
 
     def __post_init__(self) -> None:
-        self._parts()
+        if not _is(_NAME, self.root):
+            raise PecError(
+                f"{self.root!r} is not the name of a GraphQL field; give only the name, such as {self.kind}: alterarVideochamada"
+            )
+        object.__setattr__(self, "name", self.name or self.root[0].upper() + self.root[1:])
+        if not _is(_NAME, self.name):
+            raise PecError(f"{self.name!r} is not the name of a GraphQL operation; give for example {self.root.capitalize()}")
+        arguments = self.arguments if isinstance(self.arguments, Mapping) else {"": ""}
+        if not all(_is(_NAME, name) and _is(_TYPE, kind) for name, kind in arguments.items()):
+            raise PecError(f"the arguments {self.arguments!r} are not names with GraphQL types; give for example {{input: LoginInput!}}")
+        if not _is_selection(self.selection):
+            raise PecError(f"the selection {self.selection!r} is not a list of GraphQL fields; give for example: id acesso {{ id tipo }}")
 
     @property
-    def kind(self) -> str:
-        """query or mutation."""
-        return self._parts()[0]
+    def document(self) -> str:
+        """The GraphQL document."""
+        return self._document("")
 
     @property
-    def name(self) -> str:
-        return self._parts()[1]
-
-    @property
-    def root(self) -> str:
-        return self._parts()[2]
-
-    def filled(self, values: Mapping[str, object]) -> object:
-        """The variables with values in place of the placeholders. Raises PecError for a placeholder without a value."""
-        return _fill({} if self.variables is None else self.variables, values, self.name)
-
     def unexecuted(self) -> str:
-        """The document to be checked by the server and not done: a field with @skip is left out after the whole document was validated.
+        """The document for the server to validate and not execute: a field with @skip is left out after the validation of the whole.
 
         Source: GraphQL specification, sections 3.13.1 and 6.3.2.
         """
-        *_names, before, after = self._parts()
-        return f"{before} @skip(if: true){after}"
+        return self._document(" @skip(if: true)")
+
+    def _document(self, directive: str) -> str:
+        declared = ", ".join(f"${name}: {kind}" for name, kind in self.arguments.items())
+        passed = ", ".join(f"{name}: ${name}" for name in self.arguments)
+        selection = f" {{ {self.selection} }}" if self.selection else ""
+        return (
+            f"{self.kind} {self.name}{f'({declared})' if declared else ''}"
+            f" {{ {self.root}{f'({passed})' if passed else ''}{directive}{selection} }}"
+        )
 
     def with_other_selection(self) -> Operation:
-        """The same for a result that is an object where it was taken for a plain value, and the reverse."""
-        *_names, before, after = self._parts()
-        return replace(self, document=f"{before} }}" if after.lstrip().startswith("{") else f"{before} {{ __typename }}{after}")
+        """The same for a result that is an object where it was believed a plain value, and the reverse."""
+        return replace(self, selection="" if self.selection else "__typename")
 
-    def _parts(self) -> tuple[str, str, str, str, str]:
-        """Kind, name and root field; the text up to the end of the root field's arguments, and what follows: a selection or nothing."""
-        text = self.document if isinstance(self.document, str) else ""
-        header = _HEADER.match(text)
-        root = _ROOT.match(text, _after_brackets(text, header.end(), "(")) if header else None
-        if header and root:
-            end = _after_brackets(text, root.end(), "(")
-            if text[_after_brackets(text, end, "{") :].strip() == "}":
-                return header.group(1), header.group(2), root.group(1), text[:end], text[end:]
-        raise PecError(f"{self.document!r} is not a GraphQL document of one field, as in: query Name {{ field }}")
+    def filled(self, values: Mapping[str, object]) -> object:
+        """The variables with values instead of the placeholders. Raises PecError for a placeholder without a value."""
+        return _fill({} if self.variables is None else self.variables, values, self.name)
 
 
-def _after_brackets(text: str, start: int, opening: str) -> int:
-    """Where the brackets end that open here, if they do; those in strings are text. What stays open reaches to the end."""
-    at = start + len(text[start:]) - len(text[start:].lstrip())
-    if text[at : at + 1] != opening:
-        return start
-    depth = 0
-    for piece in _PIECES.finditer(text, at):
-        depth += {opening: 1, _CLOSING[opening]: -1}.get(piece.group(), 0)
-        if depth == 0:
-            return piece.end()
-        if piece.group() == '"':
-            break
-    return len(text)
+def _is(pattern: str, text: object) -> bool:
+    return isinstance(text, str) and re.fullmatch(pattern, text, re.ASCII) is not None
+
+
+def _is_selection(text: object) -> bool:
+    """Names and closed braces only, so that a selection cannot end its field and begin another one."""
+    if not _is(r"[\w\s{}]*", text):
+        return False
+    depth = [0]
+    for brace in re.findall("[{}]", str(text)):
+        depth.append(depth[-1] + (1 if brace == "{" else -1))
+    return depth[-1] == 0 == min(depth)
 
 
 @dataclass(frozen=True)
 class Row:
-    """A cell of PEC's table of settings, for what no operation is known to set."""
+    """A cell of PEC's table of settings, for a setting without a known operation."""
 
     key: str
     column: str
@@ -108,7 +113,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Read:
-    """How the fields of a setting are read: from info, by sql, or by an operation. C(values) leads from a field to its place there."""
+    """How the fields of a setting are read: from info, by sql, or by an operation. C(values) has the place of each field there."""
 
     source: str | Operation
     values: Mapping[str, str]
@@ -117,7 +122,7 @@ class Read:
 
 @dataclass(frozen=True)
 class Setting:
-    """One setting of PEC; what its parts mean stands above pec_catalogue.SETTINGS."""
+    """One setting of PEC. Its parts are explained above catalogue.SETTINGS."""
 
     name: str
     fields: Mapping[str, Mapping[str, Any]]
@@ -136,6 +141,7 @@ class Setting:
 
     @property
     def unread(self) -> list[str]:
+        """The fields that nothing reads."""
         return [name for name in self.fields if name not in self.read.values]
 
     def is_secret(self, field: str) -> bool:
@@ -145,14 +151,14 @@ class Setting:
         return self.disable if wanted.get("enabled") is False else self.write
 
     def argument_spec(self) -> dict[str, Any]:
-        """As Ansible wants it."""
+        """The module's option of this setting."""
         if self.only_field:
             return {key: value for key, value in self.fields[self.only_field].items() if key != "default"}
         return {"type": "dict", "options": {name: dict(spec) for name, spec in self.fields.items()}}
 
 
 class Catalogue:
-    """Every operation and setting by its name. Raises PecError, with all of it, where a site's corrections make no sense."""
+    """Every operation and setting by its name. Raises PecError with all problems of a site's corrections."""
 
     def __init__(self, corrections: Mapping[str, Any] | None = None) -> None:
         corrections = corrections or {}
@@ -164,7 +170,7 @@ class Catalogue:
             try:
                 merged = _merged(name, entry, corrections.get(name))
                 if name in catalogue.OPERATIONS:
-                    self.operations[name] = _operation(name, merged)
+                    self.operations[name] = _operation(name, merged, _kind(name))
                 else:
                     self.settings[name] = _setting(name, merged)
             except PecError as error:
@@ -174,26 +180,26 @@ class Catalogue:
 
 
 def public_facts(fields: Sequence[str]) -> Operation:
-    """The question for some of the fields that `info` tells everybody."""
-    return Operation(f"query Configuracoes {{ info {{ {' '.join(fields)} }} }}", evidence="S")
+    """The question for some of the fields of `info` that need no session."""
+    return Operation("query", "info", "Configuracoes", selection=" ".join(fields), evidence="S")
 
 
 def _merged(name: str, entry: Mapping[str, Any], correction: object) -> Mapping[str, Any]:
-    """Part by part: a correction's C(read) is a whole one, not a change to the old one."""
+    """A given part replaces the whole part: a correction's C(read) is not merged into the old one."""
     if correction is None:
         return entry
     if not isinstance(correction, Mapping):
-        raise PecError(f"{name} is corrected by {type(correction).__name__}; give a mapping such as {{write: {{document: ...}}}}")
-    _only(name, correction, _OPERATION_KEYS if name in catalogue.OPERATIONS else _SETTING_KEYS)
+        raise PecError(f"{name} is corrected by {type(correction).__name__}; give a mapping such as {{write: {{mutation: ...}}}}")
     if name in catalogue.OPERATIONS:
+        _only(name, correction, {_kind(name), "once", *_DOCUMENT_KEYS})
         return {**entry, **correction, "evidence": SITE}
+    _only(name, correction, _SETTING_KEYS)
     parts = {key: {"evidence": SITE, **value} if isinstance(value, Mapping) else value for key, value in correction.items()}
     return {**entry, **parts, **({"disable": None} if "write" in correction and "disable" not in correction else {})}
 
 
-def _operation(name: str, entry: Mapping[str, Any]) -> Operation:
-    kind = "query" if catalogue.OPERATIONS[name]["document"].startswith("query") else "mutation"
-    return _document(name, entry, kind, entry.get("once", False))
+def _kind(name: str) -> str:
+    return "query" if "query" in catalogue.OPERATIONS[name] else "mutation"
 
 
 def _setting(name: str, entry: Mapping[str, Any]) -> Setting:
@@ -217,40 +223,40 @@ def _setting(name: str, entry: Mapping[str, Any]) -> Setting:
 
 def _read(name: str, entry: Mapping[str, Any], fields: Mapping[str, Any]) -> Read:
     where = f"{name}.read"
-    _only(where, entry, _READ_KEYS)
-    given = [source for source in ("info", "sql", "document") if source in entry]
+    _only(where, entry, {"info", "sql", "query", "values", *_DOCUMENT_KEYS})
+    given = [source for source in ("info", "sql", "query") if source in entry]
     if len(given) != 1:
-        raise PecError(f"{where} is read in one way: give info, sql, or document with values")
-    values = entry.get("values") if given == ["document"] else entry[given[0]]
+        raise PecError(f"{where} is read in one way: give info, sql, or query with selection and values")
+    values = entry.get("values") if given == ["query"] else entry[given[0]]
     if not isinstance(values, Mapping) or not values or set(values) - set(fields):
-        raise PecError(f"{where} has to say where each of its fields stands; {name} has {', '.join(fields)}")
-    source = _document(where, entry, "query") if given == ["document"] else given[0]
+        raise PecError(f"{where} needs the place of each of its fields; {name} has {', '.join(fields)}")
+    source = _operation(where, entry, "query") if given == ["query"] else given[0]
     return Read(source, values, entry.get("evidence", ""))
 
 
 def _write(where: str, entry: Mapping[str, Any]) -> Operation | Row:
-    _only(where, entry, _WRITE_KEYS)
+    _only(where, entry, {"row", "mutation", *_DOCUMENT_KEYS})
     if "row" not in entry:
-        return _document(where, entry, "mutation")
+        return _operation(where, entry, "mutation")
     row = next((row for row in WRITABLE_ROWS if list(row) == entry["row"]), None)
     if row is None:
-        raise PecError(f"{where} names the row {entry['row']}, which this collection never writes; give a document")
+        raise PecError(f"{where} names the row {entry['row']}, which this collection never writes; give a mutation")
     return Row(*row, evidence=entry.get("evidence", ""))
 
 
-def _document(where: str, entry: Mapping[str, Any], kind: str, once: bool = False) -> Operation:
+def _operation(where: str, entry: Mapping[str, Any], kind: str) -> Operation:
+    if kind not in entry:
+        raise PecError(f"{where} has no {kind}; give the name of its GraphQL field, such as {kind}: alterarVideochamada")
+    given = {key: entry[key] for key in ("name", "arguments", "selection", "variables", "once", "evidence") if key in entry}
     try:
-        operation = Operation(entry.get("document", ""), entry.get("variables"), once, entry.get("evidence", ""))
+        return Operation(kind, entry[kind], **given)
     except PecError as error:
         raise PecError(f"{where}: {error}") from None
-    if operation.kind != kind:
-        raise PecError(f"{where} has to be a {kind}, and {operation.name} is a {operation.kind}")
-    return operation
 
 
 def _only(where: str, entry: object, known: set[str]) -> None:
     if not isinstance(entry, Mapping) or set(entry) - known:
-        raise PecError(f"{where} takes {', '.join(sorted(known))}, and nothing else")
+        raise PecError(f"{where} takes only {', '.join(sorted(known))}")
 
 
 def _fill(template: object, values: Mapping[str, object], name: str) -> object:
@@ -261,5 +267,5 @@ def _fill(template: object, values: Mapping[str, object], name: str) -> object:
     if not isinstance(template, str) or not template.startswith("$"):
         return template
     if template[1:] not in values:
-        raise PecError(f"{name} wants {template}, for which there is no value; it has {', '.join(sorted(values)) or 'none'}")
+        raise PecError(f"{name} needs a value for {template}; the known values are {', '.join(sorted(values)) or 'none'}")
     return values[template[1:]]

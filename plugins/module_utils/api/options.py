@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Where a module reaches PEC's API: the options that say so, and the address that answers."""
+"""The options of modules that use PEC's API, and the address that answers. Private to the collection."""
 
 from __future__ import annotations
 
@@ -39,20 +39,20 @@ INSTALADOR: dict[str, Any] = {
 _PAUSE = 3.0
 
 
-def look() -> installation.Installation:
-    """What is on this host; only root can see it."""
+def installation_here() -> installation.Installation:
+    """Return the installation on this host; only root can see it."""
     return installation.discover() if os.geteuid() == 0 else installation.Installation("absent")
 
 
 def clients(params: Mapping[str, Any], here: installation.Installation, catalogue: Catalogue, patience: float = 0) -> list[Client]:
-    """One for each address. Those of this host match no certificate, so only that of C(url) is checked.
+    """Return one client for each address. No certificate names an address of this host, so only that of C(url) is checked.
 
-    Raises PecError where the options lead nowhere.
+    Raises PecError for options that make no sense.
     """
     given = params["url"]
     problems = brazil.link_problems(given) if given else []
     if params["ca_path"] and not os.path.isfile(params["ca_path"]):
-        problems.append(f"ca_path: there is no file {params['ca_path']}")
+        problems.append(f"ca_path: the file {params['ca_path']} does not exist")
     if problems:
         raise PecError("; ".join(problems))
     servers = [
@@ -63,9 +63,9 @@ def clients(params: Mapping[str, Any], here: installation.Installation, catalogu
 
 
 def answering(candidates: list[Client], seconds: float) -> tuple[Client, bool]:
-    """Return the client of the first address that answers within so many seconds, and whether the first run is over there.
+    """Return the client of the first address that answers within so many seconds, and True if the first run is over there.
 
-    Raises PecUnreachableError, of the first address, when none does.
+    Raises PecUnreachableError, of the first address, if none answers.
     """
     deadline = time.monotonic() + seconds
     while True:
@@ -81,33 +81,33 @@ def answering(candidates: list[Client], seconds: float) -> tuple[Client, bool]:
 
 
 def account(params: Mapping[str, Any], check_mode: bool) -> Account:
-    """Return who logs in; in check mode nobody's session is ended. Raises PecError where nobody could log in."""
+    """Return who logs in; in check mode nobody's session is ended. Raises PecError for a CPF or password that cannot be right."""
     problems = brazil.cpf_problems(params["instalador"]["cpf"])
     problems += [] if params["instalador"]["password"] else ["the instalador's password is empty"]
     if problems:
-        raise PecError("\n".join(["PEC was not asked, because nobody could log in:", *problems]))
+        raise PecError("\n".join(["nothing was sent to PEC, because this login cannot work:", *problems]))
     return Account(brazil.cpf_digits(params["instalador"]["cpf"]), params["instalador"]["password"], params["force"] and not check_mode)
 
 
 def reach(params: Mapping[str, Any], here: installation.Installation, catalogue: Catalogue, check_mode: bool) -> tuple[Client | None, str]:
-    """Return a client that outlasts a restart of PEC; in check mode none where PEC cannot be asked yet, and why.
+    """Return a client that outlasts a restart of PEC; in check mode none, and why, if PEC is not ready for it yet.
 
-    Raises PecError where PEC does not answer, or nobody can log in because its first run is not over.
+    Raises PecError if PEC does not answer, or nobody can log in because its first run is not over.
     """
-    if check_mode and here.state == "absent" and not params["url"]:
-        return None, "PEC is not installed on this host yet"
     if here.state == "absent" and not params["url"]:
+        if check_mode:
+            return None, "PEC is not installed on this host yet"
         raise PecError("PEC is not installed on this host; install it first")
     client, done = answering(clients(params, here, catalogue), params["wait"])
-    if not done and check_mode:
-        return None, "PEC has not been through its first run yet"
     if not done:
+        if check_mode:
+            return None, "PEC has not been through its first run yet"
         raise PecError(f"PEC at {client.server.url} has not been through its first run; do it first (esus.pec.first_run)")
     return Client(client.server, catalogue=catalogue, patience=params["wait"]), ""
 
 
 def database(here: installation.Installation, client: Client) -> str:
-    """Return what tells PEC's database from another one: nothing where it cannot be asked, the address where it is on another host."""
+    """Return what identifies PEC's database: nothing if it cannot be reached, PEC's address if this host does not know the database."""
     if here.connection is None:
         return client.server.url
     try:

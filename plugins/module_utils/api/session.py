@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A session of the instalador with PEC: one login, the right access, and never a wrong password twice.
+"""A session of the instalador with PEC: one login, the right access, and never a wrong password twice. Private to the collection.
 
-PEC lets each person have one session, and locks an account after five wrong passwords (contract, section 4).
+PEC allows one session per person and locks an account after five wrong passwords (contract, section 4).
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ Answer = TypeVar("Answer")
 
 
 class LoginError(PecError):
-    """There is no session, and no other question will open one: nothing else is to be tried."""
+    """There is no session and no other question will open one: nothing else is tried."""
 
 
 class RefusedPasswordError(LoginError):
@@ -33,7 +33,7 @@ class RefusedPasswordError(LoginError):
 
 
 class LoggedInElsewhereError(LoginError):
-    """The person has another session."""
+    """The person already has a session."""
 
 
 @dataclass(frozen=True)
@@ -46,22 +46,22 @@ class Account:
 
     @property
     def secret(self) -> str:
-        """What secret_notes remembers of a login."""
+        """The text that is remembered of a login."""
         return f"{self.username}\n{self.password}"
 
 
 class Session:
-    """Opened by the first question, and closed at the end of the C(with) block.
+    """Opened by the first question and closed at the end of the C(with) block.
 
-    C(database) tells the database of this PEC from others; C(notes) is the file of the logins that PEC refused.
+    C(database) identifies this PEC's database; C(notes) is the file of the logins that PEC refused, by default remembered.REFUSED.
     """
 
-    def __init__(self, client: Client, account: Account, database: str = "", notes: str = remembered.REFUSED) -> None:
+    def __init__(self, client: Client, account: Account, database: str = "", notes: str = "") -> None:
         self.client = client
         self.account = account
         self.warnings: list[str] = []
         self._database = database
-        self._notes = notes
+        self._notes = notes or remembered.REFUSED
         self._opened = False
         self._failure: LoginError | None = None
         self._name = ""
@@ -75,20 +75,20 @@ class Session:
             try:
                 self.client.execute(self._operation("logout"), patience=0)
             except PecError as error:
-                self.warnings.append(f"PEC did not take the logout, so that this session stays open for a while: {error}")
+                self.warnings.append(f"PEC did not accept the logout, so this session stays open for a while: {error}")
 
     def execute(self, operation: Operation, values: Mapping[str, object] | None = None) -> object:
-        """Send an operation as the instalador. Where the session is gone, as after a restart of PEC, another one is opened, once."""
+        """Send an operation as the instalador. If the session is lost, as after a restart of PEC, another one is opened, once."""
         return self._kept_alive(lambda: self.client.execute(operation, values))
 
     def understood(self, operation: Operation, values: Mapping[str, object]) -> Operation:
-        """As the client's, with a session, for a PEC that wants one even for questions that it does not do."""
+        """As the client's, with a session, for a PEC that requires one even for what it only validates."""
         return self._kept_alive(lambda: self.client.understood(operation, values))
 
     def open(self) -> str:
-        """Log in with one attempt and take the instalador's access. Returns the person's name.
+        """Log in with one attempt and select the instalador's access. Returns the person's name.
 
-        Raises LoginError in words that say what to do, and the same one whenever it is called again; PecUnreachableError.
+        Raises LoginError, and the same one again at each later call; PecUnreachableError.
         """
         if self._failure:
             raise self._failure
@@ -117,7 +117,7 @@ class Session:
         return ask()
 
     def _open_before(self) -> None:
-        """Where PEC is not reached, what was to be asked was not asked."""
+        """If the login cannot reach PEC, the request was never sent."""
         try:
             self.open()
         except PecUnreachableError as error:
@@ -127,9 +127,9 @@ class Session:
         person = _mapping(session.get("profissional"))
         user = _mapping(person.get("usuario"))
         if user.get("forcarTrocaSenha") is True:
-            raise LoginError("PEC wants the instalador's password to be changed before anything else; change it in PEC, and in the vault")
+            raise LoginError("PEC requires a new password of the instalador before anything else; change it in PEC and in the vault")
         if user.get("aceitouTermosUso") is False:
-            self.warnings.append("the instalador has not accepted PEC's terms of use yet; that is asked for at the next login in a browser")
+            self.warnings.append("the instalador has not accepted PEC's terms of use yet; PEC asks for it at the next login in a browser")
         if _mapping(session.get("acesso")).get("tipo") != catalogue.ADMINISTRATOR:
             self.client.execute(self._operation("selecionar_acesso"), {"id": _administrator(person)})
         return str(person.get("nome") or "")
@@ -139,10 +139,10 @@ class Session:
         note = remembered.find(self._notes, _NOTE, self.account.secret, self._database)
         if note:
             raise RefusedPasswordError(
-                f"PEC refused this very password of {who} at {note['at']}, or the run that tried it did not end, so it was not tried "
-                f"again, because a few wrong ones lock the account; correct it. If it is right, remove {self._notes} and run again"
+                f"PEC refused this very password of {who} at {note['at']}, or the run that tried it did not end. It was not tried again, "
+                f"because a few wrong ones lock the account; correct it. If it is right, remove {self._notes} and run again"
             )
-        # Beforehand, so that there is no attempt that nobody remembers.
+        # Noted first, so that no attempt is ever forgotten.
         remembered.add(self._notes, _NOTE, self.account.secret, self._database)
         refusal = self._attempt(who)
         if isinstance(refusal, RefusedPasswordError):
@@ -153,29 +153,29 @@ class Session:
         self._opened = True
 
     def _attempt(self, who: str) -> PecError | None:
-        """Log in, and return what speaks against it."""
+        """Log in. Returns what went wrong."""
         values = {"username": self.account.username, "password": self.account.password, "force": self.account.force}
         try:
             answer = _mapping(self.client.execute(self._operation("login"), values))
         except PecApiError as error:
-            if error.classification == catalogue.ALREADY_LOGGED_IN or beliefs.REAL_TEXTS["logged-in-elsewhere"] in error.message:
+            if error.classification == catalogue.ALREADY_LOGGED_IN or beliefs.TEXT_LOGGED_IN_ELSEWHERE in error.message:
                 return LoggedInElsewhereError(
-                    f"{who} is logged in to PEC elsewhere, and PEC allows one session a person; wait until that work is done, or set force "
-                    f"to end it. A run whose logout PEC did not take leaves a session, too ({error.message})"
+                    f"{who} is logged in to PEC elsewhere, and PEC allows one session per person; wait until that work is done, or set "
+                    f"force to end it. A run whose logout PEC did not accept leaves a session too ({error.message})"
                 )
             if error.refused or error.status in _NOT_AUTHENTICATED:
                 return self._refused(who, error.message or str(error))
             return error
-        return None if answer.get("success") is True else self._refused(who, "it says neither yes nor why not")
+        return None if answer.get("success") is True else self._refused(who, "it answered neither yes nor why not")
 
     def _refused(self, who: str, said: str) -> RefusedPasswordError:
         return RefusedPasswordError(
-            f"PEC refused the login of {who}; compare CPF and password with a login in the browser, and correct the vault. It is not tried "
-            f"again with this password, because a few wrong ones lock the account ({self._redact(said)})"
+            f"PEC refused the login of {who}; compare CPF and password with a login in the browser, and correct the vault. This password "
+            f"is not tried again, because a few wrong ones lock the account ({self._redact(said)})"
         )
 
     def _alive(self) -> bool:
-        """Where PEC does not tell, its first words count, and no other login is made."""
+        """True also if PEC does not answer this question: then its first refusal counts and no other login is made."""
         try:
             return bool(_mapping(self.client.execute(self._operation("sessao"))).get("profissional"))
         except PecUnreachableError:
@@ -192,7 +192,7 @@ def _administrator(person: Mapping[str, Any]) -> object:
     for access in accesses if isinstance(accesses, list) else ():
         if _mapping(access).get("tipo") == catalogue.ADMINISTRATOR:
             return access["id"]
-    raise LoginError("this login is not that of PEC's instalador: none of its accesses administers the installation; give the instalador's")
+    raise LoginError("this login is not PEC's instalador: none of its accesses administers the installation; give the instalador's")
 
 
 def _mapping(value: object) -> Mapping[str, Any]:

@@ -13,9 +13,11 @@ ROOT = Path(__file__).resolve().parents[3]
 runpy.run_path(str(ROOT / "tests" / "conftest.py"))  # as a program, pytest has not done it
 
 from ansible_collections.esus.pec.plugins.module_utils.api import catalogue  # noqa: E402
+from ansible_collections.esus.pec.plugins.module_utils.api.operations import Catalogue, Operation  # noqa: E402
 from ansible_collections.esus.pec.plugins.module_utils.beliefs import BELIEFS  # noqa: E402
 
 PAGE = ROOT / "docs" / "contract.md"
+KNOWN = Catalogue()
 
 
 def cell(text: str) -> str:
@@ -33,19 +35,19 @@ def beliefs() -> list[str]:
 def operations() -> list[str]:
     rows = ["| Entry | Evidence | Source | Document |", "| --- | --- | --- | --- |"]
     for name, entry in catalogue.OPERATIONS.items():
-        rows.append(f"| `{name}` | {entry['evidence']} | {entry['source']} | `{cell(entry['document'])}` |")
+        rows.append(f"| `{name}` | {entry['evidence']} | {entry['source']} | `{cell(KNOWN.operations[name].document)}` |")
     return rows
 
 
 def settings() -> list[str]:
     rows = ["| Setting | Read from | Evidence | Written by | Evidence |", "| --- | --- | --- | --- | --- |"]
     for name, entry in catalogue.SETTINGS.items():
-        read, write = entry["read"], entry["write"]
-        rows.append(f"| `{name}` | {way(read)} | {marks(read)} | {way(write)} | {marks(write)} |")
+        read, write, known = entry["read"], entry["write"], KNOWN.settings[name]
+        rows.append(f"| `{name}` | {way(read, known.read.source)} | {marks(read)} | {way(write, known.write)} | {marks(write)} |")
     return rows
 
 
-def way(part: Mapping[str, Any]) -> str:
+def way(part: Mapping[str, Any], operation: object) -> str:
     if "info" in part:
         return "`info`: " + ", ".join(f"`{field}`" for field in part["info"].values())
     if "sql" in part:
@@ -53,7 +55,8 @@ def way(part: Mapping[str, Any]) -> str:
     if "row" in part:
         return f"SQL, PEC stopped: row `{part['row'][0]}`, column `{part['row'][1]}`"
     variables = f" with `{cell(str(part['variables']))}`" if "variables" in part else ""
-    return f"`{cell(part['document'])}`{variables}"
+    assert isinstance(operation, Operation)
+    return f"`{cell(operation.document)}`{variables}"
 
 
 def marks(part: Mapping[str, Any]) -> str:

@@ -1,17 +1,28 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A PEC of a few lines behind a real HTTP server: its sessions, some of its settings, and every way of saying no."""
+"""The one PEC of the unit tests: a few lines behind a real HTTP server, with sessions, some settings, and every way of saying no.
+
+It validates what it is asked against the table of operations in the stand-in's source, so the two cannot differ in what they know.
+"""
 
 from __future__ import annotations
 
 import json
+import re
 import threading
+from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 
+STAND_IN = Path(__file__).resolve().parents[2] / "stand_in" / "src" / "standin" / "server" / "Operations.java"
 CPF, PASSWORD, NAME = "52998224725", "Segredo2026", "Maria da Silva"
 WRONG = "Usuário e/ou senha inválidos"
 ELSEWHERE = "Você já está logado em outra sessão. Deseja continuar nesta aqui?"
 SMTP_FIELDS = ("endereco", "porta", "usuario", "senha", "email")
+ROW = re.compile(r'\b(?:add\("(?P<kind>Query|Mutation)", |reads\(|(?P<writes>stores|changes)\()"(\w+)(?:\((.*?)\))?: (\w+)"')
+TYPE = re.compile(r"\b(?:type|input) (\w+) \{([^}]*)\}")
+MEMBER = re.compile(r"(\w+): (\[?\w+!?\]?!?)")
+DOCUMENT = re.compile(r"(query|mutation) (\w+)(?:\(([^)]*)\))? \{ (\w+)(?:\([^)]*\))?(?P<skip> @skip\(if: true\))?(?: \{ (.*) \})? \}")
 
 
 class RefusalError(Exception):
@@ -20,8 +31,30 @@ class RefusalError(Exception):
         self.classification = classification
 
 
+@dataclass(frozen=True)
+class Field:
+    """A root field of the stand-in's: query or mutation, its arguments with their types, and the type of its result."""
+
+    kind: str
+    arguments: dict[str, str]
+    result: str
+
+
+def stand_in_schema() -> tuple[dict[str, Field], dict[str, dict[str, str]]]:
+    """The stand-in's root fields, and the members of its types."""
+    text = STAND_IN.read_text(encoding="utf-8")
+    fields = {}
+    for row in ROW.finditer(text):
+        kind = "mutation" if row["writes"] or row["kind"] == "Mutation" else "query"
+        fields[row[3]] = Field(kind, dict(MEMBER.findall(row[4] or "")), row[5])
+    return fields, {name: dict(MEMBER.findall(body)) for name, body in TYPE.findall(text)}
+
+
+FIELDS, TYPES = stand_in_schema()
+
+
 class FakePec:
-    """C(calls) has the name of each operation, its variables, and whether it was only to be checked."""
+    """C(calls) has the name of each operation, its variables, and True if it was only to be checked; C(requests) the raw requests."""
 
     def __init__(self) -> None:
         self.info: dict[str, Any] = {
@@ -43,13 +76,17 @@ class FakePec:
         self.selected: str | None = None
         self.sessions = 0
         self.calls: list[tuple[str, dict[str, Any], bool]] = []
-        # Operations by their names: not known, refused with a text, taken without effect, wanting a selection, at which sessions end.
+        self.requests: list[tuple[str, dict[str, str], Any]] = []
+        # Operations by their names: not known, refused with a text, accepted without effect, at which sessions end, and those whose result
+        # is an object where the stand-in's is a plain value, or the reverse.
         self.unknown: set[str] = set()
         self.refused: dict[str, str] = {}
         self.ignored: set[str] = set()
-        self.objects: set[str] = set()
         self.forgets_at: set[str] = set()
+        self.objects: set[str] = set()
+        # In place of the next answers: a status of HTTP, or a whole answer.
         self.statuses: list[int] = []
+        self.prepared: list[tuple[int, Any, dict[str, str]]] = []
         # By operation: a status of HTTP in place of an answer, once, before or after the work is done.
         self.broken: dict[str, int] = {}
         self.broken_afterwards: dict[str, int] = {}
@@ -61,35 +98,59 @@ class FakePec:
         self.server.shutdown()
         self.server.server_close()
 
+    def say(self, answer: Any, status: int = 200, **headers: str) -> None:
+        """Prepare an answer in place of one of its own."""
+        self.prepared.append((status, answer, {name.replace("_", "-"): value for name, value in headers.items()}))
+
     def done(self, *names: str) -> list[str]:
         """The operations that were really to be done; of the given ones only."""
         return [name for name, _variables, skipped in self.calls if not skipped and (not names or name in names)]
 
     def answer(self, question: dict[str, Any], cookie: str) -> tuple[dict[str, Any], str | None]:
-        name, query, variables = question["operationName"], question["query"], question["variables"]
-        skipped = "@skip(if: true)" in query
+        name, variables = question["operationName"], question["variables"]
+        document = DOCUMENT.fullmatch(question["query"])
+        assert document and document[2] == name, question["query"]
+        skipped = bool(document["skip"])
         self.calls.append((name, variables, skipped))
         try:
-            if name in self.unknown:
-                raise RefusalError(f"Validation error (FieldUndefined@[{name}])", "ValidationError")
-            if query.startswith("mutation") and (name in self.objects) != ("__typename" in query) and name not in ("Login", "Logout"):
-                rule = "SubselectionRequired" if name in self.objects else "SubselectionNotAllowed"
-                if name != "SelecionarAcesso" and name != "SolicitarRedefinicaoSenha":
-                    raise RefusalError(f"Validation error ({rule}@[{name}])", "ValidationError")
+            result = self._validated(document)
             if skipped:
                 return {"data": {}}, None
-            root = name[0].lower() + name[1:]
-            return {"data": {"info" if name == "Configuracoes" else root: self.do(name, variables, query, cookie)}}, self.session
+            value = self.do(name, variables, document[6] or "", cookie)
+            if value is True and result:
+                value = {"id": "1"}
+            return {"data": {document[4]: value}}, self.session
         except RefusalError as refusal:
             return {"errors": [{"message": str(refusal), "extensions": {"classification": refusal.classification}}], "data": None}, None
 
-    def do(self, name: str, variables: dict[str, Any], query: str, cookie: str) -> Any:
+    def _validated(self, document: re.Match[str]) -> str:
+        """The type of the result if it is an object, else nothing. Raises RefusalError in graphql-java's words."""
+        kind, name, declared, root, selection = document[1], document[2], document[3], document[4], document[6] or ""
+        field = FIELDS.get(root)
+        if field is None or field.kind != kind or name in self.unknown:
+            raise RefusalError(f"Validation error (FieldUndefined@[{root}])", "ValidationError")
+        if dict(MEMBER.findall(declared or "")) != field.arguments:
+            raise RefusalError(f"Validation error (VariableTypeMismatch@[{root}])", "ValidationError")
+        members = dict.fromkeys(self.info, "Boolean") if field.result == "Info" else TYPES.get(field.result, {})
+        is_object = bool(members) != (name in self.objects)
+        if is_object != bool(selection):
+            rule = "SubselectionRequired" if is_object else "SubselectionNotAllowed"
+            raise RefusalError(f"Validation error ({rule}@[{root}])", "ValidationError")
+        outer = re.sub(r"\{[^{}]*\}", "", re.sub(r"\{[^{}]*\}", "", selection)).split()
+        if not set(outer) <= {*members, "__typename"}:
+            raise RefusalError(f"Validation error (FieldUndefined@[{root}])", "ValidationError")
+        return field.result if is_object else ""
+
+    def do(self, name: str, variables: dict[str, Any], selection: str, cookie: str) -> Any:
+        """Do an operation and return the value of its root field."""
         given = variables.get("input", {})
         if name == "Configuracoes":
-            fields = query.partition("info { ")[2].partition(" }")[0].split()
-            if not set(fields) <= set(self.info):
-                raise RefusalError("Validation error (FieldUndefined@[info])", "ValidationError")
-            return {field: self.info[field] for field in fields}
+            return {field: self.info[field] for field in selection.split()}
+        if name == "Instalar":
+            if name in self.refused:
+                raise RefusalError(self.refused[name])
+            self.info["linkInstalacaoConfigurado"] = name not in self.ignored
+            return True
         if name == "Login":
             if given["password"] != self.password:
                 raise RefusalError(WRONG, "PecAuthenticationException")
@@ -114,16 +175,22 @@ class FakePec:
             raise RefusalError("Acesso negado", "AccessDeniedException")
         if name in self.refused:
             raise RefusalError(self.refused[name])
-        return self._read(name) if query.startswith("query") else name in self.ignored or self._write(name, variables, given)
+        return self._read(name) or self._write(name, variables, given)
 
     def _session(self) -> dict[str, Any]:
         access = next((each for each in self.accesses if each["id"] == self.selected), None)
         return {"acesso": access, "profissional": {"id": "1", "nome": NAME, "cpf": CPF, "usuario": self.user, "acessos": self.accesses}}
 
     def _read(self, name: str) -> Any:
-        return {"ConfiguracaoVideochamada": {"habilitado": self.video}, "ConfiguracoesSeguranca": self.security}[name]
+        return {
+            "ConfiguracaoVideochamada": {"habilitado": self.video},
+            "ConfiguracoesSeguranca": self.security,
+            "ConfiguracaoRequisicoes": {"qtdRequisicoesSimultaneas": 16},
+        }.get(name)
 
     def _write(self, name: str, variables: dict[str, Any], given: dict[str, Any]) -> Any:
+        if name in self.ignored:
+            return True
         if name == "AlternarConexaoInternet":
             self.info["internetHabilitada"] = variables["habilitado"]
         elif name == "AlterarVideochamada":
@@ -152,17 +219,23 @@ def _handler(pec: FakePec) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
             question = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-            status = pec.statuses.pop(0) if pec.statuses else pec.broken.pop(question["operationName"], 200)
-            answer, session = pec.answer(question, self.headers.get("Cookie", "")) if status == 200 else ({}, None)
-            if status == 200 and "@skip" not in question["query"]:
-                status = pec.broken_afterwards.pop(question["operationName"], 200)
-            data = json.dumps(answer if status == 200 else {}).encode()
+            pec.requests.append((self.path, {key.lower(): value for key, value in self.headers.items()}, question))
+            status, answer, headers = pec.prepared.pop(0) if pec.prepared else self._own(question)
+            data = answer.encode() if isinstance(answer, str) else json.dumps(answer).encode()
             self.send_response(status)
-            self.send_header("Content-Length", str(len(data)))
-            if session:
-                self.send_header("Set-Cookie", f"JSESSIONID={session}; Path=/; HttpOnly")
+            for name, value in {"Content-Length": str(len(data)), **headers}.items():
+                self.send_header(name, value)
             self.end_headers()
             self.wfile.write(data)
+
+        def _own(self, question: dict[str, Any]) -> tuple[int, Any, dict[str, str]]:
+            name = question["operationName"]
+            status = pec.statuses.pop(0) if pec.statuses else pec.broken.pop(name, 200)
+            answer, session = pec.answer(question, self.headers.get("Cookie", "")) if status == 200 else ({}, None)
+            if status == 200 and "@skip" not in question["query"]:
+                status = pec.broken_afterwards.pop(name, 200)
+            cookie = {"Set-Cookie": f"JSESSIONID={session}; Path=/; HttpOnly"} if session else {}
+            return status, answer if status == 200 else {}, cookie
 
         def log_message(self, *_arguments: object) -> None:
             pass

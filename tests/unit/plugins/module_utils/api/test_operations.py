@@ -9,7 +9,6 @@ from ansible_collections.esus.pec.plugins.module_utils.api import catalogue
 from ansible_collections.esus.pec.plugins.module_utils.api.operations import Catalogue, Operation, Row
 from ansible_collections.esus.pec.plugins.module_utils.errors import PecError
 
-DOCUMENT = "mutation Alterar($input: Tipo!) { alterar(input: $input) }"
 EVERYTHING = dict.fromkeys(("name", "link", "type", "password", "instalador_name", "cpf", "username", "force", "id", "token"), "x")
 
 
@@ -23,7 +22,7 @@ def test_every_entry_says_how_well_it_is_known() -> None:
             assert marks["evidence"] in ("C", "S", "I", "?"), (name, part)
 
 
-def test_every_operation_is_written_out_and_has_values_for_its_placeholders() -> None:
+def test_every_operation_has_values_for_its_placeholders() -> None:
     known = Catalogue()
     for operation in known.operations.values():
         operation.filled({**EVERYTHING, "new_password": "x"})
@@ -31,80 +30,73 @@ def test_every_operation_is_written_out_and_has_values_for_its_placeholders() ->
         values = {**dict.fromkeys(setting.fields), "contra_chave": "x"}
         for writer in (setting.write, setting.disable):
             if isinstance(writer, Operation):
-                assert writer.document.startswith("mutation ")
+                assert writer.kind == "mutation"
                 writer.filled(values)
         if isinstance(setting.read.source, Operation):
-            assert setting.read.source.document.startswith("query ")
+            assert setting.read.source.kind == "query"
 
 
 @pytest.mark.parametrize(
-    ("document", "skipped", "other"),
+    ("operation", "document", "skipped", "other"),
     [
         pytest.param(
-            DOCUMENT,
-            "mutation Alterar($input: Tipo!) { alterar(input: $input) @skip(if: true) }",
-            "mutation Alterar($input: Tipo!) { alterar(input: $input) { __typename } }",
+            Operation("mutation", "alterar", arguments={"input": "Tipo!", "b": "[Int!]"}),
+            "mutation Alterar($input: Tipo!, $b: [Int!]) { alterar(input: $input, b: $b) }",
+            "mutation Alterar($input: Tipo!, $b: [Int!]) { alterar(input: $input, b: $b) @skip(if: true) }",
+            "mutation Alterar($input: Tipo!, $b: [Int!]) { alterar(input: $input, b: $b) { __typename } }",
             id="a plain value",
         ),
         pytest.param(
-            "mutation Alterar($input: Tipo!) { alterar(input: $input) { id nome } }",
-            "mutation Alterar($input: Tipo!) { alterar(input: $input) @skip(if: true) { id nome } }",
-            "mutation Alterar($input: Tipo!) { alterar(input: $input) }",
+            Operation("query", "info", "Configuracoes", selection="id nome { a }"),
+            "query Configuracoes { info { id nome { a } } }",
+            "query Configuracoes { info @skip(if: true) { id nome { a } } }",
+            "query Configuracoes { info }",
             id="an object",
         ),
-        pytest.param(
-            "mutation Desativar { desativar }",
-            "mutation Desativar { desativar @skip(if: true) }",
-            "mutation Desativar { desativar { __typename } }",
-            id="no arguments",
-        ),
-        pytest.param(
-            'mutation A { a(b: {c: "x", d: [f(1)]}) }',
-            'mutation A { a(b: {c: "x", d: [f(1)]}) @skip(if: true) }',
-            'mutation A { a(b: {c: "x", d: [f(1)]}) { __typename } }',
-            id="brackets in arguments",
-        ),
-        pytest.param(
-            'mutation A { a(b: "x) @skip(if: \\"{") }',
-            'mutation A { a(b: "x) @skip(if: \\"{") @skip(if: true) }',
-            'mutation A { a(b: "x) @skip(if: \\"{") { __typename } }',
-            id="brackets in a string",
-        ),
-        pytest.param("query Q{q{a{b}}}", "query Q{q @skip(if: true){a{b}}}", "query Q{q }", id="no blanks"),
     ],
 )
-def test_a_question_that_is_only_checked(document: str, skipped: str, other: str) -> None:
-    operation = Operation(document, once=True)
-    assert operation.unexecuted() == skipped
-    assert operation.with_other_selection().document == other and operation.with_other_selection().once
+def test_documents(operation: Operation, document: str, skipped: str, other: str) -> None:
+    """As it is sent, as it is only validated, and for a result that is an object where it was believed a plain value, or the reverse."""
+    assert (operation.document, operation.unexecuted, operation.with_other_selection().document) == (document, skipped, other)
 
 
 def test_placeholders() -> None:
-    operation = Operation(DOCUMENT, {"input": {"a": "$x", "b": ["$y", 1], "c": None, "d": "x$y"}})
+    operation = Operation("mutation", "alterar", variables={"input": {"a": "$x", "b": ["$y", 1], "c": None, "d": "x$y"}})
     assert operation.filled({"x": True, "y": "z"}) == {"input": {"a": True, "b": ["z", 1], "c": None, "d": "x$y"}}
-    with pytest.raises(PecError, match=r"^Alterar wants \$y, for which there is no value; it has x$"):
+    with pytest.raises(PecError, match=r"^Alterar needs a value for \$y; the known values are x$"):
         operation.filled({"x": 1})
-    assert Operation(DOCUMENT).filled({}) == {}
+    assert Operation("mutation", "alterar").filled({}) == {}
 
 
-NO_DOCUMENTS = [
-    *("", "alterar", "query { info }", "{ info }", None, 5, "mutation A { ...F }", "mutation A { a } mutation B { b }"),
-    *("mutation A { a(x: 1) b(y: 2) }", "mutation A { b: a(x: 1) }", "mutation A { a(x: 1 }", "mutation A { a { b }"),
-    'mutation A { a(x: ") }',
-]
-
-
-@pytest.mark.parametrize("document", NO_DOCUMENTS, ids=repr)
-def test_what_is_no_document_of_one_field(document: Any) -> None:
-    with pytest.raises(PecError, match="is not a GraphQL document of one field"):
-        Operation(document)
+@pytest.mark.parametrize(
+    ("parts", "said"),
+    [
+        *(
+            ({"root": root}, "is not the name of a GraphQL field")
+            for root in ("", "a b", "mutation A { a }", "b: a", "a(x: 1)", None, 5, "ç")
+        ),
+        *(({"name": name}, "is not the name of a GraphQL operation") for name in ("a b", "A { a } mutation B", 5)),
+        *(
+            ({"arguments": arguments}, "are not names with GraphQL types")
+            for arguments in ("input", {"input": None}, {"a b": "Int"}, {"a": "Int) { b"}, {5: "Int"})
+        ),
+        *(
+            ({"selection": selection}, "is not a list of GraphQL fields")
+            for selection in ("id } b { c", "a {", "a }", "a(x: 1)", "...F", "a @skip(if: false)", None, 5)
+        ),
+    ],
+)
+def test_what_is_no_operation_of_one_field(parts: dict[str, Any], said: str) -> None:
+    """In particular, nothing that could begin another field, which would be executed while this one is only validated."""
+    with pytest.raises(PecError, match=said):
+        Operation(**{"kind": "mutation", "root": "alterar", **parts})
 
 
 def test_a_correction_takes_the_place_of_a_part() -> None:
-    write = {"document": DOCUMENT, "variables": {"input": {"ativo": "$enabled"}}}
+    write = {"mutation": "alterar", "arguments": {"input": "Tipo!"}, "variables": {"input": {"ativo": "$enabled"}}}
     setting = Catalogue({"cadsus": {"write": write, "screen": "Outra tela"}}).settings["cadsus"]
     assert isinstance(setting.write, Operation)
-    assert (setting.write.document, setting.write.evidence, setting.screen) == (DOCUMENT, "site", "Outra tela")
+    assert (setting.write.root, setting.write.evidence, setting.screen) == ("alterar", "site", "Outra tela")
     assert setting.disable == setting.write, "the old way to switch it off goes with the old way to switch it on"
     assert setting.read.evidence == "I"
 
@@ -112,12 +104,13 @@ def test_a_correction_takes_the_place_of_a_part() -> None:
 def test_corrections_of_other_parts() -> None:
     known = Catalogue(
         {
-            "login": {"document": "mutation Entrar($i: I!) { entrar(i: $i) }"},
+            "login": {"mutation": "entrar", "selection": ""},
             "horus": {"read": {"info": {"enabled": "horusEnabled"}}},
-            "link_instalacao": {"write": {"document": DOCUMENT, "variables": {"input": "$value"}}},
+            "link_instalacao": {"write": {"mutation": "alterar", "arguments": {"link": "String"}, "variables": {"link": "$value"}}},
         }
     )
-    assert known.operations["login"].root == "entrar" and known.operations["login"].once
+    assert known.operations["login"].document == "mutation Entrar($input: LoginInput!) { entrar(input: $input) }"
+    assert known.operations["login"].once
     assert known.operations["login"].variables == catalogue.OPERATIONS["login"]["variables"]
     assert (known.settings["horus"].read.source, known.settings["horus"].read.evidence) == ("info", "site")
     assert not isinstance(known.settings["link_instalacao"].write, Row)
@@ -128,29 +121,29 @@ def test_corrections_of_other_parts() -> None:
     [
         pytest.param({"cadsuss": {}}, "cadsuss is not in the catalogue; it has agenda_online, ", id="no such entry"),
         pytest.param({"cadsus": "x"}, "cadsus is corrected by str; give a mapping", id="no mapping"),
-        pytest.param({"cadsus": {"wirte": {}}}, "cadsus takes advises, disable, read, requires, ", id="no such part"),
-        pytest.param({"cadsus": {"fields": {}}}, "cadsus takes advises, disable, read, requires, ", id="other fields"),
+        pytest.param({"cadsus": {"wirte": {}}}, "cadsus takes only advises, disable, read, requires, ", id="no such part"),
+        pytest.param({"cadsus": {"fields": {}}}, "cadsus takes only advises, disable, read, requires, ", id="other fields"),
         pytest.param({"cadsus": {"requires": "internet"}}, "cadsus.requires is a list of internet, https, ", id="no list"),
         pytest.param({"cadsus": {"advises": ["luck"]}}, "cadsus.advises is a list of internet, https, ", id="no such prerequisite"),
         pytest.param({"cadsus": {"write": {"row": 5}}}, "cadsus.write names the row 5, which", id="no row"),
         pytest.param(
-            {"cadsus": {"read": {"document": "mutation A { a }", "values": {"enabled": "x"}}}},
-            "cadsus.read has to be a query, and A is a mutation",
+            {"cadsus": {"read": {"mutation": "a", "values": {"enabled": "x"}}}},
+            "cadsus.read takes only arguments, ",
             id="a reading that writes",
         ),
-        pytest.param({"logout": {"document": "query A { a }"}}, "logout has to be a mutation, and A is a query", id="the wrong kind"),
-        pytest.param({"cadsus": {"write": {"document": "x"}}}, "cadsus.write: 'x' is not a GraphQL document", id="no document"),
-        pytest.param({"cadsus": {"write": {}}}, "cadsus.write: '' is not a GraphQL document", id="an empty part"),
+        pytest.param({"logout": {"query": "a"}}, "logout takes only arguments, evidence, mutation, name, ", id="the wrong kind"),
+        pytest.param({"cadsus": {"write": {"mutation": "x {"}}}, "cadsus.write: 'x {' is not the name of a GraphQL field", id="no name"),
+        pytest.param({"cadsus": {"write": {}}}, "cadsus.write has no mutation; give the name", id="an empty part"),
         pytest.param(
-            {"cadsus": {"write": {"query": "x"}}}, "cadsus.write takes document, evidence, row, source, variables", id="no such key"
+            {"cadsus": {"write": {"query": "x"}}}, "cadsus.write takes only arguments, evidence, mutation, name, row, ", id="no such key"
         ),
-        pytest.param({"cadsus": {"read": {}}}, "cadsus.read is read in one way: give info, sql, or document with values", id="no way"),
+        pytest.param({"cadsus": {"read": {}}}, "cadsus.read is read in one way: give info, sql, or query with ", id="no way"),
         pytest.param(
             {"cadsus": {"read": {"info": {"enabled": "a"}, "sql": {"enabled": "b"}}}}, "cadsus.read is read in one way", id="two ways"
         ),
         pytest.param(
             {"cadsus": {"read": {"info": {"on": "a"}}}},
-            "cadsus.read has to say where each of its fields stands; cadsus has enabled",
+            "cadsus.read needs the place of each of its fields; cadsus has enabled",
             id="no such field",
         ),
         pytest.param(
@@ -158,7 +151,7 @@ def test_corrections_of_other_parts() -> None:
             "cadsus.write names the row ['CADSUSHABILITADO', 'ds_inteiro'], which this collection never writes",
             id="another row",
         ),
-        pytest.param({"login": {"variablse": {}}}, "login takes document, evidence, once, source, variables", id="of an operation"),
+        pytest.param({"login": {"variablse": {}}}, "login takes only arguments, evidence, mutation, name, once, ", id="of an operation"),
     ],
 )
 def test_corrections_that_make_no_sense(correction: dict[str, Any], said: str) -> None:

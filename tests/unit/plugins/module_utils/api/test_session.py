@@ -122,14 +122,14 @@ def test_a_login_that_says_neither_yes_nor_no(session: Session, pec: FakePec, mo
 
 def test_another_person(session: Session, pec: FakePec) -> None:
     pec.accesses = [{"id": "7", "tipo": "LOTACAO"}]
-    with session, pytest.raises(PecError, match="this login is not that of PEC's instalador"):
+    with session, pytest.raises(PecError, match="this login is not PEC's instalador"):
         session.open()
     assert pec.done()[-1] == "Logout", "the session that was opened is closed"
 
 
 def test_a_password_that_must_be_changed(session: Session, pec: FakePec) -> None:
     pec.user["forcarTrocaSenha"] = True
-    with session, pytest.raises(PecError, match="PEC wants the instalador's password to be changed"):
+    with session, pytest.raises(PecError, match="PEC requires a new password of the instalador"):
         session.open()
 
 
@@ -297,7 +297,7 @@ def test_a_logout_that_is_not_known(session: Session, pec: FakePec) -> None:
     pec.unknown = {"Logout"}
     with session:
         session.open()
-    assert len(session.warnings) == 1 and "PEC did not take the logout" in session.warnings[0]
+    assert len(session.warnings) == 1 and "PEC did not accept the logout" in session.warnings[0]
 
 
 def test_a_password_that_pec_repeats(session: Session, pec: FakePec, monkeypatch: pytest.MonkeyPatch) -> None:
