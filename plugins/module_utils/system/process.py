@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Running other programs: argument lists only, a small known environment, nothing left running after a timeout."""
+"""Runs other programs: argument lists only, a small known environment, nothing left after a timeout. Private to the collection."""
 
 from __future__ import annotations
 
@@ -26,13 +26,21 @@ class Completed:
 
 
 def search_path() -> str:
-    """Return the directories where programs are looked for: those of PATH, then the system's own."""
+    """Return the directories to look for programs in: those of PATH, then the system's own."""
     return os.pathsep.join(part for part in (os.environ.get("PATH", ""), SYSTEM_PATH) if part)
 
 
 def which(name: str) -> str | None:
     """Return the path of the program C(name), or None; the system directories count even when PATH lacks them."""
     return shutil.which(name, path=search_path())
+
+
+def find(name: str) -> str:
+    """Return the path of the program C(name). Raises PecError when it is not installed."""
+    program = which(name)
+    if program is None:
+        raise PecError(f"the program {name} is not on this host; install the package that brings it")
+    return program
 
 
 def run(
@@ -43,15 +51,13 @@ def run(
     cwd: str | None = None,
     stdin: str | None = None,
 ) -> Completed:
-    """Run C(argv) to its end and return what it said; a non-zero exit is the caller's to judge.
+    """Run C(argv) to its end and return its output; the caller judges a non-zero exit code.
 
     timeout is in seconds; env is added to a minimal environment with LC_ALL=C.UTF-8; stdin is text (none: empty input).
     Raises PecError when the program is missing, cannot be started or does not end in time (it and its children are then killed).
-    Only the program's name appears in errors: arguments may be private.
+    Errors name the program only, because its arguments may be private.
     """
-    program = which(argv[0])
-    if program is None:
-        raise PecError(f"the program {argv[0]} is not on this host; install the package that brings it")
+    program = find(argv[0])
     try:
         child = subprocess.Popen(
             [program, *argv[1:]],

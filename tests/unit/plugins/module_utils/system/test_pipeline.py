@@ -3,20 +3,21 @@ from __future__ import annotations
 
 import hashlib
 import os
+import pwd
 import signal
 import subprocess
 import sys
-import tarfile
 import time
-import zipfile
 from pathlib import Path
 
 import pytest
 
 from ansible_collections.esus.pec.plugins.module_utils.errors import PecError
+from ansible_collections.esus.pec.plugins.module_utils.redact import MASK
 from ansible_collections.esus.pec.plugins.module_utils.system import pipeline
-from ansible_collections.esus.pec.plugins.module_utils.system.pipeline import HashingFile, Pipeline, Stage
+from ansible_collections.esus.pec.plugins.module_utils.system.pipeline import Pipeline, Stage
 
+ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
 CONFTEST = Path(__file__).resolve().parents[4] / "conftest.py"
 
 
@@ -46,7 +47,7 @@ def test_more_than_a_pipe_holds_goes_through() -> None:
         (["yes", "echo 'zstd: error: disk full' >&2; exit 1"], "sh failed: zstd: error: disk full"),
         (["echo 'Broken pipe' >&2; exit 1", "exit 4"], "exit code 4"),
         (["kill -9 $$", "cat >/dev/null"], "sh failed: it was killed by SIGKILL"),
-        (["exit 7", "cat >/dev/null"], "sh failed: it ended with exit code 7 without a word"),
+        (["exit 7", "cat >/dev/null"], "sh failed: it ended with exit code 7 and no message"),
         (["true", "echo 'NOTICE: x' >&2; echo 'FATAL:  gone' >&2; echo hint >&2; exit 2"], "sh failed: FATAL:  gone"),
     ],
 )
@@ -85,8 +86,8 @@ def test_every_line_is_told_and_secrets_are_not() -> None:
         [shell("echo 'password is segredo' >&2; echo two >&2")], on_line=lambda *line: told.append(line), secrets=["segredo", ""]
     ) as programs:
         programs.wait()
-    assert told == [("sh", "password is ***"), ("sh", "two")]
-    assert programs.lines("sh") == ["password is ***", "two"]
+    assert told == [("sh", f"password is {MASK}"), ("sh", "two")]
+    assert programs.lines("sh") == [f"password is {MASK}", "two"]
 
 
 @pytest.mark.parametrize(
@@ -105,86 +106,48 @@ def test_the_password_is_in_no_representation() -> None:
     assert "segredo" not in repr(Stage(["psql"], {"PGPASSWORD": "segredo"}))
 
 
-def test_programs_die_with_the_process_that_started_them(tmp_path: Path) -> None:
-    pids = tmp_path / "pids"
+@pytest.mark.parametrize("user", [None, pytest.param("nobody", marks=ROOT)])
+def test_programs_die_with_the_process_that_started_them(user: str | None) -> None:
     script = f"""
 import os, sys
 import runpy
 runpy.run_path({str(CONFTEST)!r})
 from ansible_collections.esus.pec.plugins.module_utils.system.pipeline import Pipeline, Stage
-with Pipeline([Stage(["sh", "-c", "echo $$ > {pids}.new; mv {pids}.new {pids}; exec sleep 600"])]) as programs:
+with Pipeline([Stage(["sh", "-c", "echo $$; exec sleep 600"], user={user!r})], stdout=1) as programs:
     programs.wait()
 """
-    maker = subprocess.Popen([sys.executable, "-c", script])
-    while not pids.exists():
-        assert maker.poll() is None
-        time.sleep(0.01)
+    maker = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE)
+    assert maker.stdout
+    child = Path("/proc") / maker.stdout.readline().decode().strip()
     maker.kill()
-    maker.wait()
-    child = Path("/proc") / pids.read_text().strip()
+    maker.communicate(timeout=60)
     # Its state is Z once it is dead and nobody has collected it yet.
     while child.exists() and (child / "stat").read_text().rsplit(")", 1)[1].split()[0] != "Z":
         time.sleep(0.01)
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
+@ROOT
 def test_a_program_runs_as_the_account_that_it_is_given() -> None:
-    with Pipeline([Stage(["sh", "-c", "id -un; umask; pwd"], user="nobody")], collect=True) as programs:
-        assert programs.output.read().decode().split() == ["nobody", "0077", "/"]
+    script = "id -un; id -G; echo $HOME $PGUSER; pwd"
+    account = pwd.getpwnam("nobody")
+    with Pipeline([Stage(["sh", "-c", script], {"PGUSER": "esus"}, user="nobody")], collect=True) as programs:
+        said = programs.output.read().decode().split()
+    assert said == ["nobody", str(account.pw_gid), account.pw_dir, "esus", "/"]
 
 
-def test_a_hashing_file_knows_what_was_written(tmp_path: Path) -> None:
-    path = tmp_path / "new"
-    sink = HashingFile(str(path))
-    sink.write(b"abc")
-    sink.write(b"def")
-    sink.close_synced()
-    assert path.read_bytes() == b"abcdef"
-    assert (sink.bytes, sink.sha256) == (6, hashlib.sha256(b"abcdef").hexdigest())
-    assert path.stat().st_mode & 0o777 == 0o600
-    assert pipeline.sha256_file(str(path)) == (6, sink.sha256)
+def test_a_program_that_cannot_be_executed_is_named(tmp_path: Path) -> None:
+    program = tmp_path / "broken"
+    program.write_bytes(b"#!/nonexistent\n")
+    program.chmod(0o755)
+    with pytest.raises(PecError, match=r"broken failed: .*No such file or directory"), Pipeline([Stage([str(program)])]) as programs:
+        programs.wait()
 
 
-def test_a_hashing_file_never_takes_the_place_of_another(tmp_path: Path) -> None:
-    (tmp_path / "there").write_text("mine")
-    with pytest.raises(FileExistsError):
-        HashingFile(str(tmp_path / "there"))
-    (tmp_path / "link").symlink_to(tmp_path / "elsewhere")
-    with pytest.raises(FileExistsError):
-        HashingFile(str(tmp_path / "link"))
-
-
-def test_a_discarded_file_is_gone(tmp_path: Path) -> None:
-    sink = HashingFile(str(tmp_path / "new"))
-    sink.write(b"abc")
-    sink.discard()
-    sink.discard()
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_archives_can_be_written_into_a_hashing_file(tmp_path: Path) -> None:
-    sink = HashingFile(str(tmp_path / "a.zip"))
-    with zipfile.ZipFile(sink, "w", zipfile.ZIP_DEFLATED) as archive, archive.open("backup.sql", "w", force_zip64=True) as entry:
-        entry.write(b"select 1;\n" * 1000)
-    sink.close_synced()
-    subprocess.run(["unzip", "-tq", str(tmp_path / "a.zip")], check=True, capture_output=True)
-    assert sink.sha256 == hashlib.sha256((tmp_path / "a.zip").read_bytes()).hexdigest()
-    sink = HashingFile(str(tmp_path / "a.tar.gz"))
-    with tarfile.open(fileobj=sink, mode="w|gz") as tar:
-        tar.add(tmp_path / "a.zip", "a.zip")
-    sink.close_synced()
-    assert subprocess.run(["tar", "-tzf", str(tmp_path / "a.tar.gz")], check=True, capture_output=True).stdout == b"a.zip\n"
-
-
-def test_copy_tells_how_far_it_is(tmp_path: Path) -> None:
-    (tmp_path / "a").write_bytes(b"x" * 2500)
+def test_the_size_and_sha256_of_a_file(tmp_path: Path) -> None:
+    (tmp_path / "a").write_bytes(b"abc" * 1_000_000)
     seen: list[int] = []
-    sink = HashingFile(str(tmp_path / "b"))
-    with open(tmp_path / "a", "rb") as source:
-        assert pipeline.copy(source, sink, on_bytes=seen.append, chunk=1000) == 2500
-    sink.close_synced()
-    assert seen == [1000, 2000, 2500]
-    assert (tmp_path / "b").read_bytes() == b"x" * 2500
+    assert pipeline.sha256_file(str(tmp_path / "a"), seen.append) == (3_000_000, hashlib.sha256(b"abc" * 1_000_000).hexdigest())
+    assert seen == sorted(seen) and seen[-1] == 3_000_000
 
 
 def test_a_file_that_cannot_be_read_is_said(tmp_path: Path) -> None:
