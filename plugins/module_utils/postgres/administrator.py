@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The administrator's side of a PostgreSQL server: who may make databases there, and the statements that make, name and drop them."""
+"""Logins that may create databases, and the statements that create, rename and drop them. Private to the collection."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from ansible_collections.esus.pec.plugins.module_utils.postgres.psql import Conn
 from ansible_collections.esus.pec.plugins.module_utils.postgres.session import Session, describe
 
 MAINTENANCE = ("postgres", "template1")
-SOCKET_DIRECTORIES = ("/var/run/postgresql", "/tmp")  # noqa: S108  # where PostgreSQL makes it when nobody says otherwise
+SOCKET_DIRECTORIES = ("/var/run/postgresql", "/tmp")  # noqa: S108  # PostgreSQL's defaults
 _LONGEST_NAME = 63
 _LIST_SETTINGS = ("search_path", "temp_tablespaces", "local_preload_libraries", "session_preload_libraries")
 _IN_USE = re.compile(r"other users|outros usuários|other session|outra sessão|outras sessões", re.IGNORECASE)
@@ -36,9 +36,9 @@ where relkind = 'r' and relnamespace = 'public'::regnamespace
 
 @dataclass(frozen=True)
 class Login:
-    """A way into the server and what it is allowed to do there; C(user) is the account of the system that it takes.
+    """A login at the server and its rights; C(user) is the account of the system that it requires.
 
-    C(conn) leads to a database that is always there. C(started) is when the server started, which tells two servers apart.
+    C(conn) leads to a database that always exists. C(started) is when the server started, which distinguishes two servers.
     """
 
     conn: Connection
@@ -53,7 +53,7 @@ class Login:
     data_directory: str | None
 
     def session(self, database: str | None = None) -> Session:
-        """Open a session, in this database or in the one that is always there."""
+        """Open a session, in this database or in the one that always exists."""
         conn = replace(self.conn, database=database) if database else self.conn
         return Session(conn, self.client, options={"client_min_messages": "warning"}, user=self.user)
 
@@ -65,15 +65,15 @@ class Login:
 
 
 def with_suffix(name: str, suffix: str) -> str:
-    """Return the name with a suffix; the name is cut so that both fit into the 63 bytes of PostgreSQL, and no character is cut in two."""
+    """Return the name with a suffix; the name is cut, between two characters, so that both fit into PostgreSQL's 63 bytes."""
     room = _LONGEST_NAME - len(suffix.encode())
     return name.encode()[:room].decode("utf-8", "ignore") + suffix
 
 
 def log_in(conn: Connection, client: str, user: str | None = None, *, also: Sequence[str] = MAINTENANCE) -> Login:
-    """Connect to one of the databases that are always there, else to the connection's own.
+    """Connect to one of the databases that always exist, else to the connection's own.
 
-    Raises PecError, with what the server said about the connection's own database.
+    Raises PecError with the server's message about the connection's own database.
     """
     for database in also:
         try:
@@ -84,9 +84,9 @@ def log_in(conn: Connection, client: str, user: str | None = None, *, also: Sequ
 
 
 def find(pec: Login, given: tuple[str, str] | None, account: str | None) -> Login:
-    """Return a login that may make databases: the one given, PEC's own, or the server's administrator by its account on this host.
+    """Return a login that may create databases: the one given, PEC's own, or the server's administrator by its account on this host.
 
-    Raises PecError that says what to give when there is none.
+    Raises PecError when there is none.
     """
     if given is not None:
         login = log_in(replace(pec.conn, username=given[0], password=given[1]), pec.client)
@@ -126,17 +126,17 @@ def create_statement(name: str, owner: str, like: Mapping[str, object]) -> str:
 
 
 def property_statements(name: str, like: Mapping[str, object]) -> list[str]:
-    """Return what gives a database the settings, the rights and the limit of another, which are not part of a dump.
+    """Return the statements that give a database the settings, rights and limit of another, which a dump does not hold.
 
     C(settings) are (role or None, "name=value") each; C(rights) are (role or None for everybody, right, "" or " WITH GRANT OPTION") each,
-    or None where nobody ever changed them.
+    or None if they were never changed.
     """
     whose = f"DATABASE {identifier(name)}"
     statements = []
     for role, setting in cast("Sequence[Sequence[str | None]]", like.get("settings") or []):
         key, _equals, value = str(setting).partition("=")
         scope = f"ROLE {identifier(role)} IN {whose}" if role else whose
-        # The value of a list is stored as it is written in SQL.
+        # The value of a list is stored as SQL.
         statements.append(f"ALTER {scope} SET {key} TO {value if key in _LIST_SETTINGS and value else literal(value)}")
     rights = cast("Sequence[Sequence[str | None]] | None", like.get("rights"))
     if rights is not None:
@@ -153,12 +153,12 @@ def comment_statement(name: str, comment: str | None) -> str:
 
 
 def end_sessions_statement(name: str) -> str:
-    """Return what ends all sessions in a database but one's own."""
+    """Return the statement that ends all sessions in a database but its own."""
     return f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = {literal(name)} AND pid <> pg_backend_pid()"
 
 
 def drop(login: Login, name: str, *, disk_full: bool = False) -> None:
-    """Drop a database whatever is connected to it. On a full disk its tables go first, because to drop it takes a checkpoint."""
+    """Drop a database and end its sessions. On a full disk its tables go first, because dropping a database requires a checkpoint."""
     if disk_full:
         with login.session(name) as session:
             session.execute(end_sessions_statement(name))
@@ -168,9 +168,9 @@ def drop(login: Login, name: str, *, disk_full: bool = False) -> None:
 
 
 def switch(login: Login, old: str | None, before: str, new: str, name: str, comments: Mapping[str, str]) -> None:
-    """Give the database C(new) the name C(name), and the one that has it the name C(before): both or neither, whatever happens.
+    """Rename the database C(name), if C(old) is given, to C(before), and C(new) to C(name), in one transaction.
 
-    comments are set in the same transaction, by the names of afterwards. Sessions in either database are ended.
+    comments, by the new names, are set in the same transaction. Sessions in either database are ended.
     """
     rename = [f"ALTER DATABASE {identifier(name)} RENAME TO {identifier(before)}"] if old else []
     statements = [
@@ -185,7 +185,7 @@ def switch(login: Login, old: str | None, before: str, new: str, name: str, comm
 
 
 def _insist(login: Login, statements: Sequence[str]) -> None:
-    """A client that comes back at once may be in again between the end of its session and the lock; then it is ended again."""
+    """Run the statements, again if a client reconnects between the end of its session and the lock."""
     for attempt in range(1, _SWITCH_ATTEMPTS + 1):
         try:
             login.execute(*statements)

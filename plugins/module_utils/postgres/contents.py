@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a database holds, read so that two databases can be compared: the proof that nothing is missing after a restore."""
+"""Counts and fingerprints of a database, to prove that a restore lost nothing. Private to the collection."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from ansible_collections.esus.pec.plugins.module_utils.postgres.session import S
 
 HASH64, MD5 = "rows-hash64", "rows-md5"
 _NAMED = 10
-# The text of a row depends on these; with them set, two servers of different versions agree on it.
+# The text of a row depends on these settings; with them, servers of different versions agree on it.
 _PINNED = {
     "datestyle": "ISO, YMD",
     "timezone": "UTC",
@@ -46,7 +46,7 @@ _KINDS = {
     "indexes": _count("pg_class", "c.relkind in ('i', 'I')", "c", "relnamespace"),
     "sequences": _count("pg_class", "c.relkind = 'S'", "c", "relnamespace"),
     "views": _count("pg_class", "c.relkind in ('v', 'm')", "c", "relnamespace"),
-    # Not those of "not null", which are constraints from PostgreSQL 18 on only.
+    # Without those of "not null", which are constraints only from PostgreSQL 18 on.
     "constraints": _count("pg_constraint", "k.contype in ('p', 'u', 'f', 'c', 'x')", "k", "connamespace"),
     "functions": _count("pg_proc", "true", "p", "pronamespace"),
     "types": _count("pg_type", "t.typtype in ('e', 'd', 'r')", "t", "typnamespace"),
@@ -79,9 +79,9 @@ _FLOATS = {"real": "float4send", "double precision": "float8send"}
 
 @dataclass(frozen=True)
 class Contents:
-    """What a database consists of. C(objects) counts by kind what belongs to no extension; C(sequences) has the last value given out.
+    """What a database holds. C(objects) counts, by kind, all that belongs to no extension; C(sequences) has their last used values.
 
-    C(pec_version) is None when PEC's migrations have recorded none.
+    C(pec_version) is None if PEC's migrations have recorded none.
     """
 
     objects: Mapping[str, int]
@@ -97,10 +97,10 @@ class Contents:
 
 @dataclass(frozen=True)
 class Fingerprint:
-    """Every row of every table in a few numbers that do not depend on the order of rows nor on the server's version.
+    """All rows of all tables as numbers that depend neither on the order of the rows nor on the server's version.
 
-    C(method) is rows-hash64 (sums of hashtextextended, from PostgreSQL 12 on) or rows-md5 (any version, slower). C(tables) has for each
-    table the number of rows and their sum; C(digest) is the SHA-256 of all of them.
+    C(method) is rows-hash64 (sums of hashtextextended, from PostgreSQL 12 on) or rows-md5 (any version, slower). C(tables) has the
+    number of rows and their sum for each table; C(digest) is the SHA-256 of all of them.
     """
 
     method: str
@@ -110,7 +110,7 @@ class Fingerprint:
 
 
 def read_contents(session: Session) -> Contents:
-    """Return what the database of this session holds, as its transaction sees it (sequences: as they are now)."""
+    """Return what the session's database holds, as its transaction sees it (sequences: as they are now)."""
     found = _mapping(session.query(_CONTENTS_SQL))
     names = cast("list[str]", found["sequences"])
     values = "\nunion all ".join(
@@ -126,7 +126,7 @@ def read_contents(session: Session) -> Contents:
 
 
 def choose_method(server_version_num: int) -> str:
-    """Return the fastest method of a fingerprint whose sums a newer server will get too: before 12 the text of floats differs."""
+    """Return the fastest method of a fingerprint with the same sums on a newer server: before 12 the text of floats differs."""
     return HASH64 if server_version_num >= 120000 else MD5
 
 
@@ -142,10 +142,10 @@ def read_fingerprint(
     on_table: Callable[[int, int], None] | None = None,
     user: str | None = None,
 ) -> Fingerprint:
-    """Read every row, in C(jobs) sessions at once. snapshot is an exported one, so that all of them see what a dump saw.
+    """Read every row, in C(jobs) sessions at once. snapshot is an exported one, so that all sessions see what a dump saw.
 
-    only: names of tables as a fingerprint has them; exclude: patterns as in pg_dump's --exclude-table-data (* and ?), of a table or of
-    schema.table. on_table(done, total) is told after every table. Raises PecError when a table cannot be read.
+    only: names of tables as in a fingerprint; exclude: patterns as in pg_dump's --exclude-table-data (* and ?), for a table or for
+    schema.table. on_table(done, total) is called after every table. Raises PecError when a table cannot be read.
     """
     with Session(conn, client_path, options=_PINNED, user=user) as session:
         _begin(session, snapshot)
@@ -181,7 +181,7 @@ def read_fingerprint(
 
 
 def compare(expected: Contents, found: Contents) -> list[str]:
-    """Return in words what is not as expected; empty when all is. A source that lived during its dump may lend sequences a lead."""
+    """Return the differences in words. A sequence may be ahead, because others may have used it during the dump."""
     kinds = [
         f"{kind}: {found.objects.get(kind, 0)} instead of {number}"
         for kind, number in expected.objects.items()
@@ -198,9 +198,9 @@ def compare(expected: Contents, found: Contents) -> list[str]:
 
 
 def compare_fingerprints(expected: Fingerprint, found: Fingerprint) -> list[str]:
-    """Return which tables have other rows than expected, the first ten by name; empty when none has."""
+    """Return which tables have other rows than expected, in words with the first ten names."""
     if expected.method != found.method:
-        return [f"the fingerprints are of different methods, {expected.method} and {found.method}"]
+        return [f"the fingerprints have different methods, {expected.method} and {found.method}"]
     missing = [name for name in expected.tables if name not in found.tables]
     counts = [
         name for name, line in expected.tables.items() if name in found.tables and int(str(found.tables[name][0])) != int(str(line[0]))
@@ -221,11 +221,11 @@ def _begin(session: Session, snapshot: str | None) -> None:
 
 
 def _sum_sql(method: str, table: str, columns: Sequence[Sequence[str]]) -> str:
-    """The alias must not be the name of a column, which would win over the row."""
+    """Return the SQL for one table. The alias must not be a column's name, which would win over the row."""
     if method == HASH64:
         return f"select count(*), coalesce(sum(hashtextextended(_esus_pec_row::text, 0)::numeric), 0) from only {table} _esus_pec_row"
     if method != MD5:
-        raise PecError(f"the fingerprint was taken by the method {method!r}, which this version of the collection does not know")
+        raise PecError(f"the fingerprint has the method {method!r}, which is new to this version of the collection; update the collection")
     values = ", ".join(f"{_FLOATS[kind]}({name})" if kind in _FLOATS else name for name, kind in columns)
     high = f"('x' || substr(md5(row({values})::text), 1, 16))::bit(64)::bigint::numeric"
     return f"select count(*), coalesce(sum({high}), 0) from only {table}"

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""JDBC URLs of PostgreSQL, as the PostgreSQL driver reads them."""
+"""JDBC URLs of PostgreSQL, read as its driver reads them. Private to the collection."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ DEFAULT_PORT = 5432
 
 @dataclass(frozen=True)
 class JdbcUrl:
-    """The parts of a URL; an empty C(database) means the driver takes the user's name. C(params) may carry a password."""
+    """The parts of a URL. With an empty C(database) the driver uses the user's name. C(params) may hold a password."""
 
     host: str
     port: int
@@ -26,7 +26,7 @@ class JdbcUrl:
 def parse(url: str) -> JdbcUrl:
     """Return the parts of a C(jdbc:postgresql:) URL, with the driver's defaults (localhost, 5432).
 
-    Raises PecError for another product's URL, several servers, or a port that is not one; what may be a login is never quoted back.
+    Raises PecError for another product's URL, several servers, or an invalid port. The error never quotes what may be a login.
     """
     address, _mark, query = url.strip().partition("?")
     if not address.startswith(PREFIX) or "@" in address:
@@ -48,7 +48,7 @@ def build(host: str, port: int, database: str) -> str:
 
 def _authority(text: str, address: str) -> tuple[str, int]:
     if "," in text:
-        raise PecError(f"{address!r} names several servers; one host and port are supported")
+        raise PecError(f"{address!r} names several servers; give one host and port")
     host, colon, port = text.rpartition(":")
     if not colon or text.endswith("]"):
         host, port = text, ""

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""PostgreSQL seen through its own client programs, because the managed host needs no Python driver for it."""
+"""PostgreSQL through its own client programs, because managed hosts have no Python driver. Private to the collection."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from typing import Any
 
 from ansible_collections.esus.pec.plugins.module_utils import beliefs
 from ansible_collections.esus.pec.plugins.module_utils.errors import PecError
+from ansible_collections.esus.pec.plugins.module_utils.redact import Redactor
 from ansible_collections.esus.pec.plugins.module_utils.system import process
 
 _PROTOCOL_3 = 196608
@@ -58,12 +59,12 @@ class Connection:
 
     @property
     def is_local(self) -> bool:
-        """Whether the server is on this host, as far as its address tells."""
+        """Whether the server is on this host, judged by its address."""
         return self.host in _LOOPBACK or self.host.startswith(("/", "127."))
 
     @property
     def place(self) -> tuple[str, int, str]:
-        """The same for two connections to the same database, however this host is spelled."""
+        """The same for two connections to one database, whatever address of this host they have."""
         return "local" if self.is_local else self.host.lower(), self.port, self.database
 
 
@@ -77,7 +78,7 @@ class Client:
 
 @dataclass(frozen=True)
 class DatabaseFacts:
-    """One database. C(is_pec) is whether PEC's migrations have recorded a version in it; what PEC did not record is None."""
+    """One database. C(is_pec): PEC's migrations have recorded a version in it. What PEC did not record is None."""
 
     server_version: str
     server_version_num: int
@@ -95,25 +96,25 @@ class DatabaseFacts:
 
 
 def connection_from(options: Mapping[str, Any] | None) -> Connection | None:
-    """Return the connection that a module's option C(database) tells; None when it is left out."""
+    """Return the connection in a module's option C(database); None when it is left out."""
     if options is None:
         return None
     return Connection(options["host"], options["port"], options["name"], options["username"], options["password"])
 
 
 def identifier(name: str) -> str:
-    """Return a name as SQL has it."""
+    """Return a name quoted for SQL."""
     return '"' + name.replace('"', '""') + '"'
 
 
 def literal(text: str) -> str:
-    """Return a text as SQL has it."""
+    """Return a text quoted for SQL."""
     prefix = "E" if "\\" in text else ""
     return prefix + "'" + text.replace("\\", "\\\\").replace("'", "''") + "'"
 
 
 def find_clients(program: str = "psql", root: str = "/") -> list[Client]:
-    """Return every copy of the client program on this host, newest first: the distribution's, and the one PEC brought along."""
+    """Return every copy of a client program on this host, newest first: the distribution's, and the one bundled with PEC."""
     found: dict[str, Client] = {}
     for path in _candidates(program, root):
         real = os.path.realpath(path)
@@ -124,7 +125,7 @@ def find_clients(program: str = "psql", root: str = "/") -> list[Client]:
 
 
 def environment(conn: Connection) -> dict[str, str]:
-    """Return the variables that lead any PostgreSQL client to the database; the password is in here and nowhere else."""
+    """Return the variables that lead any PostgreSQL client to the database. The password is nowhere but here."""
     return {
         "PGHOST": conn.host,
         "PGPORT": str(conn.port),
@@ -140,11 +141,11 @@ def environment(conn: Connection) -> dict[str, str]:
 def query(conn: Connection, sql: str, *, timeout: float = 30) -> object:
     """Run SQL that returns one JSON value and return it, decoded. timeout is in seconds.
 
-    Raises PecError when there is no psql, the server refuses, the SQL fails, or the answer is not one JSON value.
+    Raises PecError when psql is not installed, the server refuses, the SQL fails, or the answer is not one JSON value.
     """
     clients = find_clients("psql")
     if not clients:
-        raise PecError("no psql on this host; install the PostgreSQL client (Debian: postgresql-client)")
+        raise PecError("psql is not on this host; install the PostgreSQL client (Debian: postgresql-client)")
     argv = [clients[0].path, "-XAtqw", "-v", "ON_ERROR_STOP=1"]
     answer = process.run(argv, env=environment(conn), stdin=sql, timeout=timeout)
     if answer.returncode != 0:
@@ -156,12 +157,12 @@ def query(conn: Connection, sql: str, *, timeout: float = 30) -> object:
 
 
 def identity(conn: Connection) -> str:
-    """What tells this database from another one that was restored or made anew in its place."""
+    """Return what distinguishes this database from one that is restored or created in its place."""
     return str(query(conn, _IDENTITY))
 
 
 def read_facts(conn: Connection) -> DatabaseFacts:
-    """Return what the database says about itself. Raises PecError when it cannot be asked."""
+    """Return what the database reports about itself. Raises PecError when a query fails."""
     server = _mapping(query(conn, _SERVER_SQL))
     settings = _mapping(query(conn, _SETTINGS_SQL)) if server["has_settings"] else {}
     training = _setting(settings, beliefs.TRAINING_KEY, "number")
@@ -184,10 +185,10 @@ def read_facts(conn: Connection) -> DatabaseFacts:
 
 
 def authentication_method(host: str, port: int, username: str, database: str, timeout: float = 5) -> str:
-    """Return how the server wants this role to prove itself, as a driver sees it before any password is sent.
+    """Return the authentication method that the server requires of this role. No password is sent.
 
     "trust", "md5", "scram-sha-256", "password", "other", or "rejected: " and the server's text. timeout is in seconds.
-    Raises PecError when nobody answers there, or what answers is not PostgreSQL.
+    Raises PecError when nothing answers, or not PostgreSQL.
     """
     where = f"PostgreSQL at {host}:{port}"
     parameters = b"".join(part.encode() + b"\0" for part in ("user", username, "database", database))
@@ -199,7 +200,7 @@ def authentication_method(host: str, port: int, username: str, database: str, ti
                 kind, length = struct.unpack("!cI", stream.read(5))
                 return _read_authentication(kind, stream.read(max(0, min(length, 1 << 16) - 4)))
     except (struct.error, ValueError):
-        raise PecError(f"{where}: what answers there does not speak PostgreSQL's protocol; check host and port") from None
+        raise PecError(f"{where}: the answer is not in PostgreSQL's protocol; check host and port") from None
     except OSError as error:
         reason = error.strerror or str(error)
         raise PecError(f"{where} cannot be reached: {reason}; check that it runs, its listen_addresses and the firewall") from None
@@ -241,11 +242,10 @@ def describe(conn: Connection) -> str:
 
 
 def _complaint(stderr: str, conn: Connection) -> str:
-    """The one line that says what is wrong: warnings may come before it, and after it the statement is quoted."""
+    """Return the line with the error. Warnings may come before it, and the statement is quoted after it."""
     lines = [line.strip() for line in stderr.splitlines() if line.strip()]
-    telling = next((line for line in lines if re.search(r"\b(ERROR|ERRO|FATAL|PANIC): ", line)), "")
-    line = telling or next(iter(lines), "psql failed without a word")
-    return line.replace(conn.password, "***") if conn.password else line
+    error = next((line for line in lines if re.search(r"\b(ERROR|ERRO|FATAL|PANIC): ", line)), "")
+    return Redactor([conn.password], only_known=True)(error or next(iter(lines), "psql failed without a message"))
 
 
 def _mapping(value: object) -> Mapping[str, object]:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Work on a database that takes longer than one question: a psql that stays open, one run at a time, and the name of its lock."""
+"""A psql that stays open for several statements, and the name of a database's lock. Private to the collection."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ describe = psql.describe
 
 
 class Session:
-    """A psql that stays open from C(with) to its end, so that one transaction can span several questions.
+    """A psql that stays open from C(with) to its end, so that one transaction can span several statements.
 
-    options are settings of the session such as {"synchronous_commit": "off"}; user is the account of the system to become, for a server
-    that knows its administrator by it. A statement that fails ends the session. Raises PecError, with the server's own words.
+    options are settings of the session such as {"synchronous_commit": "off"}; user is the account of the system to run as, for peer
+    authentication. A statement that fails ends the session. Raises PecError with the server's message.
     """
 
     def __init__(
@@ -53,14 +53,14 @@ class Session:
         return [line.split(_FIELD) for line in self._ask(sql)]
 
     def execute(self, sql: str) -> None:
-        """Run SQL whose answer does not matter."""
+        """Run SQL and ignore its answer."""
         self._ask(sql)
 
     def _ask(self, sql: str) -> list[str]:
         if self._failure:
             raise self._failure
         end = f"end-{secrets.token_hex(8)}"
-        # A broken pipe is a psql that has given up; why, its stderr says.
+        # A broken pipe means that psql has ended; its stderr has the reason.
         with contextlib.suppress(BrokenPipeError):
             self._psql.input.write(f"{sql.strip().rstrip(';')}\n;\n\\echo {end}\n".encode())
             self._psql.input.flush()
@@ -82,12 +82,12 @@ class Session:
 
 
 def options_environment(options: Mapping[str, str]) -> dict[str, str]:
-    """Return the variable that gives every client these settings of its session; empty when there are none."""
+    """Return the variable that gives any client these settings of its session; empty without settings."""
     return {"PGOPTIONS": " ".join(f"-c {name}={_escaped(value)}" for name, value in options.items())} if options else {}
 
 
 def database_lock(conn: psql.Connection) -> str:
-    """Return the name of the lock of one database; this host's addresses and sockets are one place."""
+    """Return the name of the lock of one database. All addresses and sockets of this host count as one."""
     host, port, database = conn.place
     return "database-" + hashlib.sha256(f"{host}:{port}:{database}".encode()).hexdigest()[:12]
 
