@@ -47,15 +47,15 @@ awk '/^COPY public.tb_cidadao / && !done {print; print "this is no row"; done=1;
 REFUSED = [
     ("nothing", {}, "/srv/dumps/nothing does not exist"),
     ("empty", {}, "it is empty"),
-    ("letter.txt", {}, "it is no dump that pg_dump wrote"),
+    ("letter.txt", {}, "not a dump by pg_dump"),
     ("mysql.sql", {}, "it is a dump of MySQL"),
     ("powershell.sql", {}, "UTF-16, as PowerShell writes it"),
-    ("not_a_dump", {}, "there is no toc.dat in it"),
+    ("not_a_dump", {}, "toc.dat"),
     ("all.sql", {}, "made by pg_dumpall"),
     ("shop.dump", {}, "tb_config_sistema"),
     ("schema.dump", {}, "tb_config_sistema"),
     ("two.zip", {}, "must hold one file, the dump, and holds backup.sql, key"),
-    ("truncated.zip", {}, "is damaged or not complete"),
+    ("truncated.zip", {}, "is damaged or incomplete"),
     ("custom.age", {}, "is encrypted; give identity or identity_path"),
     ("custom.age", {"identity_path": f"{DUMPS}/none"}, "no file /srv/dumps/none with the identity"),
     ("custom.age", {"identity_path": f"{DUMPS}/other.key"}, "cannot be decrypted: .*no identity matched"),
@@ -70,14 +70,14 @@ FAILED = [
     ("truncated.custom", {}, r"could not be loaded, \d errors?: pg_restore: error: (could not|a worker process died)"),
     ("truncated.directory", {}, "could not be loaded"),
     ("truncated.sql", {}, "truncated.sql cannot be restored: it is cut off"),
-    ("truncated.sql.gz", {}, "is damaged or not complete .gzip failed: .*unexpected end of file"),
-    ("truncated.tar.gz", {}, "is damaged or not complete"),
-    ("truncated.zst", {}, "is damaged or not complete .zstd failed: .*premature end"),
+    ("truncated.sql.gz", {}, "is damaged or incomplete .gzip failed: .*unexpected end of file"),
+    ("truncated.tar.gz", {}, "is damaged or incomplete"),
+    ("truncated.zst", {}, "is damaged or incomplete .zstd failed: .*premature end"),
     ("truncated.age", {"identity_path": f"{DUMPS}/key"}, "cannot be decrypted"),
     ("flipped.custom", {}, "could not be loaded"),
-    ("flipped.backup.sql.gz", {}, "is damaged or not complete|could not be loaded"),
-    ("flipped.backup.zip", {}, "is damaged or not complete|could not be loaded"),
-    ("flipped.z0.zst", {}, "is damaged or not complete|could not be loaded"),
+    ("flipped.backup.sql.gz", {}, "is damaged or incomplete|could not be loaded"),
+    ("flipped.backup.zip", {}, "is damaged or incomplete|could not be loaded"),
+    ("flipped.z0.zst", {}, "is damaged or incomplete|could not be loaded"),
     ("flipped.custom.age", {"identity_path": f"{DUMPS}/key"}, "cannot be decrypted"),
     ("two.tar.gz", {}, "must hold one file, the dump, and holds backup.sql, key"),
     ("shop.sql", {}, "VERSAOBANCODADOS"),
@@ -191,7 +191,7 @@ def test_a_manifest_that_the_dump_does_not_match(server: Restoring) -> None:
     )
     server.sh("printf x | dd of=flipped.dump bs=1 seek=700001 conv=notrunc status=none; truncate -s -1 short.dump")
     server.sh("cp proved.dump torn.dump; head -c 200 proved.dump.json > torn.dump.json")
-    for name, says in (("flipped", "its SHA-256 is"), ("short", "bytes, and its manifest says"), ("torn", "is not a whole manifest")):
+    for name, says in (("flipped", "its SHA-256 is"), ("short", "bytes, and its manifest says"), ("torn", "is not a complete manifest")):
         for check in (True, False):
             result = server.restore(f"{DUMPS}/{name}.dump", check=check, replace=True)
             assert result["_failed"]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The beginning of a dump: which pg_dump wrote it, and from which server. It can be read even when the clients here are too old."""
+"""Reads the header of a dump, also of one too new for the clients on this host. Private to the collection."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import struct
 from dataclasses import dataclass
 
 MAGIC = b"PGDMP"
-# The version of the format that each pg_dump began to write; an older pg_restore refuses a newer format.
+# The version of the format that each pg_dump introduced; an older pg_restore refuses it.
 _FORMATS = (((1, 16), "17"), ((1, 15), "16"), ((1, 14), "12"), ((1, 13), "9.6"))
 _INTEGERS_OF_TIME = 7
 _ENCODING = re.compile(rb"SET client_encoding = '([^']+)';")
@@ -17,7 +17,7 @@ _VERSION = re.compile(r"\s*(\d+)(?:\.(\d+))?(?:\.(\d+))?")
 
 @dataclass(frozen=True)
 class Header:
-    """What wrote a dump: versions as "15.18 (Debian 15.18-0+deb12u1)", and the encoding of its text; None where it does not say."""
+    """What wrote a dump: versions such as "15.18 (Debian 15.18-0+deb12u1)", and the encoding of its text; None if not in it."""
 
     server_version: str | None = None
     dump_version: str | None = None
@@ -30,7 +30,7 @@ UNKNOWN = Header()
 
 
 def parse(head: bytes) -> Header:
-    """Read the header of a custom archive or of a toc.dat; what a format newer than we know hides stays None."""
+    """Read the header of a custom archive or of a toc.dat. For a format newer than known here, most of it stays None."""
     try:
         return _parse(head)
     except (struct.error, IndexError, ValueError):
@@ -47,7 +47,7 @@ def parse_plain(head: bytes) -> Header:
 
 
 def version_number(text: str | None) -> int | None:
-    """Return a version as the server counts: 150018 for 15.18, 90613 for 9.6.13; None when it is none."""
+    """Return a version as the server counts: 150018 for 15.18, 90613 for 9.6.13; None if the text has none."""
     match = _VERSION.match(text or "")
     if match is None:
         return None
@@ -56,17 +56,17 @@ def version_number(text: str | None) -> int | None:
 
 
 def major(number: int) -> str:
-    """Return the major version of such a number: "15", "9.6"."""
+    """Return the major version of a version number: "15", "9.6"."""
     return str(number // 10000) if number >= 100000 else f"{number // 10000}.{number // 100 % 100}"
 
 
 def comparable(number: int) -> int:
-    """Return what two majors are compared by: 1500 for 15.18, 906 for 9.6.13."""
+    """Return a number to compare two major versions by: 1500 for 15.18, 906 for 9.6.13."""
     return number // 10000 * 100 if number >= 100000 else number // 100
 
 
 def needed_client(header: Header) -> str | None:
-    """Return the major version of the oldest client that can read the archive, such as "17"; None when any can or it is not known."""
+    """Return the major version of the oldest client that can read the archive, such as "17"; None if any can or it is unknown."""
     if header.format_version is None:
         return None
     if header.format_version > _FORMATS[0][0]:
@@ -102,6 +102,6 @@ def _parse(head: bytes) -> Header:
 
 
 def _encoding(head: bytes) -> str | None:
-    """An archive has this statement among its first entries, as it is."""
+    """Return the encoding from the statement among the first entries of an archive."""
     match = _ENCODING.search(head)
     return match.group(1).decode("ascii", "replace") if match else None

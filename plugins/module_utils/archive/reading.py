@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Dumps as they come: what one is, told by its content and never by its name, and the plain dump inside it."""
+"""Detects what a dump is, from its content and not its name, and reads the plain dump inside. Private to the collection."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ CUSTOM, DIRECTORY, TAR, PLAIN = "custom", "directory", "tar", "plain"
 _HEAD = 1 << 16
 _MOST_LAYERS = 4
 _TAR_BLOCK = 512
-_AGAIN = "fetch it again from where it came, or make a new dump"
+_AGAIN = "copy it again from its source, or make a new dump"
 _PROGRAMS = {"zstd": ("zstd", "-dcq", "--long=31"), "gzip": ("gzip", "-dcq")}
 _FAILED = tuple(f"{program} failed" for program in ("age", *_PROGRAMS))
 _LAYERS = (
@@ -34,23 +34,20 @@ _LAYERS = (
     (re.compile(rb"(?s).{257}ustar"), "tar"),
 )
 _FOREIGN = (
-    (re.compile(rb"(?:(?:/\*|--).*\n)*-- (?:MySQL|MariaDB) dump"), "a dump of MySQL"),
-    (re.compile(rb"SQLite format 3\x00"), "a database of SQLite"),
+    (re.compile(rb"(?:(?:/\*|--).*\n)*-- (?:MySQL|MariaDB) dump"), "a dump of MySQL; give the dump of PEC's database"),
+    (re.compile(rb"SQLite format 3\x00"), "a database of SQLite; give the dump of PEC's database"),
     (re.compile(rb"--\n-- PostgreSQL database cluster dump"), "made by pg_dumpall, with all databases of a server; make one with pg_dump"),
-    (re.compile(rb"\xff\xfe|\xfe\xff"), "text in UTF-16, as PowerShell writes it with >; make it again with pg_dump's own --file"),
+    (re.compile(rb"\xff\xfe|\xfe\xff"), "text in UTF-16, as PowerShell writes with >; make it again with pg_dump's own --file"),
     (
         re.compile(rb"7z\xbc\xaf\x27\x1c|Rar!|PK\x05\x06|BZh[1-9]|\xfd7zXZ\x00"),
-        "an archive of a kind that is not read here, or empty; unpack it first",
+        "an archive of an unsupported kind, or empty; unpack it first",
     ),
 )
 
 
 @dataclass(frozen=True)
 class Archive:
-    """A dump. C(kind) is what is inside of C(layers), which are named from the outermost: ("age", "zip"); C(header) says what wrote it.
-
-    C(bytes) is what it takes on the disk.
-    """
+    """A dump of a C(kind) inside C(layers), the outermost first: ("age", "zip"). C(bytes) is its size on the disk."""
 
     path: str
     kind: str
@@ -63,14 +60,9 @@ class Archive:
         """Its name without its directory."""
         return os.path.basename(self.path)
 
-    @property
-    def seekable(self) -> bool:
-        """Whether pg_restore can open it by itself, and so in parallel."""
-        return not self.layers and self.kind in (CUSTOM, DIRECTORY)
-
 
 class Identity:
-    """The secret that opens an encrypted dump: a file, or a text that is kept in memory and never written to a disk."""
+    """The secret key of an encrypted dump: a file, or a text that is kept in memory and never written to a disk."""
 
     def __init__(self, path: str | None = None, text: str | None = None) -> None:
         self._path, self._text = path, text
@@ -87,19 +79,19 @@ class Identity:
             os.close(self._handle)
 
     def stage(self, archive: str) -> Stage:
-        """The program that decrypts this archive. Raises PecError when there is no identity."""
+        """Return the program that decrypts this archive. Raises PecError without an identity."""
         path = f"/dev/fd/{self._handle}" if self._text else self._path
         if path is None:
             raise PecError(
                 f"{archive} is encrypted; give identity or identity_path with its secret key (AGE-SECRET-KEY-1... or one of SSH)"
             )
         if not self._text and not os.path.isfile(path):
-            raise PecError(f"{archive} is encrypted, and there is no file {path} with the identity that opens it")
+            raise PecError(f"{archive} is encrypted, and the file {path} with its secret key does not exist; check identity_file")
         return Stage(("age", "--decrypt", "--identity", path), pass_fds=(self._handle,) if self._text else ())
 
 
 class PlainStream:
-    """What is inside of all layers, read forward. At its end everything that can be checked has been: checksums, ends, exit codes."""
+    """The content of all layers, read forward. Checksums, ends and exit codes are checked when its end is reached."""
 
     def __init__(self, path: str, layers: tuple[str, ...], identity: Identity) -> None:
         self._path = path
@@ -128,7 +120,7 @@ class PlainStream:
             return data
 
     def close(self) -> None:
-        """Stop reading; what has not been read is not checked."""
+        """Stop reading; the rest is not checked."""
         self._stack.close()
         if self._pipeline:
             self._pipeline.kill()
@@ -181,7 +173,7 @@ class PlainStream:
 
 
 def inspect(path: str, identity: Identity) -> Archive:
-    """Return what the dump at this path is. Raises PecError when it is none, is not readable, or holds several files."""
+    """Return what the dump at this path is. Raises PecError when it is not a dump, is not readable, or holds several files."""
     if os.path.isdir(path):
         return _inspect_directory(path)
     layers: tuple[str, ...] = ()
@@ -194,13 +186,13 @@ def inspect(path: str, identity: Identity) -> Archive:
             return Archive(path, kind, layers, header, os.path.getsize(path))
         layers = (*layers, layer)
         if len(layers) > _MOST_LAYERS or {"zip", "tar"} & set(layers[:-1]):
-            raise PecError(f"{path} is packed too often ({' in '.join(reversed(layers))}); unpack it first")
+            raise PecError(f"{path} is packed too many times ({' in '.join(reversed(layers))}); unpack it first")
 
 
 def _inspect_directory(path: str) -> Archive:
     contents = os.path.join(path, "toc.dat")
     if not os.path.isfile(contents):
-        raise PecError(f"{path} is a directory, but not a dump: there is no toc.dat in it; name the file of the dump itself")
+        raise PecError(f"{path} is a directory, but not a dump: it has no toc.dat; give the path of the dump itself")
     with open(contents, "rb") as stream:
         header = custom_format.parse(stream.read(_HEAD))
     size = sum(entry.stat().st_size for entry in os.scandir(path) if entry.is_file())
@@ -214,8 +206,8 @@ def _judge(path: str, head: bytes) -> tuple[str, Header]:
     if sql_filter.BEGINNING in (line.rstrip() for line in text.split(b"\n")[:20]):
         return PLAIN, custom_format.parse_plain(text)
     foreign = next((words for pattern, words in _FOREIGN if pattern.match(text)), None)
-    what = f"it is {foreign}" if foreign else "it is no dump that pg_dump wrote" if head else "it is empty"
-    raise PecError(f"{path} cannot be restored: {what}")
+    what = foreign or ("not a dump by pg_dump; give the path of one" if head else f"empty; {_AGAIN}")
+    raise PecError(f"{path} cannot be restored: it is {what}")
 
 
 def _read_head(stream: PlainStream) -> bytes:
@@ -238,7 +230,7 @@ def _next_file(archive: tarfile.TarFile) -> tarfile.TarInfo | None:
 def _single(path: str, names: list[str]) -> None:
     if len(names) != 1:
         listed = ", ".join(names[:10]) if names else "none"
-        raise PecError(f"{path} must hold one file, the dump, and holds {listed}; unpack it and name the dump itself")
+        raise PecError(f"{path} must hold one file, the dump, and holds {listed}; unpack it and give the path of the dump")
 
 
 def _drain(stream: BinaryIO) -> None:
@@ -248,11 +240,11 @@ def _drain(stream: BinaryIO) -> None:
 
 @contextlib.contextmanager
 def _readable(path: str) -> Iterator[None]:
-    """Turn what the libraries raise on damage into words."""
+    """Turn the libraries' errors about damage into PecError."""
     try:
         yield
     except (zipfile.BadZipFile, tarfile.TarError, zlib.error, EOFError, ValueError) as error:
-        raise PecError(f"{path} is damaged or not complete ({error}); {_AGAIN}") from None
+        raise PecError(f"{path} is damaged or incomplete ({error}); {_AGAIN}") from None
     except NotImplementedError as error:
         raise PecError(f"{path} is packed in a way that is not read here ({error}); unpack it first") from None
     except OSError as error:
@@ -265,4 +257,4 @@ def _readable(path: str) -> Iterator[None]:
             raise PecError(
                 f"{path} cannot be decrypted: {text}; check that the identity belongs to one of its recipients, or {_AGAIN}"
             ) from None
-        raise PecError(f"{path} is damaged or not complete ({text}); {_AGAIN}") from None
+        raise PecError(f"{path} is damaged or incomplete ({text}); {_AGAIN}") from None

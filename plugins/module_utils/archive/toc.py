@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The table of contents of an archive, as C(pg_restore --list) prints it: what is in it, and which entries a restore takes."""
+"""Reads an archive's table of contents and selects the entries that a restore takes. Private to the collection."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from ansible_collections.esus.pec.plugins.module_utils import beliefs
 
-# What belongs to each of the kinds that a database is counted by.
+# The entries of each kind of object that is counted.
 _KINDS = {
     "tables": ("TABLE",),
     "sequences": ("SEQUENCE",),
@@ -19,10 +19,10 @@ _KINDS = {
     "functions": ("FUNCTION", "PROCEDURE", "AGGREGATE"),
     "indexes": ("INDEX", "CONSTRAINT"),
 }
-# Longer ones first: they must not be taken for a shorter one in a schema of that name.
+# Longer ones first: they must not be read as a shorter one in a schema of that name.
 _WORDS = ("MATERIALIZED VIEW DATA", "TABLE DATA", "TABLE ATTACH", "INDEX ATTACH", "SEQUENCE OWNED BY", "SEQUENCE SET", "EXTENSION")
 _ENTRY = re.compile(rf"\d+; \d+ \d+ ({'|'.join([*_WORDS, *(word for words in _KINDS.values() for word in words)])}) (\S+) (.*)")
-# They belong to the administrator of the server, and a new database has them already; rights are given anew.
+# They belong to the server's administrator, or a new database has them already; rights are granted anew.
 _LEFT_OUT = (
     re.compile(r"COMMENT - EXTENSION "),
     re.compile(r"(?:COMMENT - SCHEMA|SCHEMA -) public "),
@@ -35,7 +35,7 @@ _LEFT_OUT = (
 
 @dataclass(frozen=True)
 class Toc:
-    """The entries of an archive; C(counts) has how many objects of each kind it will make."""
+    """The entries of an archive; C(counts) has the number of objects of each kind."""
 
     entries: Sequence[str]
     counts: Mapping[str, int]
@@ -52,7 +52,7 @@ class Toc:
 
 
 def parse(listing: str) -> Toc:
-    """Read what C(pg_restore --list) printed."""
+    """Read the output of C(pg_restore --list)."""
     entries = [line for line in listing.splitlines() if line and not line.startswith(";")]
     found = [match.groups() for match in map(_ENTRY.match, entries) if match]
     kinds = Counter(word for word, _namespace, _name in found)

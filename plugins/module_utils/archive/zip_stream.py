@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A zip with one file in it, read forward: for one that comes out of a decryption, where nothing can seek."""
+"""Reads a zip with one file forward, because the output of a decryption cannot seek. Private to the collection."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ _ZIP64_EXTRA = 1
 
 
 class ZipStream:
-    """The content of the only file in it. C(path) is how errors name the archive.
+    """The content of the only file in a zip. C(path) is the archive's name in errors.
 
-    Raises zipfile.BadZipFile when it is damaged or cut off, PecError when there is another file.
+    Raises zipfile.BadZipFile when the zip is damaged or cut off, PecError when it has another file.
     """
 
     def __init__(self, source: BinaryIO, path: str) -> None:
@@ -79,7 +79,7 @@ class ZipStream:
         return self._inflate.eof if self._inflate is not None else self._left == 0
 
     def _check_end(self) -> None:
-        """A descriptor has the checksum when it was not known before; its sizes have 4 or 8 bytes each, and it may have a signature."""
+        """Check the checksum. If it follows in a descriptor, that may have a signature, and its sizes have 4 or 8 bytes each."""
         expected = self._crc
         if self._flags & _SIZE_FOLLOWS:
             first = self._take(4)
@@ -92,7 +92,7 @@ class ZipStream:
             raise zipfile.BadZipFile(f"wrong checksum of {self.name}")
         if following == _LOCAL:
             raise PecError(
-                f"{self._path} must hold one file, the dump, and holds more than {self.name}; unpack it and name the dump itself"
+                f"{self._path} must hold one file, the dump, and holds more than {self.name}; unpack it and give the path of the dump"
             )
         if following != _CENTRAL:
             raise zipfile.BadZipFile("it has no list of its files")
