@@ -45,9 +45,9 @@ def server(postgres: Postgres) -> Iterator[Dumping]:
         ({"password": "wrong"}, {}, "database 'esus' at 127.0.0.1:5432 as 'esus': psql: error: "),
         ({"name": "not there"}, {}, "database 'not there' at 127.0.0.1:5432 as 'esus': psql: error: "),
         ({"port": 5999}, {}, "Connection refused"),
-        ({}, {"path": "/srv/nowhere/x.dump"}, "the directory /srv/nowhere does not exist"),
-        ({}, {"format": "directory", "compression": "zip"}, "zip holds a plain dump only"),
-        ({}, {"recipients": [SECRET_KEY]}, "is a secret key of age; give the public one"),
+        ({}, {"path": "/srv/nowhere/x.dump"}, "/srv/nowhere"),
+        ({}, {"format": "directory", "compression": "zip"}, "compression zip"),
+        ({}, {"recipients": [SECRET_KEY]}, "secret key"),
         ({}, {"recipients": ["age1" + "q" * 58]}, "age failed: "),
     ],
 )
@@ -58,10 +58,10 @@ def test_is_refused(server: Dumping, connect: dict[str, Any], options: dict[str,
 def test_what_is_found_before_is_found_in_check_mode_too(server: Dumping) -> None:
     server.sh("head -c 20000000 /dev/zero > /small/fill; echo precious > there.dump")
     for check in (True, False):
-        said = server.refused("make room, or set check_space: false", path="/small/", check=check)
-        assert "the dump of database 'esus' (2" in said
-        assert "may need 7 MB and only 5 MB are free in /small" in said
-    server.refused("there.dump exists already; give another path", "there.dump")
+        said = server.refused("check_space: false", path="/small/", check=check)
+        assert "'esus' (2" in said
+        assert "7 MB" in said and "/small has 5 MB" in said
+    server.refused("there.dump exists already", "there.dump")
     server.sh("rm /small/fill there.dump")
 
 
@@ -78,7 +78,6 @@ def test_the_disk_becomes_full(server: Dumping, options: dict[str, Any]) -> None
     server.sh("head -c 23500000 /dev/zero > /small/fill")
     said = server.refused("No space left on device", path="/small/", check_space=False, **options)
     assert said.startswith("database 'esus' at 127.0.0.1:5432 as 'esus' was not dumped into /small/")
-    assert said.endswith("; make room, or give another path")
     assert server.status()["phase"] == "failed"
     server.sh("rm /small/fill")
 
@@ -91,7 +90,6 @@ def test_the_server_dies(server: Dumping) -> None:
         said = dump.result["msg"]
     assert dump.result["_failed"]
     assert "pg_dump failed: " in said
-    assert "; the server went away; its own log says why" in said
     assert server.listing() == before
     down = server.refused("127.0.0.1", "", 17)
     assert "5417" in down
@@ -153,7 +151,7 @@ def test_an_old_dump_stays_until_the_new_one_is_verified(server: Dumping, form: 
     old = server.made("kept", format=form, overwrite=True)
     with server.holding("BEGIN; LOCK tb_cidadao IN ACCESS EXCLUSIVE MODE;"):
         said = server.refused("Query was: LOCK TABLE ", "kept", format=form, overwrite=True, lock_timeout=1)
-    assert "another session keeps a table locked (pg_stat_activity tells which); end it, or raise lock_timeout" in said
+    assert "lock_timeout" in said
     assert json.loads(server.sh("cat kept.json")) == old["manifest"]
     if form == "custom":
         assert server.sh("sha256sum < kept").split()[0] == old["sha256"]
@@ -167,8 +165,7 @@ def test_an_old_dump_stays_until_the_new_one_is_verified(server: Dumping, form: 
 
 def test_a_role_that_may_not_read_everything(server: Dumping) -> None:
     server.postgres.sql(15, DATABASE, "CREATE TABLE tb_alheia (a int); REVOKE ALL ON tb_alheia FROM PUBLIC")
-    said = server.refused("tb_alheia")
-    assert said.endswith("; give the role that owns the database, which may read all of it")
+    server.refused("tb_alheia")
     server.postgres.sql(15, DATABASE, "DROP TABLE tb_alheia")
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""One dump from beginning to end: complete and verified under its name, or not there at all."""
+"""Makes one dump: it has its name once it is complete and verified, or does not exist. Private to the collection."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ from ansible_collections.esus.pec.plugins.module_utils.postgres.session import S
 from ansible_collections.esus.pec.plugins.module_utils.system import clock, files, host, locks, process, status_file
 
 PARTIAL = ".partial"
-_REPLACED = PARTIAL + ".replaced"  # an old dump that no rename can replace, for the moment in which the new one takes its name
-# The session that holds the snapshot is idle for as long as pg_dump works; which of these there are depends on the server's version.
+_REPLACED = PARTIAL + ".replaced"  # an old dump that a rename cannot replace, until the new one has its name
+# The session that holds the snapshot is idle while pg_dump works. Not every version of the server has all of these.
 _PATIENT = """
 select set_config(name, '0', false) from pg_settings
 where name in ('statement_timeout', 'idle_in_transaction_session_timeout', 'transaction_timeout')
@@ -33,7 +33,7 @@ where name in ('statement_timeout', 'idle_in_transaction_session_timeout', 'tran
 
 @dataclass(frozen=True)
 class Outcome:
-    """What was made, or in check mode would be: C(manifest) is then None. C(planned) has no secret."""
+    """The dump that was made or, in check mode, would be (C(manifest) is then None). C(planned) has no secret."""
 
     changed: bool
     path: str
@@ -54,7 +54,7 @@ class _Job:
 
 
 def run(desired: Desired, *, check: bool = False) -> Outcome:
-    """Make one dump, or say what it would be. Raises PecError; nothing of it is then left, and what was there before is as it was."""
+    """Make one dump or, with C(check), only plan it. Raises PecError; it then leaves nothing behind and an older dump unchanged."""
     try:
         return _run(desired, check)
     except OSError as error:
@@ -68,14 +68,14 @@ def _run(desired: Desired, check: bool) -> Outcome:
         return Outcome(True, job.plan.path, None, _describe(job), job.plan.notes)
     with locks.lock(database_lock(connection)), locks.lock(_place_lock(job)):
         notes = (*job.plan.notes, *_clear(job))
-        _refuse_existing(job.plan.path, desired.overwrite)  # once more: another run may have ended since
+        _refuse_existing(job.plan.path, desired.overwrite)  # again, because another run may have ended since
         status = status_file.StatusFile("dump", connection.database)
         partial = job.plan.path + PARTIAL
         try:
             made = _make(job, partial, status, notes)
             _publish(job, partial, made)
         except BaseException:
-            writing.remove(manifest.path_for(partial))  # before its dump, as _clear has it
+            writing.remove(manifest.path_for(partial))  # before its dump, as in _clear
             writing.remove(partial)
             status.update(phase="failed")
             raise
@@ -84,35 +84,34 @@ def _run(desired: Desired, check: bool) -> Outcome:
 
 
 def _prepare(desired: Desired, connection: Connection) -> _Job:
-    """Everything that can be refused is refused here, before anything is written."""
+    """Refuse whatever can be refused before anything is written."""
     facts = psql.read_facts(connection)
     client = planning.choose_client(psql.find_clients("pg_dump"), facts.server_version_num)
     programs = frozenset(name for name in ("zstd", "pigz", "age") if process.which(name))
     tools = Tools(client, has_zstd(client), programs, host.processors())
     plan = _plan(desired, tools, connection.database, facts.size_bytes)
     if desired.recipients and "age" not in programs:
-        raise PecError("the dump is to be encrypted and the program age is not on this host; install the package age")
+        raise PecError("recipients requires the program age, which is not on this host; install the package age")
     directory = os.path.dirname(plan.path)
     if not os.path.isdir(directory):
-        raise PecError(f"the directory {directory} does not exist, so no dump can be written into it; make it first (mode 0700)")
+        raise PecError(f"the directory {directory} for the dump does not exist; create it first (mode 0700)")
     if not os.access(directory, os.W_OK):
-        raise PecError(f"nothing can be written into {directory}; is it on a filesystem that is mounted read-only? Give another path")
+        raise PecError(f"{directory} is not writable; check whether its filesystem is mounted read-only, or give another path")
     _refuse_existing(plan.path, desired.overwrite)
     free = host.disk_usage(directory).free_bytes + sum(map(writing.size, _leftovers(plan, desired, connection)))
     if desired.check_space and plan.estimate_bytes > free:
         size, needed, left = map(host.describe_size, (facts.size_bytes, plan.estimate_bytes, free))
         raise PecError(
-            f"the dump of database {connection.database!r} ({size}) may need {needed} and only {left} are free in {directory}; "
-            "make room, or set check_space: false if you know better"
+            f"the dump of database {connection.database!r} ({size}) may need {needed}, and {directory} has {left} free; "
+            "free some space, or set check_space: false if you know better"
         )
     return _Job(desired, connection, facts, tools, plan, _uid(desired.owner), _gid(desired.group))
 
 
 def _plan(desired: Desired, tools: Tools, database: str, database_bytes: int) -> Plan:
-    """A name that is made for the dump has the second in it; the next one is waited for when the dump of this one is there already."""
+    """Plan the dump. A generated name has the second in it; if another dump of this second exists, wait for the next one."""
     while True:
-        stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
-        plan = planning.plan(desired, tools, database, database_bytes, socket.gethostname(), stamp)
+        plan = planning.plan(desired, tools, database, database_bytes, socket.gethostname(), clock.compact())
         name = os.path.basename(plan.path)
         places = (os.path.dirname(plan.path), desired.moves_to or os.path.dirname(plan.path))
         if not planning.is_directory(desired.path) or not any(os.path.lexists(os.path.join(place, name)) for place in places):
@@ -122,11 +121,11 @@ def _plan(desired: Desired, tools: Tools, database: str, database_bytes: int) ->
 
 def _refuse_existing(path: str, overwrite: bool) -> None:
     if os.path.lexists(path) and not overwrite:
-        raise PecError(f"{path} exists already; give another path, or a directory to have a name made, or overwrite: true")
+        raise PecError(f"{path} exists already; give another path, a directory for a generated name, or overwrite: true")
 
 
 def has_zstd(client: psql.Client) -> bool:
-    """Whether this pg_dump was built with zstd: it says so before it connects to anything."""
+    """Whether this pg_dump was built with zstd. It checks that before it connects to anything."""
     if client.version[0] < 16:
         return False
     probe = [client.path, "--format=custom", "--compress=zstd", "--host=/nonexistent", "--dbname=probe", "--no-password"]
@@ -195,7 +194,7 @@ def _make(job: _Job, partial: str, status: status_file.StatusFile, notes: tuple[
 
 
 def _publish(job: _Job, partial: str, made: Manifest) -> None:
-    """Give the verified dump its name and its manifest. An old one under the same name goes only now."""
+    """Give the verified dump its name and its manifest. Only this removes an old dump of the same name."""
     path = job.plan.path
     aside = path + _REPLACED
     manifest.write(partial, made, uid=job.uid, gid=job.gid)  # first, because on a full disk this fails
@@ -211,11 +210,11 @@ def _publish(job: _Job, partial: str, made: Manifest) -> None:
     except OSError as error:
         if os.path.lexists(aside) and not os.path.lexists(path):
             os.rename(aside, path)
-        raise PecError(f"cannot give the dump its name {path}: {error.strerror}") from None
+        raise PecError(f"cannot give the dump its name {path}: {error.strerror}; check the directory, then run again") from None
 
 
 def _clear(job: _Job) -> list[str]:
-    """Finish or remove what a dead run has left, and tell: whoever writes a dump of this name holds the lock that is held now."""
+    """Finish or remove what a dead run left; return notes about it. No live run is meant: it would hold the lock that we hold."""
     path, notes = job.plan.path, []
     if os.path.lexists(path + _REPLACED):
         if os.path.lexists(path):
@@ -223,13 +222,13 @@ def _clear(job: _Job) -> list[str]:
             notes.append(f"removed {os.path.basename(path + _REPLACED)}, left by a run that was killed")
         else:
             os.rename(path + _REPLACED, path)
-            notes.append(f"gave {path} its name again, which a run that was killed had taken from it")
+            notes.append(f"renamed {os.path.basename(path + _REPLACED)}, left by a run that was killed, back to {path}")
     for left in reversed(_leftovers(job.plan, job.desired, job.connection)):  # a manifest before its dump
         name = os.path.basename(left)
         archive = left[: -len(manifest.path_for(PARTIAL))]
         if left == manifest.path_for(archive + PARTIAL) and os.path.lexists(archive) and not os.path.lexists(archive + PARTIAL):
-            os.rename(left, manifest.path_for(archive))  # the dump had its name already
-            notes.append(f"gave {archive} its manifest, which a run that was killed had still to do")
+            os.rename(left, manifest.path_for(archive))  # the dump has its name already
+            notes.append(f"renamed {name}, left by a run that was killed, to {manifest.path_for(archive)}")
             continue
         orphans = writing.end_orphans(left)
         writing.remove(left)
@@ -246,7 +245,7 @@ def _leftovers(plan: Plan, desired: Desired, connection: Connection) -> list[str
 
 
 def _place_lock(job: _Job) -> str:
-    """The lock of what the dump is named: databases of the same name on two servers are two databases and one name."""
+    """Return the name of the lock of the dump's name: databases of the same name on two servers would have dumps of one name."""
     stem = planning.name_stem(job.desired, socket.gethostname(), job.connection.database)
     place = os.path.join(os.path.realpath(os.path.dirname(job.plan.path)), stem)
     return "dump-" + hashlib.sha256(place.encode("utf-8", "surrogateescape")).hexdigest()[:12]
@@ -272,7 +271,7 @@ def _describe(job: _Job) -> dict[str, object]:
 
 
 def _sibling(client: psql.Client, program: str) -> str:
-    """The program that came with this pg_dump, because two versions do not always read each other."""
+    """Return the program of the same version as this pg_dump, because versions do not always read each other's dumps."""
     beside = os.path.join(os.path.dirname(client.path), program)
     return beside if os.access(beside, os.X_OK) else program
 
@@ -281,11 +280,11 @@ def _uid(owner: str | None) -> int:
     try:
         return pwd.getpwnam(owner).pw_uid if owner else -1
     except KeyError:
-        raise PecError(f"there is no account {owner} on this host to own the dump; create it, or leave owner out") from None
+        raise PecError(f"owner is {owner}, and this host has no such account; create it, or leave owner out") from None
 
 
 def _gid(group: str | None) -> int:
     try:
         return grp.getgrnam(group).gr_gid if group else -1
     except KeyError:
-        raise PecError(f"there is no group {group} on this host to own the dump; create it, or leave group out") from None
+        raise PecError(f"group is {group}, and this host has no such group; create it, or leave group out") from None

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The JSON file beside a dump that says what it is and proves that it is whole, and the directory where dumps are kept."""
+"""The JSON file beside a dump that describes and verifies it, and a directory of dumps. Private to the collection."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from ansible_collections.esus.pec.plugins.module_utils.system import files, pipe
 
 SCHEMA = 1
 SUFFIX = ".json"
-_AGAIN = "make a new dump, or fetch this one again from where it came"
+_AGAIN = "make a new dump, or copy this one again"
 
 
 @dataclass(frozen=True)
 class Attachment:
-    """The archive of files that a database dump does not hold, beside the dump. C(paths) are those that went into it."""
+    """The archive beside a dump with files that the dump does not hold. C(paths) are the files and directories in it."""
 
     name: str
     bytes: int
@@ -33,9 +33,9 @@ class Attachment:
 class Manifest:
     """One dump. It holds no secret; C(recipients) are public keys. Times are UTC, as in 2026-11-22T03:00:00Z.
 
-    C(files) is for the directory format only: the size and SHA-256 of each file; C(sha256) is then that of the lines that
-    C(sha256sum) would print for them, sorted by name. C(database_bytes) is the size that the database had on its server. C(kept_by) is
-    whose retention may remove it, such as esus.pec.backup; empty: nobody's.
+    C(files) is for the directory format only: the size and SHA-256 of each file; C(sha256) is then that of the lines that C(sha256sum)
+    prints for them, sorted by name. C(database_bytes) is the size of the database on its server. C(kept_by) names the module whose
+    retention may remove the dump, such as esus.pec.backup; empty: none.
     """
 
     name: str
@@ -71,13 +71,13 @@ class Manifest:
 
     @property
     def encrypted(self) -> bool:
-        """Whether it takes an identity to read the dump."""
+        """Whether an identity is required to read the dump."""
         return bool(self.recipients)
 
 
 @dataclass(frozen=True)
 class Backup:
-    """A dump in a directory of dumps; C(problem) says why it cannot be counted on, None when nothing is seen to be wrong."""
+    """A dump in a directory of dumps; C(problem) says why it cannot be relied on, None when no problem was found."""
 
     path: str
     manifest: Manifest
@@ -85,17 +85,17 @@ class Backup:
 
     @property
     def complete(self) -> bool:
-        """Whether all its files are there, in their sizes."""
+        """Whether all its files exist and have their sizes."""
         return self.problem is None
 
 
 def path_for(archive: str) -> str:
-    """Return where the manifest of a dump is."""
+    """Return the path of a dump's manifest."""
     return archive.rstrip("/") + SUFFIX
 
 
 def write(archive: str, manifest: Manifest, *, uid: int | None = None, gid: int | None = None, mode: int = 0o600) -> None:
-    """Write the manifest beside its dump, as a whole or not at all."""
+    """Write the manifest beside its dump, completely or not at all."""
     content = {"schema": SCHEMA, **asdict(manifest), "encrypted": manifest.encrypted}
     data = json.dumps(content, ensure_ascii=False, indent=1).encode() + b"\n"
     files.write_atomic(path_for(archive), data, mode=mode, uid=uid, gid=gid)
@@ -107,7 +107,8 @@ def read(path: str) -> Manifest:
         content = json.loads(files.read_bytes(path))
         if content["schema"] != SCHEMA:
             raise PecError(
-                f"{path} is a manifest of schema {content['schema']}, and this version of the collection knows schema {SCHEMA} only"
+                f"{path} is a manifest of schema {content['schema']}, and this version of the collection knows schema {SCHEMA} only; "
+                "update the collection"
             )
         known = {item.name for item in fields(Manifest)}
         manifest = Manifest(**{name: value for name, value in content.items() if name in known})
@@ -122,18 +123,18 @@ def read(path: str) -> Manifest:
             notes=tuple(content.get("notes", ())),
         )
     except (ValueError, TypeError, KeyError, AttributeError) as error:
-        raise PecError(f"{path} is not a whole manifest of a dump ({error}); {_AGAIN}") from None
+        raise PecError(f"{path} is not a complete manifest of a dump ({error}); {_AGAIN}") from None
 
 
 def verify(archive: str, manifest: Manifest, on_bytes: Callable[[int], None] | None = None) -> None:
-    """Read the whole dump and compare it with its manifest. Raises PecError that says what differs."""
+    """Read the whole dump and compare it with its manifest. Raises PecError with the first difference."""
     problem = _size_problem(archive, manifest)
     if problem:
         raise PecError(problem)
     for name, (_size, expected) in _parts(archive, manifest):
         _bytes, found = pipeline.sha256_file(name, on_bytes)
         if found != expected:
-            raise PecError(f"{name} is not what was written: its SHA-256 is {found}, its manifest says {expected}; {_AGAIN}")
+            raise PecError(f"{name} was changed: its SHA-256 is {found}, its manifest says {expected}; {_AGAIN}")
 
 
 def digest_directory(path: str, on_bytes: Callable[[int], None] | None = None) -> tuple[dict[str, tuple[int, str]], str]:
@@ -145,12 +146,12 @@ def digest_directory(path: str, on_bytes: Callable[[int], None] | None = None) -
 
 
 def list_backups(directory: str) -> list[Backup]:
-    """Return the dumps in a directory that have a manifest, newest first; only existence and size are looked at.
+    """Return the dumps in a directory that have a manifest, newest first; only their existence and size are checked.
 
-    A manifest that cannot be read counts for nothing. Raises PecError when the directory cannot be read.
+    A manifest that cannot be read is skipped. Raises PecError when there is no such directory.
     """
     if not os.path.isdir(directory):
-        raise PecError(f"{directory} is not a directory on this host, so there is no backup in it; check the path")
+        raise PecError(f"{directory} is not a directory on this host; check the path")
     found = []
     for path in glob.glob(os.path.join(glob.escape(directory), "*" + SUFFIX)):
         try:
@@ -188,7 +189,7 @@ def _attachment_problem(directory: str, manifest: Manifest) -> str | None:
     return (
         None
         if found == manifest.attachment.bytes
-        else f"{path} is missing or has not the {manifest.attachment.bytes} bytes of its manifest"
+        else f"{path} is missing or does not have the {manifest.attachment.bytes} bytes in its manifest"
     )
 
 
@@ -199,7 +200,7 @@ def _attachment(content: object) -> Attachment | None:
 
 
 def _plain_name(name: str) -> str:
-    """A manifest may come from anywhere; what it names must lie beside it."""
+    """Return the name. A manifest may come from anywhere; the files that it names must be beside it."""
     if name != os.path.basename(name) or name in ("", ".", ".."):
         raise ValueError(f"{name!r} is not the name of a file")
     return name

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a dump will be, decided before it is made: which client, which format, which programs, which name, how large."""
+"""Decides on a dump before it is made: client, format, programs, name, size. Private to the collection."""
 
 from __future__ import annotations
 
@@ -15,11 +15,10 @@ from ansible_collections.esus.pec.plugins.module_utils.postgres.psql import Clie
 FORMATS = ("custom", "directory", "plain")
 COMPRESSIONS = ("auto", "zstd", "gzip", "none", "zip", "tar.gz")
 PLAIN_NAME = "backup.sql"  # in a .zip and a .tar.gz, as the operating procedure writes it
-_BUILTIN_ZSTD = 16  # the first pg_dump that can have it
-# Of the database's size on its server; measured on databases like PEC's (docs/performance.md): 0.73 without compression, 0.26 with.
+# Shares of the database's size on its server; measured on databases like PEC's (docs/performance.md): 0.73 plain, 0.26 compressed.
 _SHARE_PLAIN, _SHARE_COMPRESSED = 0.80, 0.30
 _HIGHEST_LEVEL = {"zstd": 19, "gzip": 9, "zip": 9, "tar.gz": 9}
-_PATTERN = re.compile(r"[a-z0-9_.*?]+")  # of a table, in words that pg_dump and a fingerprint understand alike
+_PATTERN = re.compile(r"[a-z0-9_.*?]+")  # of a table, which pg_dump and a fingerprint understand alike
 _RECIPIENT = re.compile(r"age1[0-9a-z]{20,}|ssh-(ed25519|rsa) [A-Za-z0-9+/=]{20,}( .*)?")
 
 
@@ -27,7 +26,7 @@ _RECIPIENT = re.compile(r"age1[0-9a-z]{20,}|ssh-(ed25519|rsa) [A-Za-z0-9+/=]{20,
 class Desired:
     """What the operator wants. C(connection) None is the database of the PEC on this host; None elsewhere is the collection's choice.
 
-    C(moves_to) is the directory that a dump will be moved to, where a name that is made for it must be free, too.
+    C(moves_to) is the directory that the dump will be moved to; a generated name must be free there too.
     """
 
     path: str
@@ -55,7 +54,7 @@ class Desired:
 
 @dataclass(frozen=True)
 class Tools:
-    """What the host offers: the chosen pg_dump, whether it has zstd itself, and which programs are there (zstd, pigz, age)."""
+    """What the host offers: the chosen pg_dump, whether it has zstd built in, and which of zstd, pigz and age are installed."""
 
     client: Client
     builtin_zstd: bool
@@ -67,8 +66,8 @@ class Tools:
 class Plan:
     """How the dump is made.
 
-    C(compression) is what comes out; C(compressor) the program that does it, empty when pg_dump does; C(direct) whether pg_dump writes
-    the file itself, which gives a custom archive the positions that a parallel restore jumps to.
+    C(compressor) is the program that does C(compression), empty when pg_dump does. C(direct): pg_dump writes the file itself, which
+    gives a custom archive the positions that a parallel restore jumps to.
     """
 
     path: str
@@ -92,13 +91,13 @@ def choose_client(clients: Sequence[Client], server_version_num: int) -> Client:
     package = f"postgresql-client-{major}"
     have = ", ".join(f"{'.'.join(map(str, client.version))} ({client.path})" for client in clients) or "none"
     raise PecError(
-        f"the server is PostgreSQL {major}, which no pg_dump of this host can read (there is: {have}); "
+        f"the server is PostgreSQL {major}, which no pg_dump on this host can read (found: {have}); "
         f"install {package} (Debian and Ubuntu: from the distribution or from apt.postgresql.org)"
     )
 
 
 def plan(desired: Desired, tools: Tools, database: str, database_bytes: int, hostname: str, stamp: str) -> Plan:
-    """Decide everything. stamp is the time as in 20261122T030000Z. Raises PecError for what does not go together."""
+    """Decide everything. stamp is the time as in 20261122T030000Z. Raises PecError for options that exclude each other."""
     _refuse(desired)
     compression, options, compressor, notes = _compress(desired, tools)
     piped = bool(compressor or desired.recipients) or desired.format == "plain"
@@ -119,7 +118,7 @@ def plan(desired: Desired, tools: Tools, database: str, database_bytes: int, hos
 
 
 def estimate(desired: Desired, compression: str, database_bytes: int) -> int:
-    """Return the bytes that a dump may need on the disk; a tar wants to know the size before, so its content lies there too."""
+    """Return the bytes that a dump may need on the disk. A tar begins with the size of its content, so that is written first."""
     if desired.schema_only:
         return 32 << 20
     share = {"none": _SHARE_PLAIN, "tar.gz": _SHARE_PLAIN + _SHARE_COMPRESSED}.get(compression, _SHARE_COMPRESSED)
@@ -127,21 +126,21 @@ def estimate(desired: Desired, compression: str, database_bytes: int) -> int:
 
 
 def name_stem(desired: Desired, hostname: str, database: str) -> str:
-    """Return what the names of all dumps of one purpose begin with: all of the name when the operator gave it, else all but the time."""
+    """Return the common beginning of the names of dumps for one purpose: the name that was given, or a generated one up to the time."""
     if is_directory(desired.path):
         return _stem(desired.municipality or hostname, database)
     return os.path.basename(os.path.normpath(desired.path))
 
 
 def leftover_name(desired: Desired, hostname: str, database: str) -> re.Pattern[str]:
-    """Return what matches the names of unfinished dumps of the same stem and of no other, such as that of database esus-treino."""
+    """Return a pattern for the names of unfinished dumps with the same stem, and with no longer one such as that of esus-treino."""
     stem = re.escape(name_stem(desired, hostname, database))
     rest = r"\d{8}T\d{6}Z\.[a-z.]+" if is_directory(desired.path) else ""
     return re.compile(rf"{stem}{rest}\.partial(\.{re.escape(PLAIN_NAME)}|\.json(\.partial)?)?")
 
 
 def recipient_problem(recipient: str) -> str | None:
-    """Return what is wrong with a public key of age; a secret one must not travel, let alone be used here."""
+    """Return what is wrong with a public key of age, or None. A secret key must not travel, let alone be used here."""
     if recipient.strip().upper().startswith("AGE-SECRET-KEY"):
         return "a recipient is a secret key of age; give the public one, which begins with age1, and keep the secret one off this host"
     if not _RECIPIENT.fullmatch(recipient.strip()):
@@ -158,41 +157,41 @@ def _refuse(desired: Desired) -> None:
 def _problems(desired: Desired) -> Iterator[str]:
     form, compression, level = desired.format, desired.compression, desired.level
     if not desired.path.startswith("/"):
-        yield f"the path {desired.path!r} does not begin with a slash, so it would depend on where this runs; give the whole path"
+        yield f"the path {desired.path!r} does not begin with a slash, so it depends on where this runs; give the whole path"
     if compression in ("zip", "tar.gz") and form != "plain":
-        yield f"{compression} holds a plain dump only; set format: plain, or compression: auto for format {form}"
+        yield f"compression {compression} is for plain dumps only; set format: plain, or compression: auto for format {form}"
     if form == "directory" and desired.recipients:
         yield "a dump in the directory format cannot be encrypted as one; set format: custom, or encrypt what leaves the host"
     if compression == "tar.gz" and desired.recipients:
-        yield "a tar.gz wants to know the size of its content before, so a plain copy would lie on the disk; use zip or zstd"
+        yield "a tar.gz cannot be encrypted: its content is first written to the disk in plain; set compression: zip or zstd"
     highest = _HIGHEST_LEVEL.get("zstd" if compression == "auto" else compression, 0)
     if level is not None and not 1 <= level <= highest:
         allowed = f"from 1 to {highest}" if highest else "none"
-        yield f"level {level} does not exist for compression {compression}, which has levels {allowed}"
+        yield f"compression {compression} has no level {level}; its levels are {allowed}"
     if desired.jobs is not None and desired.jobs < 1:
-        yield f"jobs is {desired.jobs}, and it takes at least one; leave it out to use every processor"
+        yield f"jobs is {desired.jobs}; give at least 1, or leave it out to use every processor"
     if desired.lock_timeout < 0:
-        yield f"lock_timeout is {desired.lock_timeout}; give the seconds to wait, or 0 to wait for ever"
+        yield f"lock_timeout is {desired.lock_timeout}; give the seconds to wait, or 0 for no limit"
     if desired.fingerprint and desired.schema_only:
-        yield "schema_only leaves all rows out, so a fingerprint has nothing to prove; leave one of the two out"
+        yield "fingerprint compares rows, and schema_only leaves them out; set one of the two"
     strange = [pattern for pattern in desired.exclude_table_data if not _PATTERN.fullmatch(pattern)]
     if desired.fingerprint and strange:
         yield (
-            f"the pattern {strange[0]!r} is more than a fingerprint can take, which knows small letters, digits, _, ., * and ?; "
-            "write it so, or leave fingerprint out"
+            f"the pattern {strange[0]!r} in exclude_table_data does not work with fingerprint; use small letters, digits, _, ., * and ? "
+            "only, or leave fingerprint out"
         )
 
 
 def _compress(desired: Desired, tools: Tools) -> tuple[str, tuple[str, ...], tuple[str, ...], tuple[str, ...]]:
-    """What comes out, pg_dump's options for it, the program behind it, and what to tell."""
+    """Return the compression, pg_dump's options for it, the program that does it, and notes."""
     wanted = "zstd" if desired.compression == "auto" else desired.compression
     notes: list[str] = []
     version = ".".join(map(str, tools.client.version))
     inner = desired.format != "plain"
     builtin = inner and tools.builtin_zstd
     if wanted == "zstd" and not builtin and (desired.format == "directory" or "zstd" not in tools.programs):
-        have = "it has no zstd" if desired.format == "directory" else "neither it nor this host has zstd (package zstd)"
-        notes.append(f"compressed with gzip level 1: pg_dump is {version} and {have}")
+        have = "has no zstd" if desired.format == "directory" else "has no zstd, and the program zstd is not installed (package zstd)"
+        notes.append(f"compressed with gzip level 1, because pg_dump {version} {have}")
         wanted = "gzip"
     level = _level(desired, wanted)
     zstd = ("zstd", "-q", "-T0", f"-{level}")
@@ -201,7 +200,7 @@ def _compress(desired: Desired, tools: Tools) -> tuple[str, tuple[str, ...], tup
         return wanted, (), {"zstd": zstd, "gzip": gzip, "tar.gz": gzip}.get(wanted, ()), tuple(notes)
     if wanted == "zstd" and not builtin:
         notes.append(
-            f"compressed by the program zstd: pg_dump is {version} and has none built in, so a restore loads one table after the other"
+            f"compressed by the program zstd, because pg_dump {version} has none built in: a restore loads one table after the other"
         )
         return wanted, ("--compress=0",), zstd, tuple(notes)
     return wanted, (f"--compress={'zstd:' if wanted == 'zstd' else ''}{level}",), (), tuple(notes)
@@ -210,7 +209,7 @@ def _compress(desired: Desired, tools: Tools) -> tuple[str, tuple[str, ...], tup
 def _level(desired: Desired, compression: str) -> int:
     if compression == "none":
         return 0
-    meant = compression == "zstd" or desired.compression == compression  # else gzip stands in for zstd, whose levels are others
+    meant = compression == "zstd" or desired.compression == compression  # else gzip replaces zstd, whose levels are others
     return desired.level if meant and desired.level is not None else 1
 
 
@@ -238,7 +237,7 @@ def _final_path(path: str, stem: str, stamp: str, extension: str) -> str:
 
 
 def is_directory(path: str) -> bool:
-    """Whether dumps are to be made in it; one that has a toc.dat is a dump itself."""
+    """Whether this is a directory to put dumps into; one that has a toc.dat is a dump itself."""
     return (path.endswith("/") or os.path.isdir(path)) and not os.path.exists(os.path.join(path, "toc.dat"))
 
 

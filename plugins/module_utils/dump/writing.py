@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Bring what pg_dump writes into a file or directory, and prove that it is a whole dump."""
+"""Writes pg_dump's output into a file or directory and verifies it. Private to the collection."""
 
 from __future__ import annotations
 
@@ -27,25 +27,25 @@ from ansible_collections.esus.pec.plugins.module_utils.system import pipeline, p
 from ansible_collections.esus.pec.plugins.module_utils.system.pipeline import Pipeline, Stage
 from ansible_collections.esus.pec.plugins.module_utils.system.status_file import StatusFile
 
-_TAIL = 4096  # what follows the end marker is a few lines
+_TAIL = 4096  # a few lines follow the end marker
 _STATUS_SECONDS = 1.0
-_AGAIN = "look at the host's disk and memory (journalctl -k), then run again"
-# What pg_dump says after the line that tells of an error, and often is the half of it that helps.
+_AGAIN = "check the host's disk and memory (journalctl -k), then run again"
+# Printed by pg_dump after the line with the error; often the half that helps.
 _DETAIL = re.compile(r"(Error message from server|Query was): .*", re.IGNORECASE)
 _REMEDIES = (
-    (r"No space left on device", "make room, or give another path"),
+    (r"No space left on device", "free some space, or give another path"),
     (
         r"timeout.*Query was: LOCK TABLE",
-        "another session keeps a table locked (pg_stat_activity tells which); end it, or raise lock_timeout",
+        "another session keeps a table locked (pg_stat_activity shows which); end it, or raise lock_timeout",
     ),
-    (r"server closed the connection|EOF detected|terminating connection", "the server went away; its own log says why"),
-    (r"permission denied|permissão negada", "give the role that owns the database, which may read all of it"),
+    (r"server closed the connection|EOF detected|terminating connection", "the server ended the connection; see its log"),
+    (r"permission denied|permissão negada", "give the role that owns the database: it may read all tables"),
 )
 
 
 @dataclass(frozen=True)
 class Written:
-    """A verified dump under its partial name. C(files) is for the directory format: size and SHA-256 by name."""
+    """A verified dump under its partial name. C(files) is for the directory format only: size and SHA-256 by name."""
 
     bytes: int
     sha256: str
@@ -55,7 +55,7 @@ class Written:
 
 @dataclass(frozen=True)
 class Programs:
-    """The clients, and what every one of them needs to reach the database."""
+    """The client programs, and the environment that leads them to the database."""
 
     pg_dump: str
     pg_restore: str
@@ -64,7 +64,7 @@ class Programs:
 
 
 def write(plan: Plan, programs: Programs, snapshot: str, recipients: tuple[str, ...], partial: str, progress: Progress) -> Written:
-    """Make the dump at C(partial), which must not exist, and verify it. Raises PecError; what was written is then still there."""
+    """Make the dump at C(partial), which must not exist, and verify it. Raises PecError, and leaves what was written."""
     argv = [programs.pg_dump, *plan.options, f"--snapshot={snapshot}"]
     try:
         if plan.compression == "tar.gz":
@@ -90,25 +90,25 @@ def write(plan: Plan, programs: Programs, snapshot: str, recipients: tuple[str, 
 
 
 class Progress:
-    """How far a dump is, for the status file: the tables that pg_dump has told of, and the bytes that lie on the disk.
+    """How far a dump is, for the status file: the tables that pg_dump has reported, and the bytes on the disk.
 
-    C(detail) is what pg_dump said about an error besides that there was one.
+    C(detail) is the second half of pg_dump's first error.
     """
 
     def __init__(self, status: StatusFile, tables_total: int, parallel: bool = False) -> None:
         self.detail = ""
         self._status = status
         self._tables = 0
-        # Several processes tell the beginning of a table, mixed into each other's lines; the one above them tells its end.
+        # Parallel processes report the beginning of a table, mixed into each other's lines; their parent reports its end.
         self._counted = re.compile("finished item .* TABLE DATA " if parallel else "dumping contents of table ")
         self._status.update(tables_total=tables_total)
 
     def phase(self, name: str) -> None:
-        """Record what is being done now."""
+        """Record what the run does now."""
         self._status.update(phase=name)
 
     def line(self, _program: str, line: str) -> None:
-        """Look at what pg_dump says on stderr."""
+        """Look at one line of pg_dump's stderr."""
         if self._counted.search(line):
             self._tables += 1
         detail = _DETAIL.search(line)
@@ -117,7 +117,7 @@ class Progress:
 
     @contextlib.contextmanager
     def watching(self, path: str) -> Iterator[None]:
-        """Record the size of C(path) once a second, for the time of the C(with) block."""
+        """Record the size of C(path) once a second, until the C(with) block ends."""
         ended = threading.Event()
 
         def watch() -> None:
@@ -136,7 +136,7 @@ class Progress:
 
 
 def size(path: str) -> int:
-    """Return the bytes of a file, or of the files in a directory; 0 while it is not there."""
+    """Return the bytes of a file, or of the files in a directory; 0 while it does not exist."""
     try:
         if not os.path.isdir(path):
             return os.path.getsize(path)
@@ -147,7 +147,7 @@ def size(path: str) -> int:
 
 
 def remove(path: str) -> None:
-    """Remove a partial dump, whatever it is."""
+    """Remove a partial dump of any kind, if it exists."""
     if os.path.isdir(path) and not os.path.islink(path):
         shutil.rmtree(path, ignore_errors=True)
     else:
@@ -156,9 +156,9 @@ def remove(path: str) -> None:
 
 
 def end_orphans(path: str) -> int:
-    """Kill what still writes the dump at C(path) for a run that is dead; return how many there were.
+    """Kill the processes that still write the dump at C(path) for a dead run; return their number.
 
-    The kernel ends pg_dump with the one that started it, but not the processes that pg_dump made to work in parallel.
+    The kernel kills pg_dump with the run, but not the parallel processes that pg_dump started.
     """
     ended, word = 0, os.fsencode(f"--file={path}")
     for place in glob.glob("/proc/[0-9]*/cmdline"):
@@ -178,7 +178,7 @@ def _helpful(error: str, progress: Progress) -> str:
 
 
 def _create(path: str) -> int:
-    """Make the new file ourselves: private from its first moment, and no link that somebody has put in its place is followed."""
+    """Create the file ourselves: it is private from its first moment, and a link in its place is not followed."""
     return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
 
 
@@ -188,7 +188,7 @@ def _dump(programs: Programs, argv: list[str], progress: Progress) -> None:
 
 
 def _stream(plan: Plan, programs: Programs, argv: list[str], stages: list[Stage], partial: str, progress: Progress) -> int | None:
-    """Carry pg_dump's output through the other programs into the file. The plain side is judged on its way: once encrypted it cannot be."""
+    """Carry pg_dump's output through the other programs into the file. It is judged on its way, because encrypted it cannot be."""
     with open(_create(partial), "wb") as file, contextlib.ExitStack() as stack:
         source = stack.enter_context(
             Pipeline([Stage(argv, programs.environment)], collect=True, on_line=progress.line, secrets=programs.secrets)
@@ -200,7 +200,7 @@ def _stream(plan: Plan, programs: Programs, argv: list[str], stages: list[Stage]
             with zipfile.ZipFile(sink, "w", zipfile.ZIP_DEFLATED, compresslevel=plan.level) as archive:
                 entry = zipfile.ZipInfo(PLAIN_NAME, time.localtime()[:6])
                 entry.compress_type, entry.external_attr = zipfile.ZIP_DEFLATED, 0o600 << 16
-                entry._compresslevel = plan.level  # type: ignore[attr-defined]  # an own entry does not take the archive's
+                entry._compresslevel = plan.level  # type: ignore[attr-defined]  # an entry of our own does not take the archive's
                 with archive.open(entry, "w", force_zip64=True) as member:
                     _carry(source.output, member, judge)
                 source.wait()
@@ -221,12 +221,12 @@ def _carry(source: BinaryIO, sink: object, judge: _Judge) -> None:
 
 
 class _Judge:
-    """Looks at a dump that passes by: a plain one must end with its end marker, an archive must have a table of contents."""
+    """Looks at a dump as it passes: a plain one must end with its end marker, an archive must have a table of contents."""
 
     def __init__(self, plan: Plan, programs: Programs) -> None:
         self._tail = b""
         self._plain = plan.format == "plain"
-        # A file in memory, because a pipe that nobody reads until the end would stop the listing, and with it the dump.
+        # A file in memory, because a full pipe would stop the listing, and with it the dump.
         self._listing = os.fdopen(os.memfd_create("listing"), "w+b", buffering=0)
         listing = self._listing.fileno()
         self._lister = None if self._plain else Pipeline([Stage([programs.pg_restore, "--list"])], feed=True, stdout=listing)
@@ -249,14 +249,14 @@ class _Judge:
         elif self._lister and self._reading:
             try:
                 self._lister.input.write(data)
-            except BrokenPipeError:  # it has read the table of contents, which comes first, and wants no more
+            except BrokenPipeError:  # it has read the table of contents, which comes first
                 self._reading = False
 
     def verdict(self) -> int | None:
-        """Return the number of entries of an archive. Raises PecError when this was no whole dump."""
+        """Return the number of entries of an archive, None for a plain dump. Raises PecError when the dump is not complete."""
         if self._plain:
             if sql_filter.END not in self._tail:
-                raise PecError(f"pg_dump ended well, but its output does not end as a dump does; {_AGAIN}")
+                raise PecError(f"pg_dump ended without an error, but its output is cut off; {_AGAIN}")
             return None
         self._lister.wait()  # type: ignore[union-attr]
         self._listing.seek(0)
@@ -273,7 +273,7 @@ def _write_tar(plan: Plan, programs: Programs, argv: list[str], partial: str, pr
         with open(content, "rb") as source:
             source.seek(max(0, os.path.getsize(content) - _TAIL))
             if sql_filter.END not in source.read():
-                raise PecError(f"pg_dump ended well, but {content} does not end as a dump does; {_AGAIN}")
+                raise PecError(f"pg_dump ended without an error, but {content} is cut off; {_AGAIN}")
         with open(_create(partial), "wb") as file:
             with Pipeline([Stage(plan.compressor)], feed=True, stdout=file.fileno()) as compressor:
                 with tarfile.open(fileobj=compressor.input, mode="w|", bufsize=pipeline.CHUNK, format=tarfile.GNU_FORMAT) as archive:
@@ -287,17 +287,17 @@ def _write_tar(plan: Plan, programs: Programs, argv: list[str], partial: str, pr
 
 
 def _read_back(plan: Plan, path: str) -> tuple[int, str]:
-    """Return the size and SHA-256 of what was written, having read a compressed file to its end, where its checksum is."""
+    """Return the size and SHA-256 of the file. A compressed one is read to its end, where its checksum is."""
     try:
         if plan.compressor:
             return _read_through([plan.compressor[0], "-q", "-t"], path)
         if plan.compression == "zip":
             with zipfile.ZipFile(path) as archive:
                 if archive.testzip() is not None:
-                    raise PecError(f"the checksum of {PLAIN_NAME} is wrong")
+                    raise PecError(f"the checksum of {PLAIN_NAME} does not match")
         return pipeline.sha256_file(path)
     except (PecError, zipfile.BadZipFile, zlib.error) as error:
-        raise PecError(f"{path} was written and cannot be read again: {error}; {_AGAIN}") from None
+        raise PecError(f"{path} was written but cannot be read back: {error}; {_AGAIN}") from None
 
 
 def _read_through(argv: list[str], path: str) -> tuple[int, str]:
@@ -316,6 +316,8 @@ def _verify_archive(programs: Programs, path: str) -> Written:
 
 def _verify_directory(programs: Programs, path: str) -> Written:
     entries = _list(programs, path)
+    for entry in os.scandir(path):  # pg_dump creates them as everybody's to read, in a directory that is not
+        os.chmod(entry.path, 0o600)
     files, sha256 = manifest.digest_directory(path)
     return Written(sum(count for count, _sha256 in files.values()), sha256, entries, files)
 
@@ -323,12 +325,12 @@ def _verify_directory(programs: Programs, path: str) -> Written:
 def _list(programs: Programs, path: str) -> int:
     answer = process.run([programs.pg_restore, "--list", path], timeout=600)
     if answer.returncode != 0:
-        raise PecError(f"{path} was written and pg_restore cannot read it: {answer.stderr.strip()[:300]}; {_AGAIN}")
+        raise PecError(f"{path} was written but pg_restore cannot read it: {answer.stderr.strip()[:300]}; {_AGAIN}")
     return _entries(answer.stdout.encode())
 
 
 def _entries(listing: bytes) -> int:
     count = sum(1 for line in listing.splitlines() if line.strip() and not line.startswith(b";"))
     if count == 0:
-        raise PecError("the dump has no table of contents; is the database empty? There is nothing in it to be restored")
+        raise PecError("the dump has an empty table of contents, so there is nothing to restore; check whether the database is empty")
     return count

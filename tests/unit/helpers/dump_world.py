@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A host whose database nobody asks and whose clients are scripts, for the tests of dumps."""
+"""A host with an invented database, whose clients are scripts, for the tests of dumps."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from ansible_collections.esus.pec.plugins.module_utils.dump import dumping
 from ansible_collections.esus.pec.plugins.module_utils.dump.planning import Desired
 from ansible_collections.esus.pec.plugins.module_utils.postgres import contents, psql
 from ansible_collections.esus.pec.plugins.module_utils.postgres.psql import Client, Connection
-from ansible_collections.esus.pec.plugins.module_utils.system import host, locks, process, status_file
+from ansible_collections.esus.pec.plugins.module_utils.system import clock, host, locks, process, status_file
 
 CONNECTION = Connection("127.0.0.1", 5432, "esus", "esus", "segredo")
 FACTS = psql.DatabaseFacts(
@@ -29,7 +29,7 @@ STAMP = "20261122T030000Z"
 
 
 class World:
-    """A host with a database that nobody asks, and clients that are scripts."""
+    """A host with an invented database, and clients that are scripts."""
 
     def __init__(self, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         self.directory = path / "b"
@@ -51,9 +51,9 @@ class World:
         monkeypatch.setattr(process, "which", lambda name: None if name in {"zstd", "pigz", "age"} - self.programs else which(name))
         monkeypatch.setattr(dumping.socket, "gethostname", lambda: "servidor")
         self.stamps = [STAMP]
-        clock = SimpleNamespace(strftime=lambda *_arguments: self.stamps[0], gmtime=time.gmtime, monotonic=time.monotonic)
-        clock.sleep = lambda _seconds: self.stamps.pop(0)
-        monkeypatch.setattr(dumping, "time", clock)
+        monkeypatch.setattr(clock, "compact", lambda: self.stamps[0])
+        patience = SimpleNamespace(monotonic=time.monotonic, sleep=lambda _seconds: self.stamps.pop(0))
+        monkeypatch.setattr(dumping, "time", patience)
 
     def fingerprint(self, _connection: Any, _psql: str, method: str, **asked: Any) -> contents.Fingerprint:
         self.asked = {"method": method, **asked}

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""PostgreSQL's clients played by small scripts, for the tests of dumps. The file C(mode) beside them says what goes wrong."""
+"""Scripts in place of PostgreSQL's clients, for the tests of dumps. The file C(mode) beside them chooses a failure."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ if mode == "killed":
     os.kill(os.getpid(), 9)
 """
 
-# Reads the table of contents from a file or from its input, and no more than that, as the real one does.
+# Reads only the table of contents, from a file or its input, as the real one does.
 PG_RESTORE = r"""#!/usr/bin/python3
 import os, pathlib, sys
 mode = (pathlib.Path(__file__).parent / "mode").read_text()
@@ -83,7 +83,7 @@ for line in sys.stdin:
 
 
 def install(directory: Path) -> Path:
-    """Put the clients into a directory; they work as they should."""
+    """Put the clients, without a failure, into a directory."""
     directory.mkdir(exist_ok=True)
     for name, text in (("pg_dump", PG_DUMP), ("pg_restore", PG_RESTORE), ("psql", PSQL)):
         (directory / name).write_text(text)

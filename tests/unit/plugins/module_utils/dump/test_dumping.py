@@ -126,7 +126,7 @@ def test_the_client_that_is_too_old_for_zstd(world: World) -> None:
     outcome = world.dump()
     assert outcome.path.endswith(".dump.zst")
     assert outcome.notes == (
-        "compressed by the program zstd: pg_dump is 17.11 and has none built in, so a restore loads one table after the other",
+        "compressed by the program zstd, because pg_dump 17.11 has none built in: a restore loads one table after the other",
     )
     world.programs -= {"zstd"}
     assert world.dump("x").planned["compression"] == "gzip"
@@ -154,11 +154,11 @@ def refuse(world: World, says: str, name: str = "", **wanted: Any) -> None:
 @pytest.mark.parametrize(
     ("wanted", "says"),
     [
-        ({"name": "gone/"}, "the directory .*/b/gone does not exist, .*; make it first"),
-        ({"name": "gone/x"}, "the directory .*/b/gone does not exist"),
-        ({"owner": "nobody-here"}, "there is no account nobody-here on this host"),
-        ({"group": "nobody-here"}, "there is no group nobody-here on this host"),
-        ({"level": 20}, "level 20 does not exist"),
+        ({"name": "gone/"}, "the directory .*/b/gone for the dump does not exist; create it first"),
+        ({"name": "gone/x"}, "the directory .*/b/gone for the dump does not exist"),
+        ({"owner": "nobody-here"}, "owner is nobody-here, and this host has no such account"),
+        ({"group": "nobody-here"}, "group is nobody-here, and this host has no such group"),
+        ({"level": 20}, "has no level 20"),
         ({"path": "b/x"}, "does not begin with a slash"),
     ],
 )
@@ -168,17 +168,19 @@ def test_what_is_refused(world: World, wanted: dict[str, Any], says: str) -> Non
 
 def test_a_directory_that_cannot_be_written(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "access", lambda path, mode: mode != os.W_OK)
-    refuse(world, "nothing can be written into .*; is it on a filesystem that is mounted read-only")
+    refuse(world, r"/b is not writable; check whether its filesystem is mounted read-only")
 
 
 def test_no_age_to_encrypt_with(world: World) -> None:
     world.programs -= {"age"}
-    refuse(world, "the program age is not on this host; install the package age", recipients=("age1" + "q" * 58,))
+    refuse(world, "requires the program age, which is not on this host; install the package", recipients=("age1" + "q" * 58,))
 
 
 def test_a_disk_that_is_too_small(world: World) -> None:
     world.free = 2_900_000
-    refuse(world, r"the dump of database 'esus' \(10 MB\) may need 3 MB and only 3 MB are free in .*; make room, or set check_space: false")
+    refuse(
+        world, r"the dump of database 'esus' \(10 MB\) may need 3 MB, and .*/b has 3 MB free; free some space, or set check_space: false"
+    )
     world.dump("x", check_space=False)
 
 
@@ -191,7 +193,7 @@ def test_what_a_dead_run_left_is_room_for_the_next(world: World) -> None:
 
 def test_what_exists_is_kept(world: World) -> None:
     (world.directory / "x").write_text("old")
-    refuse(world, "/b/x exists already; give another path, or a directory to have a name made, or overwrite: true", "x")
+    refuse(world, "/b/x exists already; give another path, a directory for a generated name, or overwrite: true", "x")
 
 
 def test_what_came_into_being_while_it_waited(world: World, monkeypatch: pytest.MonkeyPatch) -> None:

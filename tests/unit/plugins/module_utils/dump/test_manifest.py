@@ -60,12 +60,12 @@ def change(path: Path, **values: Any) -> None:
 @pytest.mark.parametrize(
     ("damage", "message"),
     [
-        (lambda path: path.write_text("{"), "not a whole manifest"),
-        (lambda path: path.write_text("[]"), "not a whole manifest"),
-        (lambda path: path.write_text('{"schema": 1, "name": "x"}'), "not a whole manifest"),
+        (lambda path: path.write_text("{"), "not a complete manifest"),
+        (lambda path: path.write_text("[]"), "not a complete manifest"),
+        (lambda path: path.write_text('{"schema": 1, "name": "x"}'), "not a complete manifest"),
         (lambda path: change(path, schema=2), "schema 2"),
-        (lambda path: change(path, files={"../../etc/passwd": [1, "x"]}), "not a whole manifest"),
-        (lambda path: change(path, attachment={"name": "/etc/shadow", "bytes": 1, "sha256": "x", "paths": []}), "not a whole manifest"),
+        (lambda path: change(path, files={"../../etc/passwd": [1, "x"]}), "not a complete manifest"),
+        (lambda path: change(path, attachment={"name": "/etc/shadow", "bytes": 1, "sha256": "x", "paths": []}), "not a complete manifest"),
         (lambda path: path.unlink(), "cannot read"),
     ],
 )
@@ -92,7 +92,7 @@ def test_a_whole_dump_is_verified(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("damaged", "message"),
-    [(DATA[:-1], "has 14 bytes, and its manifest says 15"), (DATA[:-1] + b"x", "is not what was written")],
+    [(DATA[:-1], "has 14 bytes, and its manifest says 15"), (DATA[:-1] + b"x", "esus.dump was changed: its SHA-256 is")],
 )
 def test_a_damaged_dump_is_told(tmp_path: Path, damaged: bytes, message: str) -> None:
     archive = make(tmp_path)
@@ -111,7 +111,7 @@ def test_every_file_of_a_directory_is_verified(tmp_path: Path) -> None:
     manifest.write(str(directory), replace(sample, name="esus.dir", format="directory", files=files))
     verify(directory)
     (directory / "1.dat").write_bytes(b"dada")
-    with pytest.raises(PecError, match=r"1\.dat is not what was written"):
+    with pytest.raises(PecError, match=r"1\.dat was changed"):
         verify(directory)
     (directory / "1.dat").unlink()
     with pytest.raises(PecError, match="No such file"):

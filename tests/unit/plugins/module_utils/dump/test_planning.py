@@ -84,9 +84,13 @@ def test_what_is_encrypted_never_lies_on_the_disk_before(form: str, compression:
     ("tools", "wanted", "note"),
     [
         (NEW, {}, None),
-        (OLD, {}, "compressed by the program zstd: pg_dump is 15.18 and has none built in, so a restore loads one table after the other"),
-        (BARE, {}, "compressed with gzip level 1: pg_dump is 15.18 and neither it nor this host has zstd (package zstd)"),
-        (OLD, {"format": "directory"}, "compressed with gzip level 1: pg_dump is 15.18 and it has no zstd"),
+        (OLD, {}, "compressed by the program zstd, because pg_dump 15.18 has none built in: a restore loads one table after the other"),
+        (
+            BARE,
+            {},
+            "compressed with gzip level 1, because pg_dump 15.18 has no zstd, and the program zstd is not installed (package zstd)",
+        ),
+        (OLD, {"format": "directory"}, "compressed with gzip level 1, because pg_dump 15.18 has no zstd"),
         (OLD, {"format": "plain"}, None),
         (OLD, {"compression": "gzip"}, None),
     ],
@@ -148,22 +152,25 @@ def test_jobs_write_a_directory_only(wanted: dict[str, Any], jobs: int) -> None:
 @pytest.mark.parametrize(
     ("wanted", "says"),
     [
-        ({"format": "custom", "compression": "zip"}, "zip holds a plain dump only; set format: plain"),
-        ({"format": "directory", "compression": "tar.gz"}, "tar.gz holds a plain dump only"),
+        ({"format": "custom", "compression": "zip"}, "compression zip is for plain dumps only; set format: plain"),
+        ({"format": "directory", "compression": "tar.gz"}, "tar.gz is for plain dumps only"),
         ({"format": "directory", "recipients": (AGE,)}, "the directory format cannot be encrypted as one; set format: custom"),
-        ({"format": "plain", "compression": "tar.gz", "recipients": (AGE,)}, "a plain copy would lie on the disk; use zip or zstd"),
-        ({"level": 20}, "level 20 does not exist for compression auto, which has levels from 1 to 19"),
-        ({"level": 0}, "level 0 does not exist"),
-        ({"level": 10, "compression": "gzip"}, "levels from 1 to 9"),
-        ({"level": 1, "compression": "none"}, "compression none, which has levels none"),
-        ({"jobs": 0}, "jobs is 0, and it takes at least one"),
+        (
+            {"format": "plain", "compression": "tar.gz", "recipients": (AGE,)},
+            "a tar.gz cannot be encrypted: .*; set compression: zip or zstd",
+        ),
+        ({"level": 20}, "compression auto has no level 20; its levels are from 1 to 19"),
+        ({"level": 0}, "no level 0"),
+        ({"level": 10, "compression": "gzip"}, "levels are from 1 to 9"),
+        ({"level": 1, "compression": "none"}, "compression none has no level 1; its levels are none"),
+        ({"jobs": 0}, "jobs is 0; give at least 1"),
         ({"lock_timeout": -1}, "lock_timeout is -1"),
         ({"path": "backups/x.dump"}, "the path 'backups/x.dump' does not begin with a slash"),
         ({"path": ""}, "does not begin with a slash"),
         ({"recipients": ("AGE-SECRET-KEY-1QQPQQ",)}, "is a secret key of age; give the public one"),
         ({"recipients": (AGE, "joao@example.org")}, "the recipient 'joao@example.org' is not a public key"),
-        ({"schema_only": True, "fingerprint": True}, "schema_only leaves all rows out, so a fingerprint has nothing to prove"),
-        ({"exclude_table_data": ("TB_LOG*",), "fingerprint": True}, "'TB_LOG\\*' is more than .* can take"),
+        ({"schema_only": True, "fingerprint": True}, "fingerprint compares rows, and schema_only leaves them out"),
+        ({"exclude_table_data": ("TB_LOG*",), "fingerprint": True}, "'TB_LOG\\*' in exclude_table_data does not work with fingerprint"),
         ({"exclude_table_data": ('"tb log"',), "fingerprint": True}, "leave fingerprint out"),
     ],
 )
@@ -250,8 +257,8 @@ def test_the_newest_client_reads_every_older_server(server: int, chosen: tuple[i
 @pytest.mark.parametrize(
     ("clients", "says"),
     [
-        ([], r"the server is PostgreSQL 17, which no pg_dump of this host can read \(there is: none\); install postgresql-client-17 "),
-        ([Client("/a/pg_dump", (15, 18)), Client("/b/pg_dump", (10, 23))], r"\(there is: 15.18 \(/a/pg_dump\), 10.23 \(/b/pg_dump\)\)"),
+        ([], r"the server is PostgreSQL 17, which no pg_dump on this host can read \(found: none\); install postgresql-client-17 "),
+        ([Client("/a/pg_dump", (15, 18)), Client("/b/pg_dump", (10, 23))], r"\(found: 15.18 \(/a/pg_dump\), 10.23 \(/b/pg_dump\)\)"),
     ],
 )
 def test_a_server_newer_than_every_client(clients: list[Client], says: str) -> None:
