@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Dumps that go well: every format opened by other programs, every version of server and client, and what the manifest says."""
+"""Dumps that succeed: every format read by other programs, several versions of server and client, and the manifest."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from dumping import Dumping
 from postgres import SOCKETS, Postgres
 from restoring import DATABASE, DUMPS
 
-# What is SQL in a script, without the remarks and the random word that pg_dump puts around it.
+# The SQL of a script, without comments and the random key that pg_dump puts around it.
 STATEMENTS = r"LC_ALL=C grep -av -e '^--' -e '^$' -e '^.restrict' -e '^.unrestrict' | sha256sum"
 RESTORE = "/usr/lib/postgresql/17/bin/pg_restore"
-# In turn: a name that a shell would take apart, one that libpq could take for a connection string, and one of 63 bytes.
+# A name with a shell's special characters, one that looks like a connection string of libpq, and one of 63 bytes.
 NAMES = ["we ird \"q\" 'a' $(touch /srv/pwned) \\ ção", "host=nowhere dbname=x", "é" * 31 + "a"]
 
 
 @pytest.fixture(scope="module")
 def source(postgres: Postgres) -> Iterator[Dumping]:
-    """A server with a database to be dumped, and two pairs of keys."""
+    """A server with a database to dump, and two pairs of keys."""
     dumping = Dumping(postgres)
     dumping.sh("rm -rf /srv/dumps/* /small/*; for k in a b; do age-keygen -o /srv/$k.key 2>/dev/null; done")
     postgres.create(15, DATABASE)
@@ -39,7 +39,7 @@ def recipients(source: Dumping) -> list[str]:
 
 @pytest.fixture(scope="module")
 def statements(source: Dumping) -> str:
-    """What the script of PostgreSQL's own pg_dump consists of."""
+    """The SQL that PostgreSQL's own pg_dump writes."""
     argv = f"runuser -u postgres -- /usr/lib/postgresql/17/bin/pg_dump -h {SOCKETS} -p 5432 -d {DATABASE}"
     return source.sh(f"{argv} | {STATEMENTS}")
 
@@ -59,7 +59,7 @@ def statements(source: Dumping) -> str:
         ("plain", "tar.gz", "tar.gz", "gzip -t $f", "tar -xzOf $f backup.sql"),
     ],
 )
-def test_every_pair_through_another_door(
+def test_every_format_is_read_by_other_programs(
     source: Dumping, statements: str, form: str, compression: str, extension: str, test: str, read: str
 ) -> None:
     made = source.made("", format=form, compression=compression, jobs=2, municipality="Água Clara")
@@ -101,7 +101,7 @@ def test_each_of_two_recipients_can_read_it(
     ],
 )
 def test_it_can_be_restored_by_hand(source: Dumping, form: str, compression: str, restore: str) -> None:
-    """Into a 17, because the SQL of its pg_dump has a setting that older servers do not know."""
+    """Into a 17, because the SQL of its pg_dump has a setting that is new in it."""
     source.postgres.create(17, "scratch", sample=False)
     made = source.made("", format=form, compression=compression, owner="postgres", group="postgres")
     port = source.postgres.major(17)["port"]
@@ -143,7 +143,7 @@ def test_the_manifest_is_true(source: Dumping) -> None:
 
 
 @pytest.mark.parametrize("options", [{}, {"format": "plain", "compression": "zip"}])
-def test_check_mode_says_what_will_be(source: Dumping, options: dict[str, Any]) -> None:
+def test_check_mode_returns_the_plan(source: Dumping, options: dict[str, Any]) -> None:
     before = source.listing()
     foretold = source.dump("", check=True, **options)
     assert (source.listing(), foretold["_failed"], foretold["changed"]) == (before, False, True)
@@ -240,7 +240,7 @@ def test_a_snapshot_of_the_operator(source: Dumping) -> None:
 
 
 def test_there_and_back(source: Dumping, recipients: list[str]) -> None:
-    """What dump writes, restore takes, proof of every row included."""
+    """The module restore takes a dump and proves every row."""
     made = source.made("", recipients=recipients, fingerprint=True)
     result = source.restoring.restore(made["path"], database="volta", identity_path="/srv/b.key")
     assert not result["_failed"], result

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Dumps that must not go well: a clear error, nothing left behind, and an old dump as it was."""
+"""Dumps that fail: a clear error, nothing left behind, and an old dump unchanged."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ COUNT = "SELECT count(*) FROM tb_cidadao"
 
 @pytest.fixture(scope="module")
 def server(postgres: Postgres) -> Iterator[Dumping]:
-    """A server with a database to be dumped on 15 and on 17."""
+    """A server with a database to dump on 15 and on 17."""
     dumping = Dumping(postgres)
     dumping.sh("rm -rf /srv/dumps/* /small/*")
     for major in (15, 17):
@@ -55,7 +55,7 @@ def test_is_refused(server: Dumping, connect: dict[str, Any], options: dict[str,
     assert "1GFPYYSJZ" not in server.refused(says, connect=connect, **options)
 
 
-def test_what_is_found_before_is_found_in_check_mode_too(server: Dumping) -> None:
+def test_check_mode_refuses_what_the_run_refuses(server: Dumping) -> None:
     server.sh("head -c 20000000 /dev/zero > /small/fill; echo precious > there.dump")
     for check in (True, False):
         said = server.refused("check_space: false", path="/small/", check=check)
@@ -93,7 +93,7 @@ def test_the_server_dies(server: Dumping) -> None:
     assert server.listing() == before
     down = server.refused("127.0.0.1", "", 17)
     assert "5417" in down
-    # Where the kernel's control groups are of version 1, systemd may not see that the last process is gone until it looks anew.
+    # With version 1 of the kernel's control groups, systemd may miss the end of the last process until it is reloaded.
     server.sh(f"systemctl daemon-reload; systemctl reset-failed {unit} || true; systemctl start {unit}")
     server.made("", 17)
 
@@ -117,7 +117,7 @@ def test_killed_and_run_again(server: Dumping, options: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize("options", [{}, {"format": "directory", "jobs": 2}])
 def test_while_it_works(server: Dumping, options: dict[str, Any]) -> None:
-    """A second run is refused, others see how far it is, nobody sees the password, and rows that come now are in no part of it."""
+    """A second run is refused, the status shows progress, no process shows the password, and new rows are in no part of the dump."""
     before = server.postgres.sql(15, DATABASE, COUNT)
     with server.stopped(fingerprint=True, **options) as dump:
         partial = server.sh("ls -d *.partial")
@@ -170,7 +170,7 @@ def test_a_role_that_may_not_read_everything(server: Dumping) -> None:
 
 
 def test_dumps_of_others_in_the_same_directory(server: Dumping) -> None:
-    """What another database has left, and a listing of the contents that is longer than any pipe."""
+    """Leftovers of another database, and a table of contents that is longer than any pipe."""
     server.postgres.create(15, "esus-treino", sample=False)
     server.postgres.sql(15, "esus-treino", FUNCTIONS, user="esus")
     name = server.sh("cat /proc/sys/kernel/hostname") + "-esus-20200101T000000Z.dump.partial"

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the tests of dumps have in common: the module with every trace searched for the password, and a dump held in the middle."""
+"""For the tests of dumps: the module, with every trace searched for the password, and a dump that is held in the middle."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ STOPPED = "SELECT count(*) > 0 FROM pg_stat_activity WHERE application_name = 'p
 
 @dataclass
 class Dumping:
-    """A server with databases to be dumped into /srv/dumps."""
+    """A server with databases to dump into /srv/dumps."""
 
     postgres: Postgres
     restoring: Restoring = field(init=False)
@@ -36,7 +36,7 @@ class Dumping:
     def dump(
         self, name: str = "", major: int = 15, *, check: bool = False, database: str = DATABASE, connect: Any = (), **options: Any
     ) -> dict[str, Any]:
-        """Run the module; everything that it printed, wrote or logged is searched for the password. connect: changes of the connection."""
+        """Run the module and search its output, files and logs for the password. connect: changes of the connection."""
         connection = {**self.postgres.connection(major, database), **dict(connect)}
         arguments = {"path": f"{DUMPS}/{name}", "database": connection, **options}
         result = self.postgres.module("esus.pec.dump", arguments, check=check)
@@ -46,14 +46,14 @@ class Dumping:
         return result
 
     def made(self, *arguments: Any, **options: Any) -> dict[str, Any]:
-        """Make a dump that goes well; add its manifest to the result."""
+        """Make a dump that succeeds; add its manifest to the result."""
         result = self.dump(*arguments, **options)
         assert not result["_failed"], result
         assert result["changed"]
         return {**result, "manifest": json.loads(self.sh('cat -- "$1"', result["manifest_path"]))}
 
     def refused(self, says: str, *arguments: Any, **options: Any) -> str:
-        """Make a dump that fails, of which nothing may be left; return what the module said."""
+        """Make a dump that fails and leaves nothing; return the module's message."""
         before = self.listing()
         result = self.dump(*arguments, **options)
         assert result["_failed"], result
@@ -62,12 +62,12 @@ class Dumping:
         return str(result["msg"])
 
     def listing(self) -> str:
-        """What lies in the directories of dumps, to the nanosecond."""
+        """The content of the directories of dumps, to the nanosecond."""
         return self.sh("find /srv/dumps /small -mindepth 1 -printf '%p %s %m %u %T@ %i\\n' | sort")
 
     @contextlib.contextmanager
     def holding(self, sql: str, major: int = 15, database: str = DATABASE) -> Iterator[str]:
-        """Keep a session of the superuser open that has run this SQL; what it answered."""
+        """Keep a session of the superuser open that has run this SQL; yields its answer."""
         port = str(self.postgres.major(major)["port"])
         argv = [LAB, "podman", "exec", "-i", self.postgres.server.name, "runuser", "-u", "postgres", "--"]
         argv += ["psql", "-XAtq", "-h", SOCKETS, "-p", port, "-d", database]
@@ -84,7 +84,7 @@ class Dumping:
 
     @contextlib.contextmanager
     def stopped(self, name: str = "", major: int = 15, **options: Any) -> Iterator[Background]:
-        """A dump that goes on in a thread and has stopped before the large objects; it goes on after the block."""
+        """A dump in a thread that waits before the large objects until the block ends."""
         background = Background(self, (name, major), options)
         try:
             with self.holding(LARGE_OBJECTS, major):
@@ -95,7 +95,7 @@ class Dumping:
             background.join()
 
     def status(self) -> dict[str, Any]:
-        """What the run tells of itself to others."""
+        """The status file of the run."""
         return json.loads(self.sh("cat /run/esus-pec/dump-esus.json"))
 
     @contextlib.contextmanager
@@ -109,7 +109,7 @@ class Dumping:
 
 
 class Background(threading.Thread):
-    """A dump that goes on while the test does something else; C(result) waits for its end."""
+    """A dump in the background; C(result) waits for its end."""
 
     def __init__(self, dumping: Dumping, arguments: tuple[Any, ...], options: dict[str, Any]) -> None:
         super().__init__()
