@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A mail server for tests: it keeps what it accepts, delivers nothing, and refuses on command. It stands on aiosmtpd.
+"""A mail server for tests, based on aiosmtpd: it logs what it accepts, delivers nothing, and refuses on command.
 
 As a program, with Debian's python3-aiosmtpd:
 python3 smtp_sink.py --plain 2525 --starttls 2587 --tls 2465 --certificate CERT --key KEY --user U --password-file F --log LOG
@@ -25,12 +25,12 @@ from aiosmtpd.smtp import SMTP, AuthResult
 
 ACCEPTED = "250 2.0.0 OK"
 SILENCE = object()
-"""In a script: something is received, and no answer comes."""
+"""In a script: receive something and do not answer."""
 
 
 @dataclass
 class Sink:
-    """What it accepts, and what it saw: every login that was tried and every message, as in its log. A password is never in it."""
+    """What it accepts, and what it saw: every attempted login and every message, as in its log, but never a password."""
 
     user: str = ""
     password: str = ""
@@ -68,7 +68,7 @@ class Sink:
         self.note(event="login", mechanism=mechanism, user=given.login.decode("utf-8", "replace"), ok=right)
         return AuthResult(success=right, handled=False)
 
-    # What aiosmtpd calls by these names.
+    # aiosmtpd calls these by their names.
 
     async def handle_EHLO(self, _server: Any, session: Any, _envelope: Any, name: str, answers: list[str]) -> list[str]:  # noqa: N802
         session.host_name = name
@@ -103,7 +103,7 @@ def context(certificate: str | Path, key: str | Path | None = None) -> ssl.SSLCo
 
 @contextlib.contextmanager
 def running(sink: Sink, security: str, address: str = "127.0.0.1") -> Iterator[int]:
-    """The port on which it listens in this process for as long as it is wanted."""
+    """Run it in this process during the block. Yields its port."""
     loop = asyncio.new_event_loop()
     thread = threading.Thread(target=loop.run_forever, daemon=True)
     thread.start()
@@ -118,7 +118,7 @@ def running(sink: Sink, security: str, address: str = "127.0.0.1") -> Iterator[i
 
 
 async def leave(server: asyncio.AbstractServer) -> None:
-    """Whoever is still talking is not waited for."""
+    """Close without waiting for open connections."""
     server.close()
     talking = asyncio.all_tasks() - {asyncio.current_task()}
     for task in talking:
@@ -138,9 +138,9 @@ def line(connection: socket.socket, end: bytes) -> str:
 
 @contextlib.contextmanager
 def scripted(*answers: Any) -> Iterator[tuple[int, list[str]]]:
-    """The port of a server that says the first answer, and each other one when it was sent a line, to everybody who comes.
+    """A server that sends everybody the first answer at once, and each other one after it has received a line.
 
-    It goes over to TLS where an answer is a context, and closes the connection in the end. The lines it was sent are in the list.
+    It switches to TLS if an answer is a context, and closes the connection at the end. Yields its port and the list of received lines.
     """
     sent: list[str] = []
 
@@ -189,7 +189,7 @@ def main() -> None:
     parser.add_argument("--key")
     parser.add_argument("--user", default="")
     parser.add_argument("--password-file", type=Path)
-    parser.add_argument("--log", type=Path, required=True, help="gets one JSON object a line")
+    parser.add_argument("--log", type=Path, required=True, help="file for one JSON object per line")
     parser.add_argument("--no-auth", action="store_true", help="offer no login")
     parser.add_argument("--login-needs-tls", action="store_true", help="offer a login only on an encrypted connection")
     for refused in ("sender", "recipient", "message"):

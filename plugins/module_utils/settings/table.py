@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""PEC's table of settings: read at any time, written only while PEC is stopped, and only in the cells that pec_operations allows."""
+"""PEC's table of settings: read at any time, written only while PEC is stopped and only in a few cells. Private to the collection."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ from ansible_collections.esus.pec.plugins.module_utils.system import locks, syst
 
 _CONNECT_SECONDS = 10
 _LIMITS = "-c lock_timeout=10s -c statement_timeout=30s"  # PEC is stopped meanwhile
-_NO_LIBRARY = "the Python library psycopg2 is not on this host; install python3-psycopg2"
-_NOT_ACTIVE = f"{beliefs.PEC_UNIT} does not run by systemd, so PEC cannot be stopped, and nothing was written"
+_NO_LIBRARY = "this host has no Python library psycopg2; install python3-psycopg2"
+_NOT_ACTIVE = f"systemd does not run {beliefs.PEC_UNIT}, so PEC cannot be stopped and nothing was written; start PEC by systemctl"
 
 
 class NotStoppedError(PecError):
@@ -38,12 +38,12 @@ class Cell:
 
 
 def read(conn: psql.Connection, sql: str) -> object:
-    """Return the one value that a query of the catalogue gives, None for no row. Raises PecError where it cannot be asked."""
+    """Return the one value of a query of the catalogue, None for no row. Raises PecError if the database does not answer."""
     return psql.query(conn, f"begin read only; select coalesce(to_json(({sql})), 'null'::json); rollback")
 
 
 def write(conn: psql.Connection, cells: Sequence[Cell]) -> None:
-    """Write all cells in one transaction, or none. Raises PecError where one is not exactly one row."""
+    """Write all cells in one transaction, or none. Raises PecError if one of them is not exactly one row."""
     try:
         link = psycopg2.connect(
             host=conn.host,
@@ -69,7 +69,7 @@ def write(conn: psql.Connection, cells: Sequence[Cell]) -> None:
 def _update(cursor: Any, cell: Cell, where: str) -> None:
     if (cell.key, cell.column) not in WRITABLE_ROWS:
         raise PecError(f"{cell.key} is never written into PEC's database")
-    # A number stands without a text beside it (contract, section 1: TREINAMENTO).
+    # A number has no text beside it (contract, section 1: TREINAMENTO).
     also = ", ds_texto = null" if cell.column == "ds_inteiro" else ""
     sql = f"update public.{beliefs.SETTINGS_TABLE} set {cell.column} = %s{also} where co_config_sistema = %s"
     cursor.execute(sql, (int(cell.value) if isinstance(cell.value, bool) else cell.value, cell.key))
@@ -79,9 +79,9 @@ def _update(cursor: Any, cell: Cell, where: str) -> None:
 
 
 def obstacle(conn: psql.Connection | None, key: str) -> str:
-    """Return what would keep a cell from being written, as far as it can be seen before; nothing if nothing would."""
+    """Return what would prevent that a cell is written, as far as it can be seen before; nothing if nothing would."""
     if conn is None:
-        return "the database of PEC is not known on this host"
+        return "this host does not know PEC's database"
     if not _unit_is_active():
         return _NOT_ACTIVE
     count = read(conn, f"select count(*) from public.{beliefs.SETTINGS_TABLE} where co_config_sistema = {psql.literal(key)}")
@@ -90,15 +90,15 @@ def obstacle(conn: psql.Connection | None, key: str) -> str:
 
 @contextmanager
 def pec_stopped(here: installation.Installation, seconds: float) -> Iterator[None]:
-    """Stop PEC for the time of the block, start it again whatever happens, and wait for so many seconds until it answers.
+    """Stop PEC for the time of the block, start it again whatever happens, and wait for so many seconds until it is healthy.
 
-    Raises NotStoppedError where it cannot be stopped, PecError where it does not come back.
+    Raises NotStoppedError if it cannot be stopped, PecError if it does not become healthy again.
     """
     if psycopg2 is None:
         raise NotStoppedError(_NO_LIBRARY)
     with ExitStack() as stack:
         try:
-            stack.enter_context(locks.lock(locks.INSTALLER))  # which stops and starts PEC, too
+            stack.enter_context(locks.lock(locks.INSTALLER))  # held by all that stop and start PEC
         except PecError as error:
             raise NotStoppedError(f"{error}; nothing was written") from None
         if not _unit_is_active():
@@ -122,4 +122,4 @@ def _unit_is_active() -> bool:
 
 
 def _not_one_row(count: object, key: str, where: str) -> str:
-    return f"{where} has {count} rows {key} in {beliefs.SETTINGS_TABLE} in place of one; nothing was written"
+    return f"{where} has {count} rows {key} in {beliefs.SETTINGS_TABLE} instead of one; nothing was written"

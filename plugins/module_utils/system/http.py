@@ -28,8 +28,8 @@ class Answer:
 class UnansweredError(PecError):
     """No answer came.
 
-    C(reason) is the cause in words, C(delivered) whether the server may have received the whole request all the same, and C(untrusted)
-    whether the cause is the server's certificate or TLS.
+    C(reason) is the cause in words, C(delivered) True if the server may have received the whole request all the same, C(untrusted)
+    True if the cause is the server's certificate or TLS.
     """
 
     def __init__(self, url: str, cause: Exception) -> None:

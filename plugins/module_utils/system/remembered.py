@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What this host remembers of secrets without keeping them: whether a text is the very one that was used before.
+"""Remembers which secrets were used on this host, without keeping them. Private to the collection.
 
-Slow, salted hashes in files for root alone; PEC itself keeps passwords on this host in no better form. A note counts for one database of
-PEC, because one that is restored has other passwords; where a database is not known, it counts for any.
+Slow, salted hashes in files that only root can read; PEC itself keeps passwords on this host in no better form. A note counts for one
+database of PEC, because a restored one has other passwords; if a database is unknown, it counts for any.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ def forget(path: str, name: str, text: str | None = None, database: str = "") ->
 
 @contextlib.contextmanager
 def _alone() -> Iterator[None]:
-    """Another run is done with the file in a moment."""
+    """Wait for another run, which needs the file only for a moment."""
     deadline = time.monotonic() + _WAIT
     with contextlib.ExitStack() as stack:
         while True:
@@ -77,7 +77,7 @@ def _alone() -> Iterator[None]:
 
 
 def _read(path: str) -> Notes:
-    """A missing or damaged file is no notes, for they are made anew."""
+    """The notes; none in a missing or damaged file, which the next note replaces."""
     try:
         content = json.loads(files.read_bytes(path))
         return {name: [note for note in notes if note["hash"] and note["salt"]] for name, notes in content.items()}

@@ -324,22 +324,3 @@ def test_a_session_that_is_lost_while_something_is_only_checked(session: Session
         )
         assert session.understood(VIDEO, video(True)) == VIDEO
     assert pec.done("Login") == ["Login", "Login"]
-
-
-def test_notes_of_secrets(notes: str) -> None:
-    assert not remembered.find(notes, "smtp", "a", "db")
-    remembered.add(notes, "smtp", "a", "db")
-    remembered.add(notes, "smtp", "b", "db")
-    assert remembered.find(notes, "smtp", "a", "db") and remembered.find(notes, "smtp", "b", "")
-    assert not remembered.find(notes, "smtp", "a", "other") and not remembered.find(notes, "other", "a", "db")
-    remembered.add(notes, "smtp", "c", "db", only=True)
-    assert not remembered.find(notes, "smtp", "a", "db") and remembered.find(notes, "smtp", "c", "db")
-    remembered.forget(notes, "smtp", "x", "db")
-    assert remembered.find(notes, "smtp", "c", "db")
-    remembered.forget(notes, "smtp", "c", "db")
-    assert not remembered.find(notes, "smtp", "c", "db")
-    for damaged in ("{damaged", "[]", '{"smtp": 5}', '{"smtp": [{}]}'):
-        Path(notes).write_text(damaged, encoding="utf-8")
-        assert not remembered.find(notes, "smtp", "a", "db")
-    remembered.add(notes, "smtp", "a", "db")
-    assert remembered.find(notes, "smtp", "a", "db") and Path(notes).stat().st_mode & 0o777 == 0o600

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What becomes of PEC around a write into its database; the writing itself is tested against a real one."""
+"""What happens to PEC around a write into its database; the writing itself is tested against a real one."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ def test_it_does_not_come_back(service: Service) -> None:
 @pytest.mark.parametrize("state", ["inactive", "failed", "activating", None])
 def test_a_pec_that_answers_and_is_not_systemds(service: Service, state: str | None) -> None:
     service.active_state = state
-    with pytest.raises(NotStoppedError, match="does not run by systemd"):
+    with pytest.raises(NotStoppedError, match="PEC cannot be stopped"):
         stop(service)
     assert service.done == []
 
@@ -96,7 +96,7 @@ def test_it_is_started_again_where_stopping_failed(service: Service) -> None:
         ("active", 1, ""),
         ("active", 0, "has 0 rows TREINAMENTO"),
         ("active", 2, "has 2 rows TREINAMENTO"),
-        ("inactive", 1, "does not run by systemd"),
+        ("inactive", 1, "PEC cannot be stopped"),
     ],
 )
 def test_what_is_seen_before(service: Service, monkeypatch: pytest.MonkeyPatch, state: str, count: int, said: str) -> None:
@@ -104,7 +104,7 @@ def test_what_is_seen_before(service: Service, monkeypatch: pytest.MonkeyPatch, 
     monkeypatch.setattr(table, "read", lambda _conn, _sql: count)
     found = table.obstacle(CONNECTION, "TREINAMENTO")
     assert said in found and bool(said) == bool(found)
-    assert table.obstacle(None, "TREINAMENTO") == "the database of PEC is not known on this host"
+    assert table.obstacle(None, "TREINAMENTO") == "this host does not know PEC's database"
 
 
 def test_an_installer_is_at_work(service: Service) -> None:
