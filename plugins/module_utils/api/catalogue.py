@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The operations of PEC's API and the settings behind them, as data: one entry to correct if a real server differs.
+"""The operations of PEC's API and the settings behind them, as data. Private to the collection.
 
-Private to the collection. A site corrects an entry without a release by the modules' option C(operations) (variable
+If a real server differs, one entry has to be corrected. A site corrects it without a release by the modules' option C(operations) (variable
 C(pec_api_operations)), which has the form of the entries here and holds only what differs. operations.py reads both.
 
 An operation is the name of its GraphQL field under C(query) or C(mutation), the types of its C(arguments), the C(selection) from a result
@@ -60,13 +60,7 @@ PREREQUISITES = ("internet", "https", "smtp", "certificate", "contra_chave", "go
 
 # An operation that is sent once is never repeated once it may have reached PEC: a wrong password counts, and a first run is one.
 OPERATIONS: dict[str, dict[str, Any]] = {
-    "info": {
-        "query": "info",
-        "name": "Configuracoes",
-        "selection": "ativado linkInstalacaoConfigurado",
-        "evidence": "S",
-        "source": "V",
-    },
+    "info": {"query": "info", "name": "Configuracoes", "selection": "ativado linkInstalacaoConfigurado", "evidence": "S", "source": "V"},
     "instalar": {
         "mutation": "instalar",
         "arguments": {"input": "InstalacaoInput!"},
@@ -105,12 +99,7 @@ OPERATIONS: dict[str, dict[str, Any]] = {
         "evidence": "C",
         "source": "FD MC",
     },
-    "logout": {
-        "mutation": "logout",
-        "selection": "id",
-        "evidence": "S",
-        "source": "MC",
-    },
+    "logout": {"mutation": "logout", "selection": "id", "evidence": "S", "source": "MC"},
     "solicitar_redefinicao_senha": {
         "mutation": "solicitarRedefinicaoSenha",
         "arguments": {"input": "SolicitarRecuperacaoSenhaInput!"},
@@ -134,6 +123,12 @@ OPERATIONS: dict[str, dict[str, Any]] = {
 def _row(key: str, column: str) -> str:
     """SQL for one cell of PEC's table of settings."""
     return f"select {column} from public.{beliefs.SETTINGS_TABLE} where co_config_sistema = '{key}'"
+
+
+def _mutation(root: str, evidence: str, arguments: dict[str, str] | None = None, variables: Any = None) -> dict[str, Any]:
+    """An operation of PEC's screens, of which one source (V) saw the name and some arguments."""
+    given = {"arguments": arguments, "variables": variables} if arguments else {}
+    return {"mutation": root, **given, "evidence": evidence, "source": "V"}
 
 
 _MODULE = "Configurações da instalação"
@@ -170,49 +165,25 @@ SETTINGS: dict[str, dict[str, Any]] = {
         "fields": {"enabled": {"type": "bool"}},
         "screen": f"{_MODULE} > Conexão > Internet",
         "read": {"info": {"enabled": "internetHabilitada"}, "evidence": "S", "source": "V"},
-        "write": {
-            "mutation": "alternarConexaoInternet",
-            "arguments": {"habilitado": "Boolean!"},
-            "variables": {"habilitado": "$enabled"},
-            "evidence": "I",
-            "source": "V",
-        },
+        "write": _mutation("alternarConexaoInternet", "I", {"habilitado": "Boolean!"}, {"habilitado": "$enabled"}),
     },
     "periodo_redefinicao_senha": {
         "fields": {"value": {"type": "int", "choices": [1, 2, 3, 4, 5, 6]}},
         "screen": f"{_MODULE} > Segurança > Período para redefinição de senha",
         "read": {**_SECURITY, "values": {"value": "periodoRedefinicaoSenha"}, "evidence": "?", "source": "-"},
-        "write": {
-            "mutation": "alterarPeriodoRedefinicaoSenha",
-            "arguments": {"periodo": "Int!"},
-            "variables": {"periodo": "$value"},
-            "evidence": "I",
-            "source": "V",
-        },
+        "write": _mutation("alterarPeriodoRedefinicaoSenha", "I", {"periodo": "Int!"}, {"periodo": "$value"}),
     },
     "periodo_inatividade": {
         "fields": {"value": {"type": "int", "choices": [30, 60, 120, 180, 240]}},
         "screen": f"{_MODULE} > Segurança > Período máximo de inatividade",
         "read": {**_SECURITY, "values": {"value": "periodoInatividade"}, "evidence": "?", "source": "-"},
-        "write": {
-            "mutation": "alterarPeriodoInatividade",
-            "arguments": {"periodo": "Int!"},
-            "variables": {"periodo": "$value"},
-            "evidence": "I",
-            "source": "V",
-        },
+        "write": _mutation("alterarPeriodoInatividade", "I", {"periodo": "Int!"}, {"periodo": "$value"}),
     },
     "tentativas_login": {
         "fields": {"value": {"type": "int", "choices": [1, 2, 3, 4, 5, 6, 7, 8, 9, 10]}},
         "screen": f"{_MODULE} > Segurança > Máximo de tentativas consecutivas de login com autenticação inválida",
         "read": {**_SECURITY, "values": {"value": "tentativasLogin"}, "evidence": "?", "source": "-"},
-        "write": {
-            "mutation": "alterarNumeroTentativasLogin",
-            "arguments": {"tentativas": "Int!"},
-            "variables": {"tentativas": "$value"},
-            "evidence": "I",
-            "source": "V",
-        },
+        "write": _mutation("alterarNumeroTentativasLogin", "I", {"tentativas": "Int!"}, {"tentativas": "$value"}),
     },
     "smtp": {
         "fields": {
@@ -225,32 +196,24 @@ SETTINGS: dict[str, dict[str, Any]] = {
         },
         "screen": f"{_MODULE} > Servidores > Servidor SMTP",
         "read": {"info": {"enabled": "smtpConfigurado"}, "evidence": "S", "source": "V"},
-        "write": {
-            "mutation": "alterarServidorSMTP",
-            "arguments": {"input": "ServidorSMTPInput!"},
-            "variables": {
-                "input": {"endereco": "$host", "porta": "$port", "usuario": "$username", "senha": "$password", "email": "$sender"}
-            },
-            "evidence": "?",
-            "source": "V",
-        },
-        "disable": {
-            "mutation": "desabilitarConexaoSMTP",
-            "evidence": "I",
-            "source": "V",
-        },
+        "write": _mutation(
+            "alterarServidorSMTP",
+            "?",
+            {"input": "ServidorSMTPInput!"},
+            {"input": {"endereco": "$host", "porta": "$port", "usuario": "$username", "senha": "$password", "email": "$sender"}},
+        ),
+        "disable": _mutation("desabilitarConexaoSMTP", "I"),
     },
     "anexos": {
         "fields": {"enabled": {"type": "bool", "default": True}, "directory": {"type": "str"}},
         "screen": f"{_MODULE} > Anexo",
         "read": {"info": {"enabled": "anexoArquivosEnabled"}, "evidence": "S", "source": "MOCK"},
-        "write": {
-            "mutation": "alterarConfiguracaoAnexoArquivos",
-            "arguments": {"input": "ConfiguracaoAnexoArquivosInput!"},
-            "variables": {"input": {"habilitado": "$enabled", "diretorio": "$directory"}},
-            "evidence": "?",
-            "source": "V",
-        },
+        "write": _mutation(
+            "alterarConfiguracaoAnexoArquivos",
+            "?",
+            {"input": "ConfiguracaoAnexoArquivosInput!"},
+            {"input": {"habilitado": "$enabled", "diretorio": "$directory"}},
+        ),
     },
     "cadsus": {
         "fields": {"enabled": {"type": "bool"}},
@@ -258,41 +221,34 @@ SETTINGS: dict[str, dict[str, Any]] = {
         "requires": ["internet"],
         "advises": ["https", "govbr"],
         "read": {"sql": {"enabled": _row("CADSUSHABILITADO", "ds_inteiro")}, "evidence": "I", "source": "FD"},
-        "write": {
-            "mutation": "alterarCadsus",
-            "arguments": {"alterarCadsusInput": "AlterarCadsusInput!"},
-            "variables": {"alterarCadsusInput": {"habilitado": True, "intervalo": None}},
-            "evidence": "?",
-            "source": "V",
-        },
+        "write": _mutation(
+            "alterarCadsus",
+            "?",
+            {"alterarCadsusInput": "AlterarCadsusInput!"},
+            {"alterarCadsusInput": {"habilitado": True, "intervalo": None}},
+        ),
         # The screen offers at most a month, after which PEC switches it on again (M).
-        "disable": {
-            "mutation": "alterarCadsus",
-            "arguments": {"alterarCadsusInput": "AlterarCadsusInput!"},
-            "variables": {"alterarCadsusInput": {"habilitado": False, "intervalo": "UM_MES"}},
-            "evidence": "?",
-            "source": "V",
-        },
+        "disable": _mutation(
+            "alterarCadsus",
+            "?",
+            {"alterarCadsusInput": "AlterarCadsusInput!"},
+            {"alterarCadsusInput": {"habilitado": False, "intervalo": "UM_MES"}},
+        ),
     },
     "horus": {
         "fields": {"enabled": {"type": "bool"}},
         "screen": f"{_MODULE} > Conexão > Hórus",
         "requires": ["internet"],
         "read": {"sql": {"enabled": _row("HORUSHABILITADO", "ds_inteiro")}, "evidence": "I", "source": "FD"},
-        "write": {
-            "mutation": "alterarHorus",
-            "arguments": {"alterarHorusInput": "AlterarHorusInput!"},
-            "variables": {"alterarHorusInput": {"habilitado": True, "intervalo": None}},
-            "evidence": "?",
-            "source": "V",
-        },
-        "disable": {
-            "mutation": "alterarHorus",
-            "arguments": {"alterarHorusInput": "AlterarHorusInput!"},
-            "variables": {"alterarHorusInput": {"habilitado": False, "intervalo": "INDETERMINADO"}},
-            "evidence": "?",
-            "source": "V",
-        },
+        "write": _mutation(
+            "alterarHorus", "?", {"alterarHorusInput": "AlterarHorusInput!"}, {"alterarHorusInput": {"habilitado": True, "intervalo": None}}
+        ),
+        "disable": _mutation(
+            "alterarHorus",
+            "?",
+            {"alterarHorusInput": "AlterarHorusInput!"},
+            {"alterarHorusInput": {"habilitado": False, "intervalo": "INDETERMINADO"}},
+        ),
     },
     "videochamada": {
         "fields": {"enabled": {"type": "bool"}},
@@ -305,19 +261,13 @@ SETTINGS: dict[str, dict[str, Any]] = {
             "evidence": "?",
             "source": "-",
         },
-        "write": {
-            "mutation": "alterarVideochamada",
-            "arguments": {"input": "AlterarVideochamadaInput!"},
-            "variables": {"input": {"habilitado": "$enabled"}},
-            "evidence": "?",
-            "source": "V",
-        },
+        "write": _mutation("alterarVideochamada", "?", {"input": "AlterarVideochamadaInput!"}, {"input": {"habilitado": "$enabled"}}),
     },
     "agenda_online": {
         "fields": {"enabled": {"type": "bool"}},
         "screen": f"{_MODULE} > Conexão > Agenda Online",
         "requires": ["internet", "contra_chave"],
-        # The last event counts; where there is none it was never active.
+        # The last event counts. If there is none, it was never active.
         "read": {
             "sql": {
                 "enabled": "select coalesce((select st_ativado from public.tb_ativacao_agendamento_online "
@@ -326,34 +276,23 @@ SETTINGS: dict[str, dict[str, Any]] = {
             "evidence": "I",
             "source": "DJ",
         },
-        "write": {
-            "mutation": "ativarAgendaOnline",
-            "arguments": {"contraChave": "String!"},
-            "variables": {"contraChave": "$contra_chave"},
-            "evidence": "?",
-            "source": "V",
-        },
-        "disable": {"mutation": "desativarAgendaOnline", "evidence": "I", "source": "V"},
+        "write": _mutation("ativarAgendaOnline", "?", {"contraChave": "String!"}, {"contraChave": "$contra_chave"}),
+        "disable": _mutation("desativarAgendaOnline", "I"),
     },
     "prescricao_digital": {
-        "fields": {
-            "enabled": {"type": "bool", "default": True},
-            "username": {"type": "str"},
-            "password": {"type": "str", "no_log": True},
-        },
+        "fields": {"enabled": {"type": "bool", "default": True}, "username": {"type": "str"}, "password": {"type": "str", "no_log": True}},
         "screen": f"{_MODULE} > Conexão > Prescrição digital",
         "since": "5.2.6",
         # The manual requires a valid certificate of ICP-Brasil and does not say whose. The request to PEC's support states that PEC has the
         # município's.
         "requires": ["https", "smtp", "certificate"],
         "read": {"info": {"enabled": "isPrescricaoDigitalEnabled"}, "evidence": "S", "source": "MOCK"},
-        "write": {
-            "mutation": "alterarConfiguracaoPrescricaoDigital",
-            "arguments": {"input": "ConfiguracaoPrescricaoDigitalInput!"},
-            "variables": {"input": {"habilitado": "$enabled", "usuario": "$username", "senha": "$password"}},
-            "evidence": "?",
-            "source": "V",
-        },
+        "write": _mutation(
+            "alterarConfiguracaoPrescricaoDigital",
+            "?",
+            {"input": "ConfiguracaoPrescricaoDigitalInput!"},
+            {"input": {"habilitado": "$enabled", "usuario": "$username", "senha": "$password"}},
+        ),
     },
     "requisicoes_simultaneas": {
         "fields": {"value": {"type": "int"}},
@@ -365,36 +304,18 @@ SETTINGS: dict[str, dict[str, Any]] = {
             "evidence": "?",
             "source": "-",
         },
-        "write": {
-            "mutation": "alterarQtdRequisicoes",
-            "arguments": {"qtdRequisicoesSimultaneas": "Int!"},
-            "variables": {"qtdRequisicoesSimultaneas": "$value"},
-            "evidence": "I",
-            "source": "V",
-        },
+        "write": _mutation("alterarQtdRequisicoes", "I", {"qtdRequisicoesSimultaneas": "Int!"}, {"qtdRequisicoesSimultaneas": "$value"}),
     },
     "busca_cidadao_por_propriedades": {
         "fields": {"enabled": {"type": "bool"}},
         "screen": f"{_MODULE} > Configurações avançadas > Busca de cidadão por propriedades",
         "read": {"info": {"enabled": "buscaCidadaoPorPropriedadesEnabled"}, "evidence": "S", "source": "MOCK"},
-        "write": {
-            "mutation": "alterarBuscaCidadaoPorPropriedades",
-            "arguments": {"habilitado": "Boolean!"},
-            "variables": {"habilitado": "$enabled"},
-            "evidence": "?",
-            "source": "V",
-        },
+        "write": _mutation("alterarBuscaCidadaoPorPropriedades", "?", {"habilitado": "Boolean!"}, {"habilitado": "$enabled"}),
     },
     "cadastro_domiciliar_via_cds": {
         "fields": {"enabled": {"type": "bool"}},
         "screen": f"{_MODULE} > Configurações avançadas > Cadastro domiciliar via CDS",
         "read": {"info": {"enabled": "cadastroDomiciliarViaCdsEnabled"}, "evidence": "S", "source": "MOCK"},
-        "write": {
-            "mutation": "alterarConfiguracaoCadastroDomiciliarViaCds",
-            "arguments": {"habilitado": "Boolean!"},
-            "variables": {"habilitado": "$enabled"},
-            "evidence": "?",
-            "source": "V",
-        },
+        "write": _mutation("alterarConfiguracaoCadastroDomiciliarViaCds", "?", {"habilitado": "Boolean!"}, {"habilitado": "$enabled"}),
     },
 }
