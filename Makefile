@@ -83,7 +83,7 @@ test: setup ## Run every target from lint to molecule; a table and the slowest t
 .PHONY: lint
 lint: setup ## Run ruff, mypy, import-linter, ansible-lint, shellcheck, antsibull-changelog
 	@ruff check . && ruff format --check .
-	cd $(build)/collections && mypy --config-file $(root)/pyproject.toml -p ansible_collections.esus.pec.plugins.module_utils
+	cd $(build)/collections && mypy --config-file $(root)/pyproject.toml -p ansible_collections.esus.pec.plugins.modules -p ansible_collections.esus.pec.plugins.module_utils
 	PYTHONPATH=. lint-imports --no-cache $(root)/pyproject.toml
 	cd $(root) && ansible-lint --strict
 	shellcheck $$($(sources) | xargs -r grep -lIE '^#!.*\b(ba)?sh$$')

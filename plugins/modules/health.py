@@ -77,6 +77,7 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ansible_collections.esus.pec.plugins.module_utils import beliefs
 from ansible_collections.esus.pec.plugins.module_utils.errors import PecError
 from ansible_collections.esus.pec.plugins.module_utils.installer.output import last_lines
 from ansible_collections.esus.pec.plugins.module_utils.pec import health, installation
@@ -89,23 +90,23 @@ _LOG_BYTES = 65536
 
 
 def service_state() -> str | None:
-    return systemd.state(installation.PEC_UNIT)
+    return systemd.state(beliefs.PEC_UNIT)
 
 
 def service_age() -> float | None:
     """Seconds since the service became active; None where it is not, or where systemd does not say."""
-    return systemd.active_seconds(installation.PEC_UNIT)
+    return systemd.active_seconds(beliefs.PEC_UNIT)
 
 
 class Watch:
     """Whether anything more can come of the service. One restart may be all that it needs, such as for a database that starts later."""
 
     def __init__(self) -> None:
-        self._before = systemd.restarts(installation.PEC_UNIT)
+        self._before = systemd.restarts(beliefs.PEC_UNIT)
         self.restarted = 0
 
     def still_starting(self) -> bool:
-        self.restarted = max(self.restarted, systemd.restarts(installation.PEC_UNIT) - self._before)
+        self.restarted = max(self.restarted, systemd.restarts(beliefs.PEC_UNIT) - self._before)
         return service_state() not in _ENDED and not self.loops
 
     @property
@@ -115,7 +116,7 @@ class Watch:
 
 def seconds_left(params: dict[str, Any]) -> float:
     age = service_age() if params["since_start"] and not params["url"] else None
-    return max(0, params["timeout"] - (age or 0))
+    return max(0.0, float(params["timeout"]) - (age or 0))
 
 
 def look(params: dict[str, Any], here: installation.Installation, seconds: float, watch: Watch) -> health.Health:
@@ -138,13 +139,13 @@ def complaint(answer: health.Health, here: installation.Installation, waited: in
         patience = f": it has ended and was restarted {watch.restarted} times while this waited"
     lines = [
         f"PEC did not become healthy at {answer.url} within {waited} seconds: {answer.error}",
-        f"The service {installation.PEC_UNIT} is {state}{patience}.",
+        f"The service {beliefs.PEC_UNIT} is {state}{patience}.",
     ]
     tail = log_tail(here)
     lines += [f"Last lines of {here.log_file}:", *(f"  {line}" for line in tail)] if tail else [f"There is no log yet at {here.log_file}."]
     if state in _ENDED or watch.loops:
         lines += ["Last lines of its journal:", *(f"  {line}" for line in journal_tail(here))]
-    return "\n".join([*lines, f"More on the host: journalctl -u {installation.PEC_UNIT}"])
+    return "\n".join([*lines, f"More on the host: journalctl -u {beliefs.PEC_UNIT}"])
 
 
 def redactor(here: installation.Installation) -> Redactor:
@@ -152,7 +153,7 @@ def redactor(here: installation.Installation) -> Redactor:
 
 
 def journal_tail(here: installation.Installation) -> list[str]:
-    answer = process.run(["journalctl", "--quiet", "--no-pager", "--output=cat", "--lines=12", f"--unit={installation.PEC_UNIT}"])
+    answer = process.run(["journalctl", "--quiet", "--no-pager", "--output=cat", "--lines=12", f"--unit={beliefs.PEC_UNIT}"])
     return last_lines(redactor(here)(answer.stdout).splitlines(), 12)
 
 

@@ -32,4 +32,5 @@ def install(server: Any, jar: Path) -> str:
 
 
 def wait(server: Any) -> None:
-    assert not server.module("esus.pec.health", {"timeout": 180})["_failed"]
+    result = server.module("esus.pec.health", {"timeout": 180})
+    assert not result["_failed"], result["_output"]
