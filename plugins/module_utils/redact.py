@@ -12,8 +12,8 @@ MASK = "********"
 _SECRET_FORMS = (
     # -password=..., --superpassword "...", databasePassword" : "...", spring.datasource.password=..., PGPASSWORD=...
     re.compile(r"""((?:pass(?:word|wd)?|senha)["']?(?:\s*[:=]\s*|\s+(?=["'])))("[^"]*"|'[^']*'|\S+)""", re.IGNORECASE),
-    # jdbc:postgresql://user:secret@host
-    re.compile(r"(//[^/\s:@]+:)([^@\s/]+)(?=@)"),
+    # jdbc:postgresql://user:secret@host, redis://:secret@host
+    re.compile(r"(//[^/\s:@]*:)([^@\s/]+)(?=@)"),
 )
 _SECRET_KEY = re.compile(r"password|passwd|passphrase|senha|secret|segredo|token|credential|private-?key|(?:^|[._-])pass$", re.IGNORECASE)
 # How a program that quotes a secret may write it, without the quotes around it.

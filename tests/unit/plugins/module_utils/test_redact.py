@@ -28,6 +28,7 @@ SECRET = "Senha-do-banco-1"
         pytest.param("PGPASSWORD=abc psql", f"PGPASSWORD={MASK} psql", id="the environment"),
         pytest.param("ALTER USER x PASSWORD 'a b'", f"ALTER USER x PASSWORD {MASK}", id="SQL"),
         pytest.param("jdbc:postgresql://esus:abc@db:5432/esus", f"jdbc:postgresql://esus:{MASK}@db:5432/esus", id="a URL"),
+        pytest.param("redis://:abc@cache:6379/0", f"redis://:{MASK}@cache:6379/0", id="a URL without a user"),
         pytest.param(f"it says {SECRET} here", f"it says {MASK} here", id="a known value anywhere"),
         pytest.param("Using generated security password: 1-2-3", f"Using generated security password: {MASK}", id="Spring's own"),
         pytest.param("password authentication failed for user", "password authentication failed for user", id="prose stays"),
@@ -104,6 +105,7 @@ def test_known_values_only() -> None:
         ("spring.datasource.url", "jdbc:postgresql://127.0.0.1:5432/esus", False),
         ("spring.datasource.url", "jdbc:postgresql://127.0.0.1:5432/esus?password=x", True),
         ("proxy", "http://user:x@proxy:3128", True),
+        ("cache", "redis://:x@cache:6379/0", True),
     ],
 )
 def test_what_looks_secret(key: str, value: str, secret: bool) -> None:
