@@ -86,7 +86,7 @@ class Identity:
                 f"{archive} is encrypted; give identity or identity_path with its secret key (AGE-SECRET-KEY-1... or one of SSH)"
             )
         if not self._text and not os.path.isfile(path):
-            raise PecError(f"{archive} is encrypted, and the file {path} with its secret key does not exist; check identity_file")
+            raise PecError(f"{archive} is encrypted, and the file {path} with its secret key does not exist; check identity_path")
         return Stage(("age", "--decrypt", "--identity", path), pass_fds=(self._handle,) if self._text else ())
 
 

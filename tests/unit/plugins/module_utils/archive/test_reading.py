@@ -264,7 +264,7 @@ def test_an_identity_is_on_no_disk_and_in_no_argument() -> None:
 
 
 def test_a_missing_identity_file(tmp_path: Path) -> None:
-    with pytest.raises(PecError, match=r"the file .*/none with its secret key does not exist; check identity_file"):
+    with pytest.raises(PecError, match=r"the file .*/none with its secret key does not exist; check identity_path"):
         Identity(path=str(tmp_path / "none")).stage("/srv/x.age")
 
 
