@@ -42,7 +42,7 @@ def settle(own_database: bool) -> None:
 
 def resume(before: Before) -> str:
     """After a failure, start PEC again if it was running and nothing has changed. Returns the result as a sentence."""
-    if systemd.state(beliefs.PEC_UNIT) not in systemd.STOPPED:
+    if systemd.state(beliefs.PEC_UNIT) not in (*systemd.STOPPED, "deactivating"):
         return ""
     if not before.running:
         return "PEC is stopped, as it was before."

@@ -82,10 +82,10 @@ class _Restore:
         service = self._current.service
         if self._plan.action == "rehearse" or not self._desired.stop_service or not service.uses:
             return self._restore_beside()
-        if service.running:
-            with self._phase("stop"):
-                systemd.systemctl("stop", beliefs.PEC_UNIT)
         try:
+            if service.running:
+                with self._phase("stop"):
+                    systemd.systemctl("stop", beliefs.PEC_UNIT)
             outcome = self._restore_beside()
         except BaseException as error:
             if service.running:
