@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""The attributes that modules of this collection have in common."""
+"""The attributes that the modules of this collection share."""
 
 from __future__ import annotations
 
 
 class ModuleDocFragment:
-    """C(esus.pec.attributes) is for every module; C(esus.pec.attributes.read_only) adds what holds for one that only reads."""
+    """C(esus.pec.attributes) is for every module; C(esus.pec.attributes.read_only) adds those of a module that only reads."""
 
     DOCUMENTATION = r"""
 options: {}
@@ -16,7 +16,7 @@ attributes:
     membership: [esus.pec.pec]
     support: full
   platform:
-    description: The managed hosts this works on.
+    description: Managed hosts on which the module works.
     platforms: linux
     support: full
 requirements:
@@ -27,12 +27,12 @@ requirements:
 options: {}
 attributes:
   check_mode:
-    description: Can run in check mode, which makes no difference because nothing is ever changed.
+    description: Check mode makes no difference, because the module changes nothing.
     support: full
   diff_mode:
-    description: Returns what changed; here nothing does.
+    description: Not applicable, because the module changes nothing.
     support: N/A
   idempotent:
-    description: Running it twice in a row gives the same result, as long as nobody else changes the host in between.
+    description: A second run gives the same result unless the host was changed in between.
     support: full
 """

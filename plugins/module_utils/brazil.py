@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Rules for what a person in a município types: CPF, CNPJ, the instalador's password, the server's domain.
+"""Checks what people of a município type: CPF, CNPJ, the instalador's password, the server's domain. Private to the collection.
 
-Each `*_problems` function returns whole sentences that can be shown, in the order in which a person would meet
-them, and an empty list where there is nothing to say. None of them repeats a password, and a CPF is shown masked.
+Each `*_problems` function returns complete sentences for the operator, none if the value is correct. None of them contains a
+password, and a CPF is masked.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ def cpf_digits(text: str) -> str:
 
 
 def cpf_masked(text: str) -> str:
-    """The middle of a CPF, as public bodies show it: enough to recognise a typing error, too little to identify."""
+    """Return the middle of a CPF, as public bodies show it: enough to recognise a typing error, too little to identify a person."""
     digits = cpf_digits(text)
     if len(digits) != 11:
         return f"of {len(digits)} characters"
@@ -38,7 +38,7 @@ def cpf_masked(text: str) -> str:
 
 
 def cpf_problems(text: str) -> list[str]:
-    """What is wrong with a CPF; at most one sentence, because the first error explains the others."""
+    """Return what is wrong with a CPF: at most one sentence, because the first error explains the others."""
     digits = cpf_digits(text)
     if not digits:
         return ["the CPF is empty; give its 11 digits, with or without dots and dash"]
@@ -71,7 +71,7 @@ def cnpj_plain(text: str) -> str:
 
 
 def cnpj_formatted(text: str) -> str:
-    """As on documents; a text that is no CNPJ stays as it is."""
+    """Format as on documents; a text that is no CNPJ is returned unchanged."""
     plain = cnpj_plain(text)
     return f"{plain[:2]}.{plain[2:5]}.{plain[5:8]}/{plain[8:12]}-{plain[12:]}" if len(plain) == 14 else text
 
@@ -116,19 +116,19 @@ def ibge_problems(text: str) -> list[str]:
 
 
 def instalador_password_problems(password: str, name: str, cpf: str) -> list[str]:
-    """What PEC will not accept in the instalador's password, all of it at once."""
+    """Return everything for which PEC rejects this password of the instalador."""
     problems: list[str] = []
     if len(password) not in PASSWORD_LENGTH:
         shortest, longest = PASSWORD_LENGTH[0], PASSWORD_LENGTH[-1]
-        problems.append(f"the instalador's password has {len(password)} characters; PEC takes {shortest} to {longest}")
+        problems.append(f"the instalador's password has {len(password)} characters; PEC accepts {shortest} to {longest}")
     if not any(character.isalpha() for character in password):
-        problems.append("the instalador's password has no letter; PEC wants at least one")
+        problems.append("the instalador's password has no letter; PEC requires at least one")
     if not any(character.isdigit() for character in password):
-        problems.append("the instalador's password has no digit; PEC wants at least one")
+        problems.append("the instalador's password has no digit; PEC requires at least one")
     if _holds_name(password, name):
-        problems.append("the instalador's password contains a part of the instalador's name; PEC refuses personal data")
+        problems.append("the instalador's password contains a part of the instalador's name; PEC rejects personal data")
     if _holds_cpf(password, cpf):
-        problems.append("the instalador's password contains digits of the instalador's CPF in a row; PEC refuses personal data")
+        problems.append("the instalador's password contains digits of the instalador's CPF in a row; PEC rejects personal data")
     return problems
 
 
@@ -151,16 +151,16 @@ def _fold(text: str) -> str:
 
 
 def link_problems(text: str) -> list[str]:
-    """What keeps a text from being the address of the installation, which PEC opens itself."""
+    """Return why a text cannot be the address of the installation, which PEC opens itself."""
     if text.startswith(("http://", "https://")):
         return []
     return [f"the link {text!r} is not an address; it starts with https:// or http://"]
 
 
 def domain_problems(text: str) -> list[str]:
-    """What keeps a text from being the plain name under which browsers and a certificate know this server."""
+    """Return why a text cannot be the plain name of this server in browsers and certificates."""
     if not text.strip():
-        return [f"the domain is empty; write the name under which people open PEC, such as {_EXAMPLE}"]
+        return [f"the domain is empty; give the name under which people open PEC, such as {_EXAMPLE}"]
     problems: list[str] = []
     scheme, separator, rest = text.strip().rpartition("://")
     if separator:
@@ -175,7 +175,7 @@ def domain_problems(text: str) -> list[str]:
     if port:
         problems.append(f"it has the port {port!r}")
     if text != text.strip():
-        problems.append("it has blanks around it")
+        problems.append("it has spaces around it")
     name = host.rstrip(".")
     problems += _name_problems(name)
     if host != name:
@@ -199,7 +199,7 @@ def _split_port(text: str) -> tuple[str, str]:
 
 def _name_problems(name: str) -> list[str]:
     if not name:
-        return ["there is no name in it"]
+        return ["it contains no name"]
     if _is_address(name):
         return ["it is an IP address, for which no public certificate is issued"]
     if "." not in name:

@@ -6,30 +6,28 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: doctor
-short_description: Compare a PEC server with everything this collection believes about PEC
+short_description: Compare a server with everything this collection believes about PEC
 description:
-  - No public specification of PEC's files, database and answers exists, so this collection rests on beliefs, each with its evidence.
-  - Looks at a server, compares it with each of them and with the failures that are known from real servers, and tells what nobody
-    outside knows yet.
-  - A check that cannot look says so; it is never counted as an agreement.
-  - Reads only, and works on a server without PEC and on a broken one. No value of a password or another secret is in the report.
+  - No public specification of PEC's files, database and answers exists, so this collection depends on beliefs, each with its evidence.
+  - Compares a server with each belief and with the failures known from real servers, and reports what is not publicly known yet.
+  - A check that cannot be made is reported as such; it never counts as an agreement.
+  - Only reads, and works on servers without PEC and with a broken one. The report contains no password or other secret.
   - The texts of the report are in Portuguese, for the people who run PEC.
 author: ["esus.pec contributors (@esus-pec)"]
 version_added: 0.1.0
-attributes:
-  check_mode: {support: full, description: Only reads and does the same in check mode.}
-  diff_mode: {support: none, description: Changes nothing and has no difference to show.}
-  platform: {support: full, description: The systems it works on., platforms: linux}
 options:
   jar:
     description:
-      - Path of PEC's installer on the server, so that the beliefs about it can be compared too. It is not run.
-      - Without the option the usual places are searched for one.
+      - Path of PEC's installer on the server, to compare the beliefs about it too. It is not run.
+      - By default the usual places are searched for one.
     type: path
   simultaneous_users:
-    description: How many people use PEC at the same time; chooses the line of the official table of hardware.
+    description: Number of simultaneous users, for the requirements in the official table of hardware.
     type: int
     default: 40
+extends_documentation_fragment:
+  - esus.pec.attributes
+  - esus.pec.attributes.read_only
 seealso:
   - module: esus.pec.preflight
 """
@@ -53,9 +51,9 @@ lines:
   contains:
     section: {description: "V(belief), V(rule) or V(discovery).", type: str, sample: belief}
     id: {description: "Stable name of the belief, rule or question.", type: str, sample: http-port}
-    title: {description: What it is., type: str, sample: Porta HTTP}
-    expected: {description: What should be there., type: str, sample: "8080, em todos os endereços, pelo processo java"}
-    found: {description: What is there., type: str, sample: "porta 8080 em 0.0.0.0, processo java"}
+    title: {description: Name of the thing., type: str, sample: Porta HTTP}
+    expected: {description: What is expected., type: str, sample: "8080, em todos os endereços, pelo processo java"}
+    found: {description: What was found., type: str, sample: "porta 8080 em 0.0.0.0, processo java"}
     status:
       description: V(ok), V(diverges), V(not_applicable), V(not_verifiable) or V(to_discover).
       type: str
@@ -64,13 +62,13 @@ lines:
     evidence: {description: "Mark of the evidence: V(C), V(S), V(I) or V(?).", type: str, sample: C}
     source: {description: "Letters of the sources, explained in docs/contract.md.", type: str, sample: V DM M}
     beliefs: {description: Ids of the beliefs that the line touches., type: list, elements: str, sample: [http-port]}
-    remedy: {description: What to do when it diverges., type: str, sample: ""}
+    remedy: {description: What to do if it diverges., type: str, sample: ""}
 table:
-  description: The same for a terminal, aligned.
+  description: The same lines as a table for a terminal.
   returned: always
   type: str
 summary:
-  description: How many lines there are in all, C(total), and of each status.
+  description: Number of lines, in C(total) and by status.
   returned: always
   type: dict
   sample: {total: 105, ok: 60, diverges: 0, not_applicable: 15, not_verifiable: 20, to_discover: 10}
@@ -85,56 +83,41 @@ version:
   type: str
   sample: 5.4.37
 stand_in:
-  description: Whether the server runs this collection's test double, which proves nothing about PEC.
+  description: The server runs this collection's test double, which proves nothing about PEC.
   returned: always
   type: bool
 """
 
-import os
 import platform
-
-from ansible.module_utils.basic import AnsibleModule
+from typing import Any
 
 from ansible_collections.esus.pec.plugins.module_utils.doctor.examining import examine, summarize
-from ansible_collections.esus.pec.plugins.module_utils.doctor.facts import Facts
-from ansible_collections.esus.pec.plugins.module_utils.doctor.look import look
+from ansible_collections.esus.pec.plugins.module_utils.doctor.look import look_at_server
 from ansible_collections.esus.pec.plugins.module_utils.doctor.table import render
-from ansible_collections.esus.pec.plugins.module_utils.errors import PecError
+from ansible_collections.esus.pec.plugins.module_utils.module import PecModule, run_module
 
 STATES = {"absent": "sem PEC neste servidor", "installed": "PEC instalado", "broken": "instalação do PEC incompleta"}
+ARGUMENTS = {"jar": {"type": "path"}, "simultaneous_users": {"type": "int", "default": 40}}
 
 
-def require_root() -> None:
-    if os.geteuid() != 0:
-        raise PecError("only root can read all of PEC's files, and the doctor runs as another user; set become: true for the play")
-
-
-def describe(facts: Facts) -> str:
-    version = facts.installation.version
-    return STATES[facts.installation.state] + (f", versão {version}" if version else "")
+def run(module: PecModule) -> dict[str, Any]:
+    facts = look_at_server(module.params["jar"], module.params["simultaneous_users"])
+    lines = examine(facts)
+    summary = summarize(lines)
+    state, version = facts.installation.state, facts.installation.version or ""
+    heading = STATES[state] + (f", versão {version}" if version else "")
+    return {
+        "lines": [line.as_dict() for line in lines],
+        "table": render(platform.node(), heading, lines, summary, stand_in=facts.web.stand_in),
+        "summary": summary,
+        "state": state,
+        "version": version,
+        "stand_in": facts.web.stand_in,
+    }
 
 
 def main() -> None:
-    module = AnsibleModule(
-        argument_spec={"jar": {"type": "path"}, "simultaneous_users": {"type": "int", "default": 40}},
-        supports_check_mode=True,
-    )
-    try:
-        require_root()
-        facts = look(module.params["jar"], module.params["simultaneous_users"])
-    except PecError as error:
-        module.fail_json(msg=str(error))
-    lines = examine(facts)
-    summary = summarize(lines)
-    module.exit_json(
-        changed=False,
-        lines=[line.as_dict() for line in lines],
-        table=render(platform.node(), describe(facts), lines, summary, stand_in=facts.web.stand_in),
-        summary=summary,
-        state=facts.installation.state,
-        version=facts.installation.version or "",
-        stand_in=facts.web.stand_in,
-    )
+    run_module(run, argument_spec=ARGUMENTS)
 
 
 if __name__ == "__main__":

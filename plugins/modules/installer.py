@@ -163,12 +163,13 @@ import os
 from dataclasses import replace
 from typing import Any
 
+from ansible_collections.esus.pec.plugins.module_utils import beliefs
 from ansible_collections.esus.pec.plugins.module_utils.errors import PecError
 from ansible_collections.esus.pec.plugins.module_utils.installer import installing, jar, java, planning, running
 from ansible_collections.esus.pec.plugins.module_utils.module import DATABASE, PecModule, run_module
 from ansible_collections.esus.pec.plugins.module_utils.pec import installation
 from ansible_collections.esus.pec.plugins.module_utils.postgres import psql
-from ansible_collections.esus.pec.plugins.module_utils.preflight import judging, look, model
+from ansible_collections.esus.pec.plugins.module_utils.preflight import judging, model, survey
 from ansible_collections.esus.pec.plugins.module_utils.system import locks
 
 ARGUMENTS = {
@@ -207,8 +208,8 @@ def read_desired(params: dict[str, Any], pending: frozenset[str]) -> planning.De
 def check_database(place: psql.Connection, desired: planning.Desired) -> None:
     """Look for what would make the run fail, before it starts."""
     wanted = model.DatabaseWanted("external", place.host, place.port, place.database, place.username, place.password)
-    wishes = model.Desired(checks=("database",), database=wanted, version=desired.version, update=desired.update)
-    facts, unchecked = look.look(wishes, installation.HOMES[0])
+    wishes = model.Wishes(checks=("database",), database=wanted, version=desired.version, update=desired.update)
+    facts, unchecked = survey.survey_host(wishes, beliefs.HOMES[0])
     errors = [str(finding) for finding in judging.judge(facts, wishes) if finding.severity == "error"]
     errors += [f"not checked: {one}" for one in unchecked]
     if errors:

@@ -6,24 +6,21 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: preflight
-short_description: Tell what keeps a server from running PEC, all of it at once
+short_description: Report everything that keeps a server from running PEC
 description:
-  - Looks at the server, at what is installed on it, at the answers in the inventory and at the database, before anything is changed.
-  - Compares them with the official requirements and with the failures that are known from real servers.
-  - What this collection's roles bring themselves, such as packages, the locale and the timezone, is not checked here.
+  - Checks the server, the installation on it, the values in the inventory and the database, before anything is changed, against the
+    official requirements and the failures known from real servers.
+  - Does not check what this collection's roles install themselves, such as packages, the locale and the timezone.
+  - Runs without root too, and reports that as an error.
 author: ["esus.pec contributors (@esus-pec)"]
 version_added: 0.1.0
-attributes:
-  check_mode: {support: full, description: Only reads and so does the same in check mode.}
-  diff_mode: {support: none, description: Changes nothing and so has no difference to show.}
-  platform: {support: full, description: The systems it works on., platforms: linux}
 options:
   checks:
     description:
-      - What is checked.
-      - V(host) is the machine, its disks and ports; V(installation) the installer and the PEC that is here; V(site) the domain and the
-        first run; V(database) the database.
-      - V(https) is what C(certmgr) needs on a server that has PEC already, that is PEC's version, the domain in the DNS, and the ports.
+      - Subjects to check.
+      - V(host) is the machine, its disks and ports; V(installation) the installer and the installed PEC; V(site) the domain and the first
+        run; V(database) the database.
+      - V(https) is what C(certmgr) requires on a server with PEC, that is PEC's version, the domain in the DNS, and the ports.
     type: list
     elements: str
     choices: [host, installation, site, database, https]
@@ -33,22 +30,22 @@ options:
     type: bool
     default: false
   accepted:
-    description: Codes of errors that the operator knows and accepts; they become warnings.
+    description: Codes of errors to accept; they become warnings.
     type: list
     elements: str
     default: []
   home:
-    description: Where PEC is, or will be.
+    description: Directory of PEC, existing or not.
     type: path
     default: /opt/e-SUS
   version:
-    description: The version of PEC that is wanted. By default the one in the installer's name.
+    description: Version of PEC to install. By default the one in the installer's name.
     type: str
     default: ""
   jar:
     description:
       - Address or path of the installer. Exactly one is expected.
-      - When the option is absent, installers are not checked.
+      - Without the option, installers are not checked.
     type: list
     elements: str
   jar_sha256:
@@ -56,26 +53,26 @@ options:
     type: str
     default: ""
   update:
-    description: Whether an older PEC may be updated.
+    description: Allow the update of an older PEC.
     type: bool
     default: false
   domain:
-    description: The name under which people open PEC, without scheme, port or path.
+    description: Domain under which people open PEC, without scheme, port or path.
     type: str
     default: ""
   hosts_entry:
-    description: Whether the domain will be written to the hosts file, so that it needs no DNS here.
+    description: The domain will be in the hosts file, so this server does not require it in the DNS.
     type: bool
     default: false
   simultaneous_users:
-    description: How many people use PEC at the same time; chooses the line of the official table of hardware.
+    description: Number of simultaneous users, for the requirements in the official table of hardware.
     type: int
     default: 40
   certificate_port:
-    description: Port of HTTPS by PEC's own C(certmgr). It and port 80 must then be free. Absent without C(certmgr).
+    description: Port of HTTPS by PEC's C(certmgr). This port and port 80 must be free. Absent without C(certmgr).
     type: int
   public_address:
-    description: IPv4 address that this server has on the Internet. The check V(https) compares it with the DNS. Empty compares nothing.
+    description: Public IPv4 address of this server. The check V(https) compares it with the DNS, unless it is empty.
     type: str
     default: ""
   database:
@@ -85,9 +82,9 @@ options:
     suboptions:
       mode:
         description:
-          - V(managed) is a PostgreSQL that the role P(esus.pec.pec_database#role) sets up here; only what it holds already is checked.
-          - V(bundled) is the one that PEC's installer brings.
-          - V(external) must be ready now, on whatever host.
+          - V(managed) is a PostgreSQL that the role P(esus.pec.pec_database#role) sets up here; only existing content is checked.
+          - V(bundled) comes with PEC's installer.
+          - V(external) is on any host and must be ready now.
         type: str
         choices: [managed, bundled, external]
         default: managed
@@ -97,7 +94,7 @@ options:
       username: {description: Role that PEC uses., type: str, default: esus}
       password: {description: Password of the role., type: str, default: ""}
   first_run:
-    description: The answers of the first run. Absent when it is done by hand.
+    description: Answers of the first run. Absent if it is done by hand.
     type: dict
     suboptions:
       name: {description: Name of the installation., type: str, default: ""}
@@ -106,10 +103,13 @@ options:
       instalador_name: {description: Full name of the instalador., type: str, default: ""}
       instalador_cpf: {description: CPF of the instalador., type: str, default: ""}
       instalador_password: {description: Password of the instalador., type: str, default: ""}
+extends_documentation_fragment:
+  - esus.pec.attributes
+  - esus.pec.attributes.read_only
 """
 
 EXAMPLES = r"""
-- name: Look at a server before PEC is installed
+- name: Check a server before PEC is installed
   esus.pec.preflight:
     domain: esus.municipio.uf.gov.br
     simultaneous_users: 100
@@ -119,7 +119,7 @@ EXAMPLES = r"""
       host: 192.0.2.10
       password: "{{ pec_database_password }}"
 
-- name: List what is wrong with the database without failing
+- name: List the problems of the database without failing
   esus.pec.preflight:
     checks: [database]
     report_only: true
@@ -132,7 +132,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 findings:
-  description: What was found, errors first.
+  description: The findings, errors first.
   returned: always
   type: list
   elements: dict
@@ -142,7 +142,7 @@ findings:
     message: {description: What is wrong., type: str, returned: always, sample: port 8080 is taken by nginx}
     remedy: {description: What to do., type: str, returned: always, sample: stop and disable it}
 unchecked:
-  description: What could not be looked at yet, and why.
+  description: What could not be checked yet, and why.
   returned: always
   type: list
   elements: str
@@ -153,20 +153,13 @@ from dataclasses import asdict
 from typing import Any
 
 from ansible_collections.esus.pec.plugins.module_utils.errors import PecError
-from ansible_collections.esus.pec.plugins.module_utils.module import QuietModule
+from ansible_collections.esus.pec.plugins.module_utils.module import DATABASE, PecModule, run_module
 from ansible_collections.esus.pec.plugins.module_utils.preflight.judging import BEFORE_INSTALLING, RULES, describe, judge
-from ansible_collections.esus.pec.plugins.module_utils.preflight.look import look
-from ansible_collections.esus.pec.plugins.module_utils.preflight.model import DatabaseWanted, Desired, FirstRun
+from ansible_collections.esus.pec.plugins.module_utils.preflight.model import DatabaseWanted, FirstRun, Wishes
+from ansible_collections.esus.pec.plugins.module_utils.preflight.survey import survey_host
 
 TEXT = {"type": "str", "default": ""}
-DATABASE = {
-    "mode": {"type": "str", "choices": ["managed", "bundled", "external"], "default": "managed"},
-    "host": {"type": "str", "default": "127.0.0.1"},
-    "port": {"type": "int", "default": 5432},
-    "name": {"type": "str", "default": "esus"},
-    "username": {"type": "str", "default": "esus"},
-    "password": {**TEXT, "no_log": True},
-}
+MODE = {"type": "str", "choices": ["managed", "bundled", "external"], "default": "managed"}
 FIRST_RUN = {
     "name": TEXT,
     "link": TEXT,
@@ -189,45 +182,35 @@ ARGUMENTS = {
     "simultaneous_users": {"type": "int", "default": 40},
     "certificate_port": {"type": "int"},
     "public_address": TEXT,
-    "database": {"type": "dict", "default": {}, "options": DATABASE},
+    "database": {"type": "dict", "default": {}, "options": {"mode": MODE, **DATABASE["options"]}},
     "first_run": {"type": "dict", "options": FIRST_RUN},
 }
 
 
-def desired_from(params: dict[str, Any]) -> Desired:
-    return Desired(
+def read_wishes(params: dict[str, Any]) -> Wishes:
+    same = ("version", "jar_sha256", "update", "domain", "hosts_entry", "simultaneous_users", "certificate_port", "public_address")
+    return Wishes(
         checks=tuple(params["checks"]),
         database=DatabaseWanted(**params["database"]),
-        version=params["version"],
         jars=None if params["jar"] is None else tuple(params["jar"]),
-        jar_sha256=params["jar_sha256"],
-        update=params["update"],
-        domain=params["domain"],
-        hosts_entry=params["hosts_entry"],
-        simultaneous_users=params["simultaneous_users"],
-        certificate_port=params["certificate_port"],
-        public_address=params["public_address"],
         first_run=FirstRun(**params["first_run"]) if params["first_run"] else None,
         accepted=tuple(params["accepted"]),
+        **{name: params[name] for name in same},
     )
 
 
+def run(module: PecModule) -> dict[str, Any]:
+    wishes = read_wishes(module.params)
+    facts, unchecked = survey_host(wishes, module.params["home"])
+    findings = judge(facts, wishes)
+    result = {"findings": [asdict(finding) for finding in findings], "unchecked": list(unchecked)}
+    if any(finding.severity == "error" for finding in findings) and not module.params["report_only"]:
+        raise PecError(describe(findings), **result)
+    return {**result, "warnings": [str(finding) for finding in findings if finding.severity == "warning"]}
+
+
 def main() -> None:
-    module = QuietModule(argument_spec=ARGUMENTS, supports_check_mode=True)
-    desired = desired_from(module.params)
-    try:
-        facts, unchecked = look(desired, module.params["home"])
-        findings = judge(facts, desired)
-    except PecError as error:
-        module.fail_json(msg=str(error))
-    errors = [finding for finding in findings if finding.severity == "error"]
-    result = {"changed": False, "findings": [asdict(finding) for finding in findings], "unchecked": list(unchecked)}
-    if errors and not module.params["report_only"]:
-        module.fail_json(msg=describe(findings), **result)
-    for finding in findings:
-        if finding.severity == "warning":
-            module.warn(str(finding))
-    module.exit_json(**result)
+    run_module(run, root=False, argument_spec=ARGUMENTS)  # without root the rule not_root reports it
 
 
 if __name__ == "__main__":

@@ -73,7 +73,7 @@ CASES = [
     pytest.param(
         "installer",
         {"jar": LINUX_JAR, "database": database("other")},
-        "is not empty and not PEC's: it holds 1 table",
+        "is not empty and not PEC's: it has 1 table",
         id="foreign database",
     ),
     pytest.param(

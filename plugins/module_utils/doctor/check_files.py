@@ -1,295 +1,220 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The beliefs about PEC's files and its installer, judged. A check takes what was seen and the belief's value."""
+"""The beliefs about PEC's files. Private to the collection."""
 
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Mapping
-from typing import Callable
 
 from ansible_collections.esus.pec.plugins.module_utils import beliefs
 from ansible_collections.esus.pec.plugins.module_utils.doctor.facts import Facts, Keys, PathSeen
-from ansible_collections.esus.pec.plugins.module_utils.doctor.model import (
-    Answer,
-    diverges,
-    judged,
-    listing,
-    not_applicable,
-    not_verifiable,
-    ok,
-)
-from ansible_collections.esus.pec.plugins.module_utils.doctor.words import EXTERNAL, EXTERNAL_UNKNOWN, NO_JAR, NOT_HERE
+from ansible_collections.esus.pec.plugins.module_utils.doctor.model import BUNDLED, EXTERNAL_UNKNOWN, Answer, belief, judged, listing
 from ansible_collections.esus.pec.plugins.module_utils.pec.installation import parse_version
 
-Check = Callable[[Facts, str], Answer]
-
 _CREDENTIALS_ORDER = ("URL", "acesso completo", "acesso de leitura")
-_GOVBR = ".govbr."
 _SERVER_KEYS = ("server.", "security.require-ssl")
-_PORT_KEYS = (beliefs.PORT_KEY, beliefs.KEYSTORE_KEY, beliefs.SSL_ENABLED_KEY)
+_MISSING = Answer.diverges("o arquivo não existe")
 
 
-def _path(facts: Facts, belief: str) -> PathSeen:
-    return facts.files.paths.get(belief, PathSeen(belief))
+def _path(facts: Facts, name: str) -> PathSeen:
+    return facts.files.paths.get(name, PathSeen(name))
 
 
-def _is(belief: str, kind: str) -> Check:
-    def check(facts: Facts, _value: str) -> Answer:
-        seen = _path(facts, belief)
+def _exists(name: str, kind: str, title: str, expected: str = "{value}") -> None:
+    """Enter a belief that is true if the path is there."""
+
+    @belief(name, title, expected)
+    def _judge(facts: Facts) -> Answer:
+        seen = _path(facts, name)
         return judged(seen.kind == kind, str(seen))
 
-    return check
+
+def _application_keys(facts: Facts) -> tuple[str, ...]:
+    return facts.files.application.names if facts.files.application else ()
 
 
-def _names(keys: Keys) -> str:
-    odd = f" (e {keys.odd} que não parecem chave, omitidas)" if keys.odd else ""
-    return listing(keys.names) + odd
+_exists("webserver", "directory", "Diretório da aplicação", "{value}, dentro do diretório do produto")
+_exists("bundle", "file", "Programa da aplicação")
+_exists("application-properties", "file", "Configuração da aplicação")
+_exists("log-file", "file", "Registro (log) da aplicação")
+_exists("migrator", "file", "Programa de migração do banco")
 
 
-def _read(keys: Keys | None) -> Answer | None:
-    """Why a file of settings cannot be judged, or None when it can."""
-    if keys is None:
-        return diverges("o arquivo não existe")
-    return diverges(keys.problem) if keys.problem else None
-
-
-def _config_file(facts: Facts, _value: str) -> Answer:
+@belief("config-file", "Arquivo deixado pelo instalador", "{value}, em JSON")
+def _config_file(facts: Facts) -> Answer:
     seen, keys = _path(facts, "config-file"), facts.files.config
     problem = f", {keys.problem}" if keys and keys.problem else ""
     return judged(seen.kind == "file" and not problem, f"{seen}{problem}")
 
 
-def _config_keys(facts: Facts, value: str) -> Answer:
+@belief("config-keys", "Chaves do arquivo do instalador", "exatamente: {value}")
+def _config_keys(facts: Facts) -> Answer:
     keys = facts.files.config
-    unreadable = _read(keys)
-    if keys is None or unreadable:
-        return unreadable or diverges("o arquivo não existe")
-    missing, more = set(value.split()) - set(keys.names), set(keys.names) - set(value.split())
-    if facts.bundled:  # nobody has seen the file of such a server; a question of its own asks for it
+    if keys is None or keys.problem:
+        return Answer.diverges(keys.problem) if keys else _MISSING
+    missing, more = set(beliefs.CONFIG_KEYS) - set(keys.names), set(keys.names) - set(beliefs.CONFIG_KEYS)
+    if facts.bundled:  # nobody has seen the file of such a server; an open question asks for it
         missing = {name for name in missing if not name.startswith("database")}
     if not missing and not more and not keys.odd:
-        return ok(f"{len(keys.names)} chaves, todas conhecidas")
+        return Answer.ok(f"{len(keys.names)} chaves, todas conhecidas")
     others = f" (e {keys.odd} omitidas)" if keys.odd else ""
-    return diverges(f"faltam: {listing(missing, 'nenhuma')}; a mais: {listing(more, 'nenhuma')}{others}")
+    return Answer.diverges(f"faltam: {listing(missing, 'nenhuma')}; a mais: {listing(more, 'nenhuma')}{others}")
 
 
-def _homes(facts: Facts, value: str) -> Answer:
+@belief("homes", "Diretório do produto", "um destes: {value}")
+def _homes(facts: Facts) -> Answer:
     home = facts.installation.home
-    if home is None:
-        return diverges("nenhum diretório do produto foi encontrado")
-    return judged(any(home == one or home.endswith(one) for one in value.split()), home)
+    return judged(home.endswith(beliefs.HOMES), home) if home else Answer.diverges("nenhum diretório do produto foi encontrado")
 
 
-def _standalone(facts: Facts, _value: str) -> Answer:
+@belief("standalone", "Script que inicia a aplicação", "{value}, executável")
+def _standalone(facts: Facts) -> Answer:
     seen = _path(facts, "standalone")
     return judged(seen.kind == "file" and bool(seen.mode & 0o100), str(seen))
 
 
-def _datasource_keys(facts: Facts, value: str) -> Answer:
+@belief("datasource-keys", "Chaves do banco na configuração", "todas: {value}")
+def _datasource_keys(facts: Facts) -> Answer:
     keys = facts.files.application
-    unreadable = _read(keys)
-    if keys is None or unreadable:
-        return unreadable or diverges("o arquivo não existe")
-    missing = [key for key in value.split() if key not in keys.names]
+    if keys is None or keys.problem:
+        return Answer.diverges(keys.problem) if keys else _MISSING
+    missing = [key for key in beliefs.DATASOURCE_KEYS if key not in keys.names]
     return judged(not missing, f"faltam: {listing(missing)}" if missing else "todas presentes")
 
 
-def _server_keys(facts: Facts, value: str) -> Answer:
-    keys = facts.files.application
-    used = [key for key in keys.names if key.startswith(_SERVER_KEYS)] if keys else []
+@belief("server-keys", "Chaves de porta e de HTTPS na configuração", "se houver, entre: {value}")
+def _server_keys(facts: Facts) -> Answer:
+    used = [key for key in _application_keys(facts) if key.startswith(_SERVER_KEYS)]
     if not used:
-        return not_applicable("nem porta própria nem HTTPS por keystore na configuração")
+        return Answer.not_applicable("nem porta própria nem HTTPS por keystore na configuração")
     port = facts.installation.http_port
-    if value.split()[0] in used and port is None:
-        return diverges(f"{listing(used)}; o valor de {value.split()[0]} não é uma porta")
-    if value.split()[0] in used and port and facts.web.reachable:
+    if beliefs.PORT_KEY in used and port is None:
+        return Answer.diverges(f"{listing(used)}; o valor de {beliefs.PORT_KEY} não é uma porta")
+    if beliefs.PORT_KEY in used and facts.web.reachable:
         opened = port in facts.host.listeners
         return judged(opened, f"{listing(used)}; porta {port} {'aberta' if opened else 'fechada'}")
-    known = [key for key in used if key in value.split()]
-    return not_verifiable(f"{listing(used)}; o PEC não responde") if known else diverges(f"nenhuma das conhecidas; há {listing(used)}")
+    if set(used) & set(beliefs.SERVER_KEYS):
+        return Answer.not_verifiable(f"{listing(used)}; o PEC não responde")
+    return Answer.diverges(f"nenhuma das conhecidas; há {listing(used)}")
 
 
-def _keystore_keys(facts: Facts, value: str) -> Answer:
-    keys = facts.files.application
-    used = [key for key in keys.names if key.startswith(_SERVER_KEYS) and key not in _PORT_KEYS] if keys else []
+@belief("keystore-keys", "Outras chaves do HTTPS por keystore", "se houver, entre: {value}")
+def _keystore_keys(facts: Facts) -> Answer:
+    used = [key for key in _application_keys(facts) if key.startswith(_SERVER_KEYS) and key not in beliefs.SERVER_KEYS]
     if not used:
-        return not_applicable("sem HTTPS por keystore na configuração")
-    unknown = [key for key in used if key not in value.split()]
+        return Answer.not_applicable("sem HTTPS por keystore na configuração")
+    unknown = [key for key in used if key not in beliefs.KEYSTORE_KEYS]
     return judged(not unknown, listing(unknown or used))
 
 
-def _certmgr_since(facts: Facts, value: str) -> Answer:
-    version = facts.installation.version
-    if version is None or facts.installation.home is None:
-        return not_verifiable("a versão instalada não é conhecida")
-    older, has = parse_version(version) < parse_version(value), bool(facts.files.certmgr_jar)
-    return judged(older != has, f"PEC {version}, {'com' if has else 'sem'} certmgr.jar")
+@belief("govbr-keys", "Chaves do login gov.br na configuração", "se houver, ambas: {value}")
+def _govbr_keys(facts: Facts) -> Answer:
+    used = [key for key in _application_keys(facts) if ".govbr." in key]
+    if used:
+        return judged(set(used) == set(beliefs.GOVBR_KEYS), listing(used))
+    return Answer.not_applicable("o login gov.br não está configurado")
 
 
-def _govbr_keys(facts: Facts, value: str) -> Answer:
-    keys = facts.files.application
-    used = [key for key in keys.names if _GOVBR in key] if keys else []
-    if not used:
-        return not_applicable("o login gov.br não está configurado")
-    return judged(sorted(used) == sorted(value.split()), listing(used))
-
-
-def _credentials(facts: Facts, _value: str) -> Answer:
+@belief("credentials-file", "Arquivo das senhas do banco", "{value}, de root, 0600, na ordem URL, acesso completo, acesso de leitura")
+def _credentials(facts: Facts) -> Answer:
     seen, content = _path(facts, "credentials-file"), facts.files.credentials
     if not seen.exists or content is None:
-        return diverges(str(seen)) if facts.bundled else not_verifiable(f"{seen}; {EXTERNAL_UNKNOWN}")
+        return Answer.diverges(str(seen)) if facts.bundled else Answer.not_verifiable(f"{seen}; {EXTERNAL_UNKNOWN}")
     agrees = seen.owner == "root" and seen.mode == 0o600 and content.order == _CREDENTIALS_ORDER
-    order = content.problem or f"na ordem {listing(content.order)}"
-    return judged(agrees, f"{seen}; {order}")
+    return judged(agrees, f"{seen}; {content.problem or f'na ordem {listing(content.order)}'}")
 
 
-def _keys_directory(facts: Facts, _value: str) -> Answer:
+@belief("keys-directory", "Diretório dos certificados da RNDS", "{value}, criado pelo administrador")
+def _keys_directory(facts: Facts) -> Answer:
     seen = _path(facts, "keys-directory")
     if not seen.exists:
-        return ok(f"{seen}, pois ninguém o criou ainda")
+        return Answer.ok(f"{seen}, pois ninguém o criou ainda")
     return judged(seen.kind == "directory", f"{seen}, com {facts.files.key_files} arquivo(s)")
 
 
-def _on_the_screen(_facts: Facts, _value: str) -> Answer:
-    return not_verifiable("só a tela do PEC mostra")
+@belief("certificate-suffixes", "Arquivos que a tela de certificados aceita")
+@belief("certificate-menu", "Onde o PEC pede o certificado da RNDS")
+@belief("certificate-status", "O que o PEC mostra quando o certificado funciona")
+def _on_the_screen(_facts: Facts) -> Answer:
+    return Answer.not_verifiable("só a tela do PEC mostra")
 
 
-def _certmgr(facts: Facts, _value: str) -> Answer:
-    seen, by_certmgr = _path(facts, "certmgr"), facts.installation.https.mode == "certmgr"
+@belief("certmgr", "Programa de certificados (certmgr)", "{value}, com certmgr.jar")
+def _certmgr(facts: Facts) -> Answer:
+    seen = _path(facts, "certmgr")
     if facts.files.certmgr_jar:
-        return ok(f"{seen}, com certmgr.jar")
-    if seen.exists or by_certmgr:
-        return diverges(f"{seen}, sem certmgr.jar")
-    return not_verifiable(f"{seen}; sem HTTPS do certmgr não se sabe se deveria existir")
+        return Answer.ok(f"{seen}, com certmgr.jar")
+    if seen.exists or facts.installation.https.mode == "certmgr":
+        return Answer.diverges(f"{seen}, sem certmgr.jar")
+    return Answer.not_verifiable(f"{seen}; sem HTTPS do certmgr não se sabe se deveria existir")
 
 
-def _ssl_properties(facts: Facts, _value: str) -> Answer:
+@belief("certmgr-since", "Versão mais antiga com certmgr")
+def _certmgr_since(facts: Facts) -> Answer:
+    version = facts.installation.version
+    if version is None or facts.installation.home is None:
+        return Answer.not_verifiable("a versão instalada não é conhecida")
+    older = parse_version(version) < parse_version(beliefs.CERTMGR_SINCE)
+    return judged(older != facts.files.certmgr_jar, f"PEC {version}, {'com' if facts.files.certmgr_jar else 'sem'} certmgr.jar")
+
+
+@belief("ssl-properties", "Configuração do certmgr", "{value} existe se, e somente se, o HTTPS vem do certmgr")
+def _ssl_properties(facts: Facts) -> Answer:
     seen, https = _path(facts, "ssl-properties"), facts.installation.https
-    https_port = https.port or beliefs.HTTPS_PORT
-    listening = facts.host.listeners.get(https_port)
+    port = https.port or beliefs.HTTPS_PORT
+    listening = facts.host.listeners.get(port)
+    if seen.exists and not facts.web.reachable:
+        return Answer.not_verifiable(f"{seen}; o PEC não responde")
     if seen.exists:
-        if not facts.web.reachable:
-            return not_verifiable(f"{seen}; o PEC não responde")
-        return judged(listening is not None, f"existe; porta {https_port} {'aberta' if listening else 'fechada'}")
+        return judged(listening is not None, f"existe; porta {port} {'aberta' if listening else 'fechada'}")
     java = listening is not None and listening.process == "java" and https.mode == "none"
-    return judged(not java, f"ausente; porta {https_port} {'aberta pelo java' if java else 'não é do PEC'}")
+    return judged(not java, f"ausente; porta {port} {'aberta pelo java' if java else 'não é do PEC'}")
 
 
-def _ssl_domain_key(facts: Facts, value: str) -> Answer:
+@belief("ssl-domain-key", "Chave do domínio no ssl.properties", "uma chave cuja última palavra é {value}")
+def _ssl_domain_key(facts: Facts) -> Answer:
     keys = facts.files.ssl
     if keys is None:
-        return not_applicable("não há ssl.properties")
-    found = any(name.replace("-", ".").replace("_", ".").split(".")[-1].lower().endswith(value) for name in keys.names)
-    return judged(found, keys.problem or f"chaves: {_names(keys)}")
+        return Answer.not_applicable("não há ssl.properties")
+    words = [name.replace("-", ".").replace("_", ".").split(".")[-1].lower() for name in keys.names]
+    return judged(any(word.endswith(beliefs.SSL_DOMAIN_KEY) for word in words), keys.problem or f"chaves: {names(keys)}")
 
 
-def _unit_template(facts: Facts, _value: str) -> Answer:
+@belief("unit-template", "Texto do serviço quando não instalado")
+def _unit_template(facts: Facts) -> Answer:
     seen = _path(facts, "unit-template")
     if facts.installation.pec_unit_file:
-        return not_applicable("o serviço está instalado" + ("; o texto também está aqui" if seen.exists else ""))
+        return Answer.not_applicable("o serviço está instalado" + ("; o texto também está aqui" if seen.exists else ""))
     return judged(seen.kind == "file", str(seen))
 
 
-def _jre_directory(facts: Facts, _value: str) -> Answer:
+@belief("jre-directory", "Java que vem com o PEC", "{value}, um diretório por versão")
+def _jre_directory(facts: Facts) -> Answer:
     seen, versions = _path(facts, "jre-directory"), facts.files.jre_versions
     return judged(seen.kind == "directory" and bool(versions), f"{seen}; versões: {listing(versions, 'nenhuma')}")
 
 
-def _jre_current(facts: Facts, _value: str) -> Answer:
+@belief("jre-current", "Java em uso", "{value}, com bin/java")
+def _jre_current(facts: Facts) -> Answer:
     seen, java = _path(facts, "jre-current"), facts.files.jre_java
     return judged(seen.kind == "directory" and bool(java), f"{seen}; {'Java ' + java if java else 'sem bin/java que responda'}")
 
 
-def _bundled_clients(facts: Facts, _value: str) -> Answer:
-    found = facts.files.bundled_psql
-    if not facts.bundled:
-        return not_applicable(EXTERNAL)
-    return judged(bool(found), listing([posixpath.dirname(path) for path in found], "nenhum psql no diretório do produto"))
-
-
-def _jar_name(facts: Facts, _value: str) -> Answer:
-    if facts.jar is None:
-        return not_verifiable(NO_JAR)
-    name = posixpath.basename(facts.jar.path)
-    return judged(beliefs.JAR_NAME.fullmatch(name) is not None, name)
-
-
-def _jar_main_class(facts: Facts, value: str) -> Answer:
-    jar = facts.jar
-    if jar is None:
-        return not_verifiable(NO_JAR)
-    return judged(jar.main_class == value, jar.problem or jar.main_class or "nenhuma")
-
-
-def _jar_contents(facts: Facts, _value: str) -> Answer:
-    jar = facts.jar
-    if jar is None:
-        return not_verifiable(NO_JAR)
-    missing = f"faltam: {listing(jar.missing)}" if jar.missing else ""
-    return judged(not jar.problem and not missing, jar.problem or missing or "todos presentes")
-
-
-def _options(belief: str) -> Check:
-    def check(facts: Facts, _value: str) -> Answer:
-        if facts.jar is None:
-            return not_verifiable(NO_JAR)
-        if belief in facts.jar.constants:
-            return ok("todas estão nas classes do instalador")
-        return not_verifiable("nem todas se leem nas classes do instalador; compare com a saída de -help")
-
-    return check
-
-
-def _not_here(_facts: Facts, _value: str) -> Answer:
-    return not_verifiable(NOT_HERE)
-
-
-def _java_major(facts: Facts, value: str) -> Answer:
+@belief("java-major", "Java mais antigo que serve", "{value} ou mais novo, desde o PEC 5.3")
+def _java_major(facts: Facts) -> Answer:
     java = facts.files.jre_java
     if not java:
-        return not_verifiable("não se sabe a versão do Java do PEC")
+        return Answer.not_verifiable("não se sabe a versão do Java do PEC")
     numbers = java.replace("_", ".").split(".")
     major = int(numbers[1] if numbers[0] == "1" and len(numbers) > 1 else numbers[0])
-    return judged(major >= int(value), f"o PEC traz o Java {java}")
+    return judged(major >= beliefs.JAVA_MAJOR, f"o PEC traz o Java {java}")
 
 
-CHECKS: Mapping[str, Check] = {
-    "config-file": _config_file,
-    "config-keys": _config_keys,
-    "homes": _homes,
-    "webserver": _is("webserver", "directory"),
-    "bundle": _is("bundle", "file"),
-    "standalone": _standalone,
-    "application-properties": _is("application-properties", "file"),
-    "datasource-keys": _datasource_keys,
-    "server-keys": _server_keys,
-    "keystore-keys": _keystore_keys,
-    "govbr-keys": _govbr_keys,
-    "credentials-file": _credentials,
-    "log-file": _is("log-file", "file"),
-    "keys-directory": _keys_directory,
-    "certificate-suffixes": _on_the_screen,
-    "certificate-menu": _on_the_screen,
-    "certificate-status": _on_the_screen,
-    "certmgr": _certmgr,
-    "certmgr-since": _certmgr_since,
-    "ssl-properties": _ssl_properties,
-    "ssl-domain-key": _ssl_domain_key,
-    "unit-template": _unit_template,
-    "jre-directory": _jre_directory,
-    "jre-current": _jre_current,
-    "bundled-clients": _bundled_clients,
-    "migrator": _is("migrator", "file"),
-    "java-major": _java_major,
-}
+@belief("bundled-clients", "Programas do PostgreSQL embutido", "{value}/psql", needs=(BUNDLED,))
+def _bundled_clients(facts: Facts) -> Answer:
+    directories = [posixpath.dirname(path) for path in facts.files.bundled_psql]
+    return judged(bool(directories), listing(directories, "nenhum psql no diretório do produto"))
 
-INSTALLER_CHECKS: Mapping[str, Check] = {
-    "jar-name": _jar_name,
-    "jar-main-class": _jar_main_class,
-    "jar-contents": _jar_contents,
-    "options": _options("options"),
-    "certificate-options": _options("certificate-options"),
-    "exit-code-zero": _not_here,
-    "root-directory": _not_here,
-}
-"""Of the installer, which can be looked at whether or not PEC is here."""
+
+def names(keys: Keys) -> str:
+    """The names in a file of settings, as far as they can be repeated."""
+    return listing(keys.names) + (f" (e {keys.odd} que não parecem chave, omitidas)" if keys.odd else "")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the doctor looks at, already without secrets: of a file that may carry one only the names of its keys are here."""
+"""What the doctor sees of a server, without secrets: of a file that may carry one only the names of its keys. Private to the collection."""
 
 from __future__ import annotations
 
@@ -9,8 +9,11 @@ from dataclasses import dataclass, field
 from ansible_collections.esus.pec.plugins.module_utils.pec.installation import Installation
 from ansible_collections.esus.pec.plugins.module_utils.postgres.psql import DatabaseFacts
 from ansible_collections.esus.pec.plugins.module_utils.preflight.database import LOOPBACK
-from ansible_collections.esus.pec.plugins.module_utils.system.host import Disk
+from ansible_collections.esus.pec.plugins.module_utils.system.host import Disk, Listener
 from ansible_collections.esus.pec.plugins.module_utils.system.systemd import Unit
+
+TABLES = ("tb_migracao", "tb_migracao_trava", "tb_adm_municipal", "tb_cfg_rnds", "tb_cfg_certificado", "tb_ativacao_agendamento_online")
+"""Tables of which only a name is known, or that seem to have been renamed (contract, section 3)."""
 
 
 @dataclass(frozen=True)
@@ -79,17 +82,11 @@ class FilesSeen:
 
 
 @dataclass(frozen=True)
-class Listener:
-    process: str
-    addresses: tuple[str, ...]
-
-
-@dataclass(frozen=True)
 class HostSeen:
-    """The machine. None is what could not be seen."""
+    """The machine. What could not be seen is None."""
 
     init_name: str | None = None
-    file_of_init: str | None = None  # what the program `file` says; None when there is no such program
+    file_of_init: str | None = None  # what the program `file` says; None if it is not installed
     memory_bytes: int | None = None
     processors: int = 0
     disks: tuple[Disk, ...] = ()
@@ -146,7 +143,7 @@ class WebSeen:
 
 @dataclass(frozen=True)
 class JarSeen:
-    """The installer. C(constants) are the ids of the beliefs whose text stands in its classes."""
+    """The installer. C(constants) are the ids of the beliefs whose text is in its classes."""
 
     path: str
     main_class: str = ""
@@ -164,7 +161,7 @@ class Facts:
     web: WebSeen = WebSeen()
     jar: JarSeen | None = None
     logs: tuple[str, ...] = ()  # the ones that were read
-    said: Mapping[str, str] = field(default_factory=dict)  # id of a text -> the log it stands in
+    said: Mapping[str, str] = field(default_factory=dict)  # id of a text -> the log that has it
     simultaneous_users: int = 40
 
     @property
@@ -173,7 +170,7 @@ class Facts:
 
     @property
     def bundled(self) -> bool:
-        """Whether the database is the one the installer brings; when the files do not say, its directory does."""
+        """True for the database that comes with the installer; if the files do not say, its directory does."""
         custom = self.installation.custom_database
         return bool(self.files.bundled_psql) if custom is None else not custom
 

@@ -1,16 +1,16 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Looks at everything that the doctor judges: files, machine, database, application, installer and logs. Changes nothing."""
+"""Looks at everything that the doctor judges, and at the installer and the logs itself. Changes nothing. Private to the collection."""
 
 from __future__ import annotations
 
 import glob
 import os
 import zipfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 
 from ansible_collections.esus.pec.plugins.module_utils import beliefs
-from ansible_collections.esus.pec.plugins.module_utils.doctor import look_files, look_host, look_service
+from ansible_collections.esus.pec.plugins.module_utils.doctor import look_database, look_files, look_host, look_web
 from ansible_collections.esus.pec.plugins.module_utils.doctor.facts import Facts, JarSeen, WebSeen
 from ansible_collections.esus.pec.plugins.module_utils.errors import PecError
 from ansible_collections.esus.pec.plugins.module_utils.installer import jar
@@ -20,28 +20,28 @@ from ansible_collections.esus.pec.plugins.module_utils.redact import Redactor
 INSTALLER_LOGS = "var/log/esus-pec/*"
 INSTALLER_PLACES = ("root", "opt", "opt/e-SUS", "srv", "home/*", "tmp", "var/cache/esus-pec", "var/lib/esus-pec")
 
-_TEXTS: Mapping[str, str] = {f"text-{name}": text for name, text in beliefs.REAL_TEXTS.items()}
+_TEXTS = {belief.id: belief.value for belief in beliefs.BELIEFS if belief.id.startswith("text-")}
 _LOG_BYTES = 4 << 20
 _LOGS = 12
 _CLASS_BYTES = 1 << 20
 _ANOTHER_NAME = "0.0.0"
 
 
-def look(jar_path: str | None = None, simultaneous_users: int = 40, root: str = "/") -> Facts:
-    """Everything to judge, without a secret in it. Raises PecError when a file of PEC cannot be read."""
+def look_at_server(jar_path: str | None = None, simultaneous_users: int = 40, root: str = "/") -> Facts:
+    """Return everything to judge, without secrets. Raises PecError if a file of PEC cannot be read."""
     found = installation.discover(root)
     clean = Redactor(look_files.secrets(found))
-    seen_files = look_files.look(found, root)
-    database = look_service.look_at_database(found, clean)
+    seen_files = look_files.look_at_files(found, root)
+    database = look_database.look_at_database(found, clean)
     link = database.facts.installation_link if database.facts else None
     logs = _logs(found, root)
     installer = jar_path or _find_jar(root)
     return Facts(
         installation=_without_secrets(found, clean),
         files=seen_files,
-        host=look_host.look(found, clean),
+        host=look_host.look_at_host(found, clean),
         database=database,
-        web=WebSeen() if found.state == "absent" else look_service.look_at_web(found, link),
+        web=WebSeen() if found.state == "absent" else look_web.look_at_web(found, link),
         jar=see_jar(installer) if installer else None,
         logs=logs,
         said=said_in(logs),
@@ -50,7 +50,7 @@ def look(jar_path: str | None = None, simultaneous_users: int = 40, root: str = 
 
 
 def see_jar(path: str) -> JarSeen:
-    """What the installer's file says about itself; nothing of it is run."""
+    """Return what the installer's file contains; it is not run."""
     try:
         named = beliefs.JAR_NAME.fullmatch(os.path.basename(path))
         main_class = jar.inspect(path, version="" if named else _ANOTHER_NAME).main_class
@@ -69,7 +69,7 @@ def see_jar(path: str) -> JarSeen:
 
 
 def said_in(logs: Sequence[str]) -> dict[str, str]:
-    """For each text of the product the first log in which it stands; the lines around it stay there."""
+    """Return for each text of the product the first log that has it; the lines around it stay there."""
     said: dict[str, str] = {}
     for path in logs:
         content = _tail(path)
@@ -80,7 +80,7 @@ def said_in(logs: Sequence[str]) -> dict[str, str]:
 
 
 def _without_secrets(found: installation.Installation, clean: Redactor) -> installation.Installation:
-    """Judging needs to know where the database is, not how to get in."""
+    """Judging requires the place of the database, not its password."""
     return replace(
         found,
         connection=replace(found.connection, password="") if found.connection else None,
@@ -96,7 +96,7 @@ def _find_jar(root: str) -> str | None:
 
 
 def _constants(archive: zipfile.ZipFile) -> frozenset[str]:
-    """The beliefs about the installer's words whose every word stands in one of its own classes or texts."""
+    """The beliefs about the installer's words of which every word is in one of its own classes or texts."""
     wanted = {**{name: (text,) for name, text in _TEXTS.items()}, **{name: _words(name) for name in ("options", "certificate-options")}}
     missing = {name: {word: _forms(word) for word in texts} for name, texts in wanted.items()}
     for entry in archive.infolist():

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Looks at PEC's files for the doctor. Values of settings stay here: what leaves is names, order, modes and shapes."""
+"""Looks at PEC's files for the doctor. Values of settings stay here; names, order and modes leave. Private to the collection."""
 
 from __future__ import annotations
 
@@ -36,8 +36,8 @@ _HARMLESS_OPTION = re.compile(
 )
 
 
-def look(found: Installation, root: str = "/") -> FilesSeen:
-    """Everything that PEC's files say about themselves."""
+def look_at_files(found: Installation, root: str = "/") -> FilesSeen:
+    """Return the names, order, modes and shapes of PEC's files."""
     home = found.home or os.path.join(root, beliefs.HOMES[0].lstrip("/"))
     paths = {name: see(os.path.join(home, _PLACES[name])) for name in _BELOW_HOME}
     config_file = found.config_file or os.path.join(root, beliefs.CONFIG_FILE.lstrip("/"))

@@ -1,31 +1,29 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Looks at the machine for the doctor: beyond host.py only what nobody else asks. What cannot be seen is None."""
+"""Looks at the machine for the doctor. What cannot be seen is None. Private to the collection."""
 
 from __future__ import annotations
 
 import os
 import pwd
 import shlex
-import socket
-import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 
 from ansible_collections.esus.pec.plugins.module_utils import beliefs
-from ansible_collections.esus.pec.plugins.module_utils.doctor.facts import HostSeen, Listener
+from ansible_collections.esus.pec.plugins.module_utils.doctor.facts import HostSeen
 from ansible_collections.esus.pec.plugins.module_utils.errors import PecError
 from ansible_collections.esus.pec.plugins.module_utils.pec.installation import Installation
 from ansible_collections.esus.pec.plugins.module_utils.postgres import psql
 from ansible_collections.esus.pec.plugins.module_utils.system import files, host, process, systemd
 
 _UNITS = (beliefs.PEC_UNIT, beliefs.DATABASE_UNIT)
-_LISTEN = "0A"
 _TEMPORARY = os.path.join(os.sep, "tmp")
 
 
-def look(found: Installation, clean: Callable[[str], str]) -> HostSeen:
-    """Everything about the machine; C(clean) takes secrets out of a text."""
+def look_at_host(found: Installation, clean: Callable[[str], str]) -> HostSeen:
+    """Return everything about the machine; clean removes secrets from a text."""
     texts = {name: path for name, path in zip(_UNITS, (found.pec_unit_file, found.database_unit_file)) if path}
-    user, days = _service()
+    units = systemd.units(_UNITS)
+    seconds = systemd.active_seconds(beliefs.PEC_UNIT)
     home = found.home or beliefs.HOMES[0]
     return HostSeen(
         init_name=host.init_name(),
@@ -33,11 +31,11 @@ def look(found: Installation, clean: Callable[[str], str]) -> HostSeen:
         memory_bytes=host.memory_bytes(),
         processors=host.processors(),
         disks=tuple(host.disk_usage(path) for path in (home, _TEMPORARY)),
-        listeners=listeners(host.listeners()),
-        units=systemd.units(_UNITS),
+        listeners=host.listeners(),
+        units=units,
         unit_texts={name: clean(without_values(files.read_text_lenient(path))) for name, path in texts.items()},
-        unit_user=user if found.pec_unit_file else None,
-        unit_days=days,
+        unit_user=(units[beliefs.PEC_UNIT].user or "root") if found.pec_unit_file else None,
+        unit_days=None if seconds is None else int(seconds // 86400),
         timezone=host.timezone(),
         utc_offset_minutes=host.utc_offset_minutes(),
         locales=host.locales(),
@@ -47,21 +45,6 @@ def look(found: Installation, clean: Callable[[str], str]) -> HostSeen:
         dump_clients=tuple(client.version for client in psql.find_clients("pg_dump")),
         database_account=_account(beliefs.BUNDLED_USER),
     )
-
-
-def listeners(names: Mapping[int, str], root: str = "/") -> dict[int, Listener]:
-    """The ports of host.listeners with the addresses they are open on."""
-    addresses: dict[int, set[str]] = {port: set() for port in names}
-    for table in ("proc/net/tcp", "proc/net/tcp6"):
-        try:
-            lines = files.read_text_lenient(os.path.join(root, table)).splitlines()[1:]
-        except PecError:
-            continue
-        for fields in (line.split() for line in lines):
-            address, _colon, port = fields[1].rpartition(":")
-            if fields[3] == _LISTEN and int(port, 16) in addresses:
-                addresses[int(port, 16)].add(_address(address))
-    return {port: Listener(process_name, tuple(sorted(addresses[port]))) for port, process_name in names.items()}
 
 
 def without_values(text: str) -> str:
@@ -82,14 +65,6 @@ def _without_value(line: str) -> str:
     return f"{key}={' '.join(f'{name}=(omitido)' for name in names)}"
 
 
-def _address(text: str) -> str:
-    """An address of /proc/net, whose words of four bytes are in the machine's own order."""
-    words = [bytes.fromhex(text[start : start + 8])[::-1] for start in range(0, len(text), 8)]
-    family = socket.AF_INET if len(words) == 1 else socket.AF_INET6
-    printed = socket.inet_ntop(family, b"".join(words))
-    return printed[len("::ffff:") :] if printed.startswith("::ffff:") and "." in printed else printed
-
-
 def _output(argv: list[str]) -> str | None:
     try:
         answer = process.run(argv, timeout=10)
@@ -101,16 +76,6 @@ def _output(argv: list[str]) -> str | None:
 def _fonts() -> int | None:
     listed = _output(["fc-list", ":", "family"])
     return None if listed is None else len(listed.splitlines())
-
-
-def _service() -> tuple[str, int | None]:
-    """The user of the application's service (systemd's default is root), and for how many days it has run."""
-    shown = _output(["systemctl", "show", "--property=User,ActiveEnterTimestampMonotonic,ActiveState", beliefs.PEC_UNIT]) or ""
-    pairs = dict(line.split("=", 1) for line in shown.splitlines() if "=" in line)
-    entered = int(pairs.get("ActiveEnterTimestampMonotonic") or 0)
-    if pairs.get("ActiveState") != "active" or not entered:
-        return pairs.get("User") or "root", None
-    return pairs.get("User") or "root", int((time.clock_gettime(time.CLOCK_MONOTONIC) - entered / 1e6) // 86400)
 
 
 def _account(name: str) -> str | None:

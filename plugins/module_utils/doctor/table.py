@@ -1,13 +1,21 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The doctor's report as a person reads it on a terminal: aligned columns, long texts folded, nothing cut."""
+"""The doctor's report for a terminal: aligned columns, long texts folded, nothing cut. Private to the collection."""
 
 from __future__ import annotations
 
 import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 
-from ansible_collections.esus.pec.plugins.module_utils.doctor.model import BELIEF, DISCOVERY, DIVERGES, NOT_APPLICABLE, RULE, VERDICTS, Line
-from ansible_collections.esus.pec.plugins.module_utils.doctor.words import NO_PEC
+from ansible_collections.esus.pec.plugins.module_utils.doctor.model import (
+    BELIEF,
+    DISCOVERY,
+    DIVERGES,
+    NO_PEC,
+    NOT_APPLICABLE,
+    RULE,
+    VERDICTS,
+    Line,
+)
 
 WIDTHS = (15, 2, 26, 43, 40)
 """The fourth column takes the longest name that is expected anywhere, which must stay whole to be copied."""

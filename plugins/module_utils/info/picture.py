@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The picture of a host that the module esus.pec.info gives."""
+"""Collects what the module esus.pec.info returns. Private to the collection."""
 
 from __future__ import annotations
 
@@ -31,12 +31,35 @@ _API_TYPES = {
 }
 _API_NAMES = {"versao": "version", "treinamento": "training"}  # as this collection's other facts are called
 _API_TIMEOUT = 5
+_PATHS = {  # below PEC's home
+    "webserver": beliefs.WEBSERVER,
+    "standalone": beliefs.STANDALONE,
+    "config_directory": os.path.dirname(beliefs.APPLICATION_PROPERTIES),
+    "application_properties": beliefs.APPLICATION_PROPERTIES,
+    "credentials_file": beliefs.CREDENTIALS_FILE,
+    "log_file": beliefs.LOG_FILE,
+    "keys_directory": beliefs.KEYS_DIRECTORY,
+    "certmgr": beliefs.CERTMGR,
+    "ssl_properties": beliefs.SSL_PROPERTIES,
+    "unit_template": beliefs.UNIT_TEMPLATE,
+}
+_PROPERTY_NAMES = {
+    "port": beliefs.PORT_KEY,
+    "keystore": beliefs.KEYSTORE_KEY,
+    "ssl_enabled": beliefs.SSL_ENABLED_KEY,
+    "keystore_password": beliefs.KEYSTORE_PASSWORD_KEY,
+    "keystore_type": beliefs.KEYSTORE_TYPE_KEY,
+    "keystore_alias": beliefs.KEYSTORE_ALIAS_KEY,
+    "require_https": beliefs.REQUIRE_SSL_KEY,
+    "govbr_client_id": beliefs.GOVBR_ID_KEY,
+    "govbr_client_secret": beliefs.GOVBR_SECRET_KEY,
+}
 _HEALTH = ("url", "healthy", "root_status", "esus_status", "version", "error")
 _POSTGRESQL_DATA = ("/var/lib/postgresql", "/var/lib/pgsql")
 
 
 def picture(root: str, ask_database: bool, ask_health: bool) -> dict[str, object]:
-    """Return everything that the module returns; PEC's own files are looked for below C(root). Raises PecError where one cannot be read."""
+    """Return everything that the module returns; PEC's own files are searched below C(root). Raises PecError if one cannot be read."""
     found = installation.discover(root)
     facts, failure = read_database(found.connection) if ask_database and found.connection else (None, None)
     answered = describe_health(found) if ask_health and found.state != "absent" else dict.fromkeys(_HEALTH)
@@ -44,6 +67,8 @@ def picture(root: str, ask_database: bool, ask_health: bool) -> dict[str, object
         "state": found.state,
         "reasons": list(found.reasons),
         "home": found.home,
+        "paths": expected_paths(root, found),
+        "property_names": dict(_PROPERTY_NAMES),
         "version": found.version,
         "production": found.production,
         "training": facts.training if facts else None,
@@ -52,7 +77,12 @@ def picture(root: str, ask_database: bool, ask_health: bool) -> dict[str, object
         "connection": describe_connection(found.connection),
         "database": describe_database(facts, failure),
         "services": describe_services(),
-        "ports": {"http": found.http_port, "listening": [{"port": port, "process": name} for port, name in host.listeners().items()]},
+        "ports": {
+            "http": found.http_port or beliefs.HTTP_PORT,
+            "https": found.https.port or beliefs.HTTPS_PORT,
+            "bundled_database": beliefs.BUNDLED_PORT,
+            "listening": [{"port": port, "process": listener.process} for port, listener in host.listeners().items()],
+        },
         "health": answered,
         "api": describe_api(answered),
         "https": describe_https(found, facts, ask_health),
@@ -66,6 +96,9 @@ def picture(root: str, ask_database: bool, ask_health: bool) -> dict[str, object
         "timezone": host.timezone(),
         "utc_offset_minutes": host.utc_offset_minutes(),
         "locales": list(host.locales()),
+        "locale": beliefs.LOCALE,
+        "read_only_role": beliefs.READ_ONLY_ROLE,
+        "keystore_name": beliefs.KEYSTORE_NAME,
         "installation": {
             "name": facts.installation_name if facts else None,
             "link": facts.installation_link if facts else None,
@@ -74,8 +107,15 @@ def picture(root: str, ask_database: bool, ask_health: bool) -> dict[str, object
     }
 
 
+def expected_paths(root: str, found: installation.Installation) -> dict[str, str]:
+    """Where PEC looks for its files, existing or not; without PEC, where its installer would put them."""
+    home = found.home or os.path.join(root, beliefs.HOMES[0].lstrip("/"))
+    config_file = os.path.join(root, beliefs.CONFIG_FILE.lstrip("/"))
+    return {"home": home, "config_file": config_file, **{name: os.path.join(home, path) for name, path in _PATHS.items()}}
+
+
 def read_database(connection: psql.Connection) -> tuple[psql.DatabaseFacts | None, str | None]:
-    """The facts, or why there are none: a database that does not answer is a finding, not a failure of this module."""
+    """Return the facts, or why there are none: a database that does not answer is a finding, not a failure of this module."""
     try:
         return psql.read_facts(connection), None
     except PecError as error:
@@ -110,7 +150,7 @@ def describe_database(facts: psql.DatabaseFacts | None, failure: str | None) -> 
 
 
 def describe_services() -> dict[str, dict[str, object]]:
-    names = {"pec": installation.PEC_UNIT, "postgresql": installation.DATABASE_UNIT}
+    names = {"pec": beliefs.PEC_UNIT, "database": beliefs.DATABASE_UNIT}
     units = systemd.units(list(names.values()))
     return {service: describe_unit(units[name]) for service, name in names.items()}
 
@@ -128,7 +168,7 @@ def describe_unit(unit: systemd.Unit) -> dict[str, object]:
 
 
 def describe_health(found: installation.Installation) -> dict[str, object]:
-    """The first local address that answers counts; none of them can match the name in a certificate, so that is not checked."""
+    """Ask the local addresses until one answers; the certificate is not verified, because no local address can match it."""
     answers = []
     for url in found.urls:
         answers.append(health.probe(url, verify=False))
@@ -139,15 +179,15 @@ def describe_health(found: installation.Installation) -> dict[str, object]:
 
 
 def describe_api(state: Mapping[str, object]) -> dict[str, object]:
-    """Ask the address that just answered. What has another type than expected is another fact, which is not known here."""
+    """Ask the address that just answered. A value of an unexpected type is another fact than the one known here, hence null."""
     facts: dict[str, object] = dict.fromkeys(("error", *_API_TYPES))
     if state["root_status"] is None:
         return facts
     try:
-        told = Client(Server(str(state["url"]), _API_TIMEOUT, validate_certs=False), patience=0).public_facts()
+        answered = Client(Server(str(state["url"]), _API_TIMEOUT, validate_certs=False), patience=0).public_facts()
     except PecError as error:
         return {**facts, "error": str(error)}
-    for name, value in told.items():
+    for name, value in answered.items():
         known = _API_NAMES.get(name, name)
         wanted = _API_TYPES[known]
         facts[known] = value if isinstance(value, wanted) and isinstance(value, bool) == (wanted is bool) else None
@@ -155,16 +195,16 @@ def describe_api(state: Mapping[str, object]) -> dict[str, object]:
 
 
 def describe_https(found: installation.Installation, facts: psql.DatabaseFacts | None, ask: bool) -> dict[str, object]:
-    """What the files say, and the certificate that PEC shows; one with a keystore has its domain in its link only."""
+    """Return what the files say, and the certificate that PEC serves; with a keystore only the link names the domain."""
     domain = found.https.domain or (urlsplit(facts.installation_link or "").hostname if facts else None)
-    shown = None
+    served = None
     if ask and found.https.mode != "none":
-        shown = handshake.fetch(domain, found.https.port or beliefs.HTTPS_PORT)
-    return {**asdict(found.https), "certificate": handshake.describe(shown, domain)}
+        served = handshake.fetch(domain, found.https.port or beliefs.HTTPS_PORT)
+    return {**asdict(found.https), "certificate": handshake.describe(served, domain)}
 
 
 def describe_certificates(root: str, found: installation.Installation) -> list[dict[str, object]]:
-    """What lies in PEC's directories; of a PKCS#12 only what the module esus.pec.certificate noted down of this very file."""
+    """Return the certificates in PEC's directories; about a PKCS#12 only what esus.pec.certificate recorded about this very file."""
     notes = records.read_notes(os.path.join(root, records.RECORDS.lstrip("/")))
     now = datetime.now(timezone.utc)
     return [records.describe(path, notes, now) for path in found.certificates]
@@ -174,7 +214,7 @@ def describe_contra_chaves(root: str) -> list[Mapping[str, str]] | None:
     try:
         return contra_chave.describe(contra_chave.read(os.path.join(root, contra_chave.PATH.lstrip("/"))))
     except PecError:
-        return None  # esus.pec.contra_chave says what is wrong with the file
+        return None  # esus.pec.contra_chave reports what is wrong with the file
 
 
 def secret_files(found: installation.Installation) -> list[str]:
@@ -183,5 +223,5 @@ def secret_files(found: installation.Installation) -> list[str]:
 
 
 def disk_paths(found: installation.Installation) -> list[str]:
-    home = found.home or installation.HOMES[0]
+    home = found.home or beliefs.HOMES[0]
     return [home, tempfile.gettempdir(), *(path for path in _POSTGRESQL_DATA if os.path.isdir(path))]

@@ -15,7 +15,6 @@ from ansible_collections.esus.pec.plugins.module_utils import beliefs
 from ansible_collections.esus.pec.plugins.module_utils.certificates import handshake
 from ansible_collections.esus.pec.plugins.module_utils.errors import PecError
 from ansible_collections.esus.pec.plugins.module_utils.installer.planning import CertmgrHttps
-from ansible_collections.esus.pec.plugins.module_utils.pec import installation
 from ansible_collections.esus.pec.plugins.module_utils.pec.installation import Installation
 from ansible_collections.esus.pec.plugins.module_utils.system import files
 
@@ -84,7 +83,7 @@ def bring_back(here: Installation, *, config_file: bool) -> str:
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(ssl_properties)
         if config_file and os.path.isfile(os.path.join(CHANGING, _CONFIG_FILE)):
-            _restore(os.path.join(CHANGING, _CONFIG_FILE), here.config_file or installation.CONFIG_FILE)
+            _restore(os.path.join(CHANGING, _CONFIG_FILE), here.config_file or beliefs.CONFIG_FILE)
     except (OSError, PecError) as error:
         return f"The previous certificate could not be restored to {directory}: {error}. Copy it back from {CHANGING}."
     shutil.rmtree(CHANGING, ignore_errors=True)

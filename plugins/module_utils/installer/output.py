@@ -78,8 +78,8 @@ def _line(text: str, found: re.Match[str]) -> str:
     return _LOG_PREFIX.sub("", line)
 
 
-def _real(*names: str) -> str:
-    return "|".join(re.escape(beliefs.REAL_TEXTS[name].rstrip(".")) for name in names)
+def _real(*texts: str) -> str:
+    return "|".join(re.escape(text.rstrip(".")) for text in texts)
 
 
 def _rule(code: str, pattern: str, message: str, remedy: str) -> _Rule:
@@ -94,7 +94,7 @@ _RULES = (
     _rule("java_too_old", r"UnsupportedClassVersionError", "the Java that ran it is too old ({said})", "set java to a Java 17"),
     _rule(
         "heap",
-        _real("out-of-memory") + r"|OutOfMemoryError",
+        _real(beliefs.TEXT_OUT_OF_MEMORY) + r"|OutOfMemoryError",
         "Java had too little memory ({said})",
         "give it more with java_options, such as [-Xmx2g] (role: pec_install_installer_java_options), and look at the host's free memory",
     ),
@@ -106,19 +106,19 @@ _RULES = (
     ),
     _rule(
         "scram",
-        _real("scram", "scram-english") + r"|authentication type 10|autentica\S+ 10 n\S+o",
+        _real(beliefs.TEXT_SCRAM, beliefs.TEXT_SCRAM_ENGLISH) + r"|authentication type 10|autentica\S+ 10 n\S+o",
         "the database requires SCRAM, which PEC's driver does not support ({said})",
         "on the database server SET password_encryption = 'md5', give the role its password again, and use md5 in pg_hba.conf",
     ),
     _rule(
         "changeset",
-        r"ChangeSet (?P<changeset>\S+::\S+?::\S+) " + _real("changeset-failed") + r"\.?\s*(?P<why>[^\n]*)",
+        r"ChangeSet (?P<changeset>\S+::\S+?::\S+) " + _real(beliefs.TEXT_CHANGESET_FAILED) + r"\.?\s*(?P<why>[^\n]*)",
         "the migration stopped at the change set {changeset}: {why}",
         "keep the log and a backup of the database, and ask the support of e-SUS APS; do not edit the migration's tables",
     ),
     _rule(
         "checksum",
-        r"(?P<changeset>\S+) was: (?P<was>\S+) " + _real("checksum") + r" (?P<now>\S+)",
+        r"(?P<changeset>\S+) was: (?P<was>\S+) " + _real(beliefs.TEXT_CHECKSUM) + r" (?P<now>\S+)",
         "the migration rejects the database: the change set {changeset} was: {was} but is now: {now}",
         "the migration's tables or the installer were changed; restore a backup, and do not edit the checksums",
     ),
@@ -130,7 +130,7 @@ _RULES = (
     ),
     _rule(
         "semaphores",
-        _real("semaphores"),
+        _real(beliefs.TEXT_SEMAPHORES),
         "PostgreSQL lost its semaphores ({said})",
         "set RemoveIPC=no in /etc/systemd/logind.conf, restart systemd-logind and PostgreSQL, then run again",
     ),
@@ -155,14 +155,17 @@ _RULES = (
     ),
     _rule(
         "directory",
-        _real("no-directory"),
+        _real(beliefs.TEXT_NO_DIRECTORY),
         "it cannot use the directory that it was run in ({said})",
         "set work_directory to a real directory, not /",
     ),
     _rule(
-        "not_root", _real("not-root"), "it does not see itself as root ({said})", "use become: true, and check that /bin/sh and id exist"
+        "not_root",
+        _real(beliefs.TEXT_NOT_ROOT),
+        "it does not see itself as root ({said})",
+        "use become: true, and check that /bin/sh and id exist",
     ),
-    _rule("os_family", _real("os-family"), "it does not support this system ({said})", "use a supported Linux distribution"),
+    _rule("os_family", _real(beliefs.TEXT_OS_FAMILY), "it does not support this system ({said})", "use a supported Linux distribution"),
     _rule(
         "not_systemd",
         r"Ess?t?a ferramenta suporta apenas",
@@ -187,5 +190,10 @@ _RULES = (
         "it rejects the database ({said})",
         "give it an empty database, or PEC's own of the same or an older version",
     ),
-    _rule("migration", _real("migration-failed"), "the migration of the database failed ({said})", "see the lines above it in the log"),
+    _rule(
+        "migration",
+        _real(beliefs.TEXT_MIGRATION_FAILED),
+        "the migration of the database failed ({said})",
+        "see the lines above it in the log",
+    ),
 )

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from ansible_collections.esus.pec.plugins.module_utils import beliefs
 from ansible_collections.esus.pec.plugins.module_utils.errors import PecError
 from ansible_collections.esus.pec.plugins.module_utils.installer import certmgr
 from ansible_collections.esus.pec.plugins.module_utils.installer.output import describe_end, find_cause, last_lines
@@ -17,7 +18,7 @@ def what_is_missing(desired: Desired) -> list[str]:
     """Return what contradicts that PEC is as desired, by its files and by SQL; empty when nothing does."""
     here = installation.discover()
     if here.state == "absent":
-        return [f"PEC is absent: neither {installation.CONFIG_FILE} nor {installation.HOMES[0]} exists"]
+        return [f"PEC is absent: neither {beliefs.CONFIG_FILE} nor {beliefs.HOMES[0]} exists"]
     problems = _contradictions(here, desired)
     if problems and here.config_file:
         # S (FD): with an external database it is deleted to have the installer run at all
@@ -28,7 +29,7 @@ def what_is_missing(desired: Desired) -> list[str]:
 def _contradictions(here: installation.Installation, desired: Desired) -> list[str]:
     problems = list(here.reasons) if here.state == "broken" else []
     if here.version not in (None, desired.version):
-        problems.append(f"{installation.CONFIG_FILE} has version {here.version} instead of {desired.version}")
+        problems.append(f"{beliefs.CONFIG_FILE} has version {here.version} instead of {desired.version}")
     connection = desired.database or here.connection  # the latter is the one that the installer brought
     if connection is None:
         return problems

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""C(credenciais.txt), where the installer leaves the database's logins.
+"""Reads C(credenciais.txt), where the installer writes the database's logins. Private to the collection.
 
 Its wording is known only from other people's parsers, so reading is lenient: accents, blank lines, line ends and trailing
 punctuation do not matter.
@@ -30,7 +30,7 @@ class Login:
 
 @dataclass(frozen=True)
 class Credentials:
-    """What the file says: the JDBC URL, the role PEC works with, and the one for reports (None when the file names only one)."""
+    """The JDBC URL, the role that PEC uses, and the one for reports (None if the file names only one)."""
 
     url: str = field(repr=False)
     full: Login
@@ -38,7 +38,7 @@ class Credentials:
 
 
 def parse(text: str) -> Credentials:
-    """Return the file's content. Raises PecError, without quoting the file, when the URL or the first login is missing."""
+    """Return the file's content. Raises PecError, without quoting the file, if the URL or the first login is missing."""
     url = _URL.search(text)
     logins = _logins(text)
     if url is None or not logins:

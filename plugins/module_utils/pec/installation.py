@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The PEC on this host, on any layout we know of, read from its files; where those are is believed in beliefs.py, and only there."""
+"""Finds the PEC on this host, on any known layout, from its files. Private to the collection."""
 
 from __future__ import annotations
 
@@ -17,12 +17,6 @@ from ansible_collections.esus.pec.plugins.module_utils.postgres.psql import Conn
 from ansible_collections.esus.pec.plugins.module_utils.properties import reading
 from ansible_collections.esus.pec.plugins.module_utils.system import files
 
-# What the other rooms know under this module's name.
-CONFIG_FILE = beliefs.CONFIG_FILE
-DATABASE_UNIT = beliefs.DATABASE_UNIT
-HOMES = beliefs.HOMES
-PEC_UNIT = beliefs.PEC_UNIT
-
 _VERSION = re.compile(r"(\d+)\.(\d+)\.(\d+)")
 _CERTIFICATES = (".p12", ".pfx", ".jks", ".pem", ".crt", ".cer")
 _TEXT_OF_BOOLEAN = {"true": True, "false": False}
@@ -30,7 +24,7 @@ _TEXT_OF_BOOLEAN = {"true": True, "false": False}
 
 @dataclass(frozen=True)
 class Https:
-    """How PEC serves HTTPS: C(mode) is none, certmgr (PEC renews it by itself) or keystore (a file somebody put there)."""
+    """How PEC serves HTTPS: C(mode) is none, certmgr (PEC renews it by itself) or keystore (a file that an administrator installed)."""
 
     mode: str
     domain: str | None
@@ -45,10 +39,10 @@ NO_HTTPS = Https("none", None, None, None)
 class Installation:
     """What the files of this host say about PEC; what they do not say is None. Every path can be opened as it is.
 
-    C(state) is absent, installed or broken. C(reasons) says what is wrong: never empty when broken; on an installed server what
-    deserves attention. The paths of files are where PEC looks for them, whether or not they exist; except C(config_file), the
-    C(*_unit_file)s and C(ssl_properties), None when there is no such file. C(connection) is None with a C(connection_source) when
-    that file names a database which is not PostgreSQL, or only a placeholder for one.
+    C(state) is absent, installed or broken. C(reasons) explains a broken state and is never empty then; on an installed server it
+    lists what deserves attention. Paths of files are where PEC looks for them, existing or not; only C(config_file), the
+    C(*_unit_file)s and C(ssl_properties) are None if the file does not exist. C(connection) is None with a C(connection_source) if
+    that file names a database that is not PostgreSQL, or only a placeholder.
     """
 
     state: str
@@ -95,14 +89,14 @@ def parse_version(text: str) -> tuple[int, int, int]:
 
 
 def discover(root: str = "/") -> Installation:
-    """Read what is on this host (below C(root)) and say what it amounts to; nothing is run and nobody is connected to.
+    """Read PEC's files on this host (below C(root)) and judge the installation, without running or connecting to anything.
 
-    Raises PecError when a file that exists cannot be read; only root can read all of them.
+    Raises PecError if an existing file cannot be read; only root can read all of them.
     """
     notes: list[str] = []
-    config_file = _existing(root, CONFIG_FILE)
+    config_file = _existing(root, beliefs.CONFIG_FILE)
     config = _read_config(config_file, notes)
-    units = {name: _unit_file(root, name) for name in (PEC_UNIT, DATABASE_UNIT)}
+    units = {name: _unit_file(root, name) for name in (beliefs.PEC_UNIT, beliefs.DATABASE_UNIT)}
     home = _find_home(root, _text(config, "directory"))
     if home is None and config_file is None and not any(units.values()):
         return Installation("absent")
@@ -113,8 +107,8 @@ def discover(root: str = "/") -> Installation:
         production=_boolean(config, "production"),
         custom_database=_boolean(config, "customDatabase"),
         config_file=config_file,
-        pec_unit_file=units[PEC_UNIT],
-        database_unit_file=units[DATABASE_UNIT],
+        pec_unit_file=units[beliefs.PEC_UNIT],
+        database_unit_file=units[beliefs.DATABASE_UNIT],
     )
     if home is None or not os.path.isdir(os.path.join(home, beliefs.WEBSERVER)):
         return replace(found, reasons=(_without_application(found), *notes))
@@ -124,7 +118,7 @@ def discover(root: str = "/") -> Installation:
 
 
 def connection(here: Installation | None = None) -> Connection:
-    """Return the way to the database of the PEC on this host (or of one already read). Raises PecError when there is none."""
+    """Return the connection to the database of the PEC on this host (or of one already read). Raises PecError if none is known."""
     found = here or discover()
     if found.connection is None:
         what = "PEC is not installed here" if found.state == "absent" else "the files of PEC do not say which database it uses"
@@ -162,7 +156,7 @@ def _with_application(root: str, home: str, found: Installation, config: Mapping
 
 
 def _broken(home: str, found: Installation, config: Mapping[str, object]) -> list[str]:
-    """What keeps PEC from working, each with what to do."""
+    """What keeps PEC from working, with what to do."""
     again = "run the installer again"
     reasons = []
     silent = bool(config) and "success" not in config  # the keys are known from one layout only, so one that is missing proves nothing
@@ -175,18 +169,20 @@ def _broken(home: str, found: Installation, config: Mapping[str, object]) -> lis
     if found.connection is None and found.connection_source is None:
         reasons.append(f"neither {found.application_properties} nor another file of PEC says how to reach the database; {again}")
     if found.custom_database is False:
-        missing = [name for name, path in ((PEC_UNIT, found.pec_unit_file), (DATABASE_UNIT, found.database_unit_file)) if path is None]
+        units = {beliefs.PEC_UNIT: found.pec_unit_file, beliefs.DATABASE_UNIT: found.database_unit_file}
+        missing = [name for name, path in units.items() if path is None]
         reasons.extend(f"the service {name} is not installed, so it does not start with the system; {again}" for name in missing)
     return reasons
 
 
 def _remarks(found: Installation) -> list[str]:
-    """What a working PEC can live with, but its administrator should know."""
+    """What does not keep PEC from working, but its administrator should know."""
     remarks = []
     if found.config_file is None:
-        remarks.append(f"{CONFIG_FILE} is missing; PEC works without it, but what its installer would do here is not known")
+        remarks.append(f"{beliefs.CONFIG_FILE} is missing; PEC works without it, but what its installer would do here is not known")
     if found.custom_database is not False and found.pec_unit_file is None:
-        remarks.append(f"the service {PEC_UNIT} is not installed, as happens with an external database; PEC does not start with the system")
+        absent = f"the service {beliefs.PEC_UNIT} is not installed, as happens with an external database"
+        remarks.append(f"{absent}; PEC does not start with the system")
     return remarks
 
 
@@ -216,7 +212,7 @@ def _connection(
     logins: credentials.Credentials | None,
     notes: list[str],
 ) -> tuple[Connection | None, str | None]:
-    """The first complete one counts: what the application uses, then what the installer remembers, then what it told the operator."""
+    """The first complete one counts: what the application uses, then what the installer recorded, then what it wrote for the operator."""
     used = (spring.get(beliefs.URL_KEY), spring.get(beliefs.USERNAME_KEY), spring.get(beliefs.PASSWORD_KEY))
     remembered = (_text(config, "databaseUrl"), _text(config, "databaseUsername"), _text(config, "databasePassword"))
     told = (logins.url, logins.full.username, logins.full.password) if logins else (None, None, None)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What must be true of the database that PEC is given: pure rules."""
+"""Rules about the database for PEC, without reading anything. Private to the collection."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ OLDEST_SERVER = 90600
 """PostgreSQL 9.6. Contract section 8, from the official manual."""
 
 USABLE_AUTHENTICATION = ("md5", "password", "trust")
-"""What the PostgreSQL driver inside PEC speaks, still in 5.5.28. Contract section 6.2."""
+"""What PEC's PostgreSQL driver supports, still in 5.5.28. Contract section 6.2."""
 
 UNFINISHED_TABLES = (beliefs.SETTINGS_TABLE, beliefs.MIGRATIONS_TABLE, beliefs.MIGRATION_LOCK_TABLE)
-"""One of these without a recorded version: PEC's migrations began and did not end."""
+"""If one exists without a recorded version, PEC's migrations began and did not end."""
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 _TRIED_BACKUP = "have a backup of it that you have tried to restore"
@@ -25,7 +25,7 @@ RESERVED_NAMES = ("postgres", "template0", "template1")
 
 
 def in_use(facts: Facts, wanted: DatabaseWanted) -> Iterator[Finding]:
-    """A PEC that is here keeps its database and its login: nobody may change them under it, or move it to an empty one."""
+    """An installed PEC keeps its database and login: a run must not change them, nor move PEC to an empty database."""
     here = facts.installed_connection
     if here is None:
         return
@@ -33,17 +33,17 @@ def in_use(facts: Facts, wanted: DatabaseWanted) -> Iterator[Finding]:
     used = f"{here.database!r} on {here.host}:{here.port}"
     moved = bool(facts.installed_custom_database) if wanted.mode == "bundled" else here.place != asked.place
     if moved:
+        asked_for = "a bundled one" if wanted.mode == "bundled" else wanted.place
         yield error(
             "another_database",
-            f"PEC is installed here with the database {used}, and {'a bundled one' if wanted.mode == 'bundled' else wanted.place} is asked "
-            "for",
-            "ask for the one that is in use, or transfer it first; the installer does not move data",
+            f"PEC is installed here with the database {used}, not with {asked_for} as requested",
+            "request the one in use, or transfer it first; the installer does not move data",
         )
     elif wanted.mode != "bundled" and wanted.password and facts.installed_state == "installed" and _login(here) != _login(asked):
         yield error(
             "database_login_differs",
             f"PEC logs in to {used} with another name or password than pec_database_username and pec_database_password",
-            "set those to what stands in PEC's application.properties, or change them there and in PostgreSQL first",
+            "set those to the values in PEC's application.properties, or change them there and in PostgreSQL first",
         )
 
 
@@ -52,7 +52,7 @@ def _login(connection: Connection) -> tuple[str, str]:
 
 
 def database_rules(seen: DatabaseSeen | None, wanted: DatabaseWanted, version: str, *, update: bool = False) -> Iterator[Finding]:
-    """Every finding about the database; a managed one is set up later, so only what it holds already can be wrong."""
+    """Yield every finding about the database; a managed one is set up later, so only its existing content can be wrong."""
     if wanted.mode == "bundled":
         return
     yield from _settings(wanted)
@@ -92,8 +92,8 @@ def _access(seen: DatabaseSeen, wanted: DatabaseWanted) -> Iterator[Finding]:
     elif seen.authentication == "scram-sha-256":
         yield error(
             "database_scram",
-            f"the server of {wanted.place} asks the role {wanted.username!r} for SCRAM, and PEC's driver answers "
-            f"'{beliefs.REAL_TEXTS['scram-english']}.'",
+            f"the server of {wanted.place} requires SCRAM of the role {wanted.username!r}, and PEC's driver answers "
+            f"'{beliefs.TEXT_SCRAM_ENGLISH}.'",
             f"on that server: SET password_encryption = 'md5', give the role its password again, "
             f"put the line {rule} first in pg_hba.conf, and reload",
         )
@@ -107,7 +107,7 @@ def _access(seen: DatabaseSeen, wanted: DatabaseWanted) -> Iterator[Finding]:
     elif seen.authentication and seen.authentication not in USABLE_AUTHENTICATION:
         yield error(
             "database_authentication",
-            f"the server of {wanted.place} asks the role {wanted.username!r} for an authentication that PEC's driver does not know",
+            f"the server of {wanted.place} requires an authentication of the role {wanted.username!r} that PEC's driver does not support",
             f"put the line {rule} first in that server's pg_hba.conf, and reload",
         )
     if seen.login_error and seen.authentication in USABLE_AUTHENTICATION:  # otherwise it is the authentication that fails
@@ -128,18 +128,18 @@ def _access(seen: DatabaseSeen, wanted: DatabaseWanted) -> Iterator[Finding]:
 def _server(facts: DatabaseFacts, wanted: DatabaseWanted) -> Iterator[Finding]:
     if facts.server_version_num < OLDEST_SERVER:
         here = f"the server of {wanted.place} is PostgreSQL {facts.server_version}"
-        yield error("database_server", f"{here}; PEC asks for 9.6 or newer", "use a newer server")
+        yield error("database_server", f"{here}; PEC requires 9.6 or newer", "use a newer server")
     if facts.encoding != "UTF8":
         yield error(
             "database_encoding",
-            f"the database {wanted.place} is encoded in {facts.encoding}, and PEC needs UTF8",
-            f"create it anew: CREATE DATABASE {wanted.name} OWNER {wanted.username} ENCODING 'UTF8' TEMPLATE template0",
+            f"the database {wanted.place} is encoded in {facts.encoding}, and PEC requires UTF8",
+            f"recreate it: CREATE DATABASE {wanted.name} OWNER {wanted.username} ENCODING 'UTF8' TEMPLATE template0",
         )
     if not facts.collation.startswith("pt_BR"):
         yield warning(
             "database_collation",
-            f"the database {wanted.place} sorts by {facts.collation}, so names with accents come in another order than in Portuguese",
-            "leave it if it holds data; an empty one is better created with LC_COLLATE 'pt_BR.UTF-8'",
+            f"the database {wanted.place} sorts by {facts.collation}, so names with accents are not in Portuguese order",
+            "leave it if it has data; recreate an empty one with LC_COLLATE 'pt_BR.UTF-8'",
         )
 
 
@@ -147,15 +147,15 @@ def _content(facts: DatabaseFacts, unfinished: bool, wanted: DatabaseWanted, ver
     if not facts.is_pec and unfinished:
         yield warning(
             "database_unfinished",
-            f"the database {wanted.place} holds PEC's tables but no version, so an installation broke off in it",
+            f"the database {wanted.place} has PEC's tables but no version, so an installation in it was interrupted",
             "run the installation again; if it fails at the same place, start with an empty database",
         )
     elif not facts.is_pec and facts.table_count:
         tables = "1 table" if facts.table_count == 1 else f"{facts.table_count} tables"
         yield error(
             "database_foreign",
-            f"the database {wanted.place} is not empty and not PEC's: it holds {tables} of something else",
-            "set pec_database_name to an empty database; nothing was changed in this one",
+            f"the database {wanted.place} is not empty and not PEC's: it has {tables} of something else",
+            "set pec_database_name to an empty database; this one was not changed",
         )
     elif facts.pec_version and version:
         yield from _versions(facts.pec_version, wanted, version)
@@ -165,8 +165,8 @@ def _versions(here: str, wanted: DatabaseWanted, version: str) -> Iterator[Findi
     if installation.parse_version(here) > installation.parse_version(version):
         yield error(
             "database_newer",
-            f"the database {wanted.place} is of PEC {here}, newer than the {version} that is wanted; PEC cannot be downgraded",
-            f"ask for {here} or newer, or restore a backup that was made with {version}",
+            f"the database {wanted.place} is at PEC {here}, newer than the requested {version}; PEC cannot be downgraded",
+            f"request {here} or newer, or restore a backup that was made with {version}",
         )
 
 
@@ -175,6 +175,6 @@ def _migration(facts: DatabaseFacts, wanted: DatabaseWanted, version: str, updat
     if here and version and installation.parse_version(here) < installation.parse_version(version):
         yield (warning if update else error)(
             "database_older",
-            f"the database {wanted.place} is of PEC {here} and would be migrated to {version}, which cannot be undone",
+            f"the database {wanted.place} is at PEC {here} and would be migrated to {version}, which cannot be undone",
             _TRIED_BACKUP if update else f"{_TRIED_BACKUP}, then set pec_install_update: true",
         )

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Preflight rules about the machine: system, hardware by the official table, disks, ports, and other runs."""
+"""Rules about the machine: system, hardware by the official table, disks, ports, other runs. Private to the collection."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from ansible_collections.esus.pec.plugins.module_utils import beliefs
-from ansible_collections.esus.pec.plugins.module_utils.preflight.model import Desired, Facts, Finding, error, warning
+from ansible_collections.esus.pec.plugins.module_utils.preflight.model import Facts, Finding, Wishes, error, warning
 
 GB = 10**9
-HTTP_CHALLENGE_PORT = 80  # certmgr proves there that the domain is ours; contract section 6.11
+HTTP_CHALLENGE_PORT = 80  # where certmgr proves the ownership of the domain; contract section 6.11
 
 FREE_FOR_INSTALLING = {"home": 6 * GB, "database": 3 * GB, "temporary": 1 * GB}
 """Our own estimate of what an installation writes (jar of 0.9 GB, unpacked tree, empty database, room to work); there is no gate
@@ -46,7 +46,7 @@ UNTESTED_DISTRIBUTIONS = ("rhel", "centos", "rocky", "almalinux", "ol", "fedora"
 
 
 def official_size(users: int) -> OfficialSize:
-    """The line of the table that so many users need; the last one when there are more than it knows."""
+    """Return the line of the table for so many users; the last one if the table ends before."""
     return next((size for size in OFFICIAL_SIZES if users <= size.users), OFFICIAL_SIZES[-1])
 
 
@@ -54,36 +54,36 @@ def count(number: int, noun: str) -> str:
     return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
-def root(facts: Facts, _desired: Desired) -> Iterator[Finding]:
+def root(facts: Facts, _desired: Wishes) -> Iterator[Finding]:
     if facts.uid != 0:
-        who = f"this runs as the user with id {facts.uid}"
-        yield error("not_root", f"{who}, and PEC's installer works for root only", "set become: true for the play")
+        who = f"this runs as the user with ID {facts.uid}"
+        yield error("not_root", f"{who}, and PEC's installer requires root", "set become: true for the play")
 
 
-def system(facts: Facts, _desired: Desired) -> Iterator[Finding]:
+def system(facts: Facts, _desired: Wishes) -> Iterator[Finding]:
     name = f"{facts.distribution} {facts.distribution_version}".strip()
     if facts.architecture != "x86_64":
-        yield error("architecture", f"the processor is {facts.architecture}; PEC exists for x86_64 only", "use a 64-bit Intel or AMD host")
+        yield error("architecture", f"the processor is {facts.architecture}; PEC supports x86_64 only", "use a 64-bit Intel or AMD host")
     if facts.init_name != beliefs.INIT_NAME:
         yield error(
             "no_systemd",
-            f"process 1 is {facts.init_name!r}; PEC's installer refuses every host whose process 1 is not systemd",
+            f"process 1 is {facts.init_name!r}; PEC's installer requires systemd",
             "use a virtual or physical machine, or a container that runs systemd",
         )
     if facts.distribution in UNTESTED_DISTRIBUTIONS:
-        yield warning("untested_system", f"{name} is of a family for which this collection is untested", "try it on a spare host first")
+        yield warning("untested_system", f"{name} belongs to a family on which this collection is untested", "try it on a spare host first")
     elif facts.distribution_version not in SUPPORTED_DISTRIBUTIONS.get(facts.distribution, ()):
         yield warning("unknown_system", f"{name} is not among the supported systems", "prefer Debian 12 or 13, or Ubuntu 22.04 or 24.04")
 
 
-def hardware(facts: Facts, desired: Desired) -> Iterator[Finding]:
-    users, end = desired.simultaneous_users, OFFICIAL_SIZES[-1].users
+def hardware(facts: Facts, wishes: Wishes) -> Iterator[Finding]:
+    users, end = wishes.simultaneous_users, OFFICIAL_SIZES[-1].users
     size = official_size(users)
-    asks = f"for {users} simultaneous users the official table asks for"
-    memory = size.application_memory_gb + (size.database_memory_gb if desired.database_is_here else 0)
+    asks = f"for {users} simultaneous users the official table requires"
+    memory = size.application_memory_gb + (size.database_memory_gb if wishes.database_is_here else 0)
     if users > end:
-        yield warning("beyond_table", f"the official table ends at {end} simultaneous users, not {users}", "size this host by measuring")
-    if desired.database_is_here and size.hosts > 1:
+        yield warning("beyond_table", f"the official table ends at {end} simultaneous users, not {users}", "size this host by measurement")
+    if wishes.database_is_here and size.hosts > 1:
         remedy = "set pec_database_mode: external, with a second host for PostgreSQL"
         yield warning("one_host", f"{asks} a host of its own for the database", remedy)
     if facts.memory_bytes < LEAST_MEMORY:
@@ -94,70 +94,70 @@ def hardware(facts: Facts, desired: Desired) -> Iterator[Finding]:
         yield warning("processors", f"this host has {count(facts.processors, 'core')}; {asks} {size.cores}", "give it more cores")
 
 
-def disk(facts: Facts, desired: Desired) -> Iterator[Finding]:
+def disk(facts: Facts, wishes: Wishes) -> Iterator[Finding]:
     for filesystem in sorted({place.filesystem for place in facts.places}):
         places = [place for place in facts.places if place.filesystem == filesystem]
         purposes = {place.purpose for place in places}
         where = " and ".join(place.path for place in places)
         free, total = places[0].free_bytes, places[0].total_bytes
         needed = sum(FREE_FOR_INSTALLING[purpose] for purpose in purposes)
-        official = _official_disk(purposes, desired)
-        if free < needed and not _settled(facts, desired):
+        official = _official_disk(purposes, wishes)
+        if free < needed and not _settled(facts, wishes):
             yield error(
                 "disk",
-                f"only {_gb(free)} are free on the filesystem of {where}, and installing PEC needs at least {_gb(needed)} there",
+                f"only {_gb(free)} are free on the filesystem of {where}, and installing PEC requires at least {_gb(needed)} there",
                 "free space or enlarge it",
             )
         elif total < official * GB:
             yield warning(
                 "disk",
                 f"the filesystem of {where} has {_gb(total)}; "
-                f"for {desired.simultaneous_users} simultaneous users the official table asks for {official} GB",
+                f"for {wishes.simultaneous_users} simultaneous users the official table requires {official} GB",
                 "enlarge it before it is needed",
             )
 
 
-def _official_disk(purposes: set[str], desired: Desired) -> int:
-    size = official_size(desired.simultaneous_users)
+def _official_disk(purposes: set[str], wishes: Wishes) -> int:
+    size = official_size(wishes.simultaneous_users)
     return (size.application_disk_gb if "home" in purposes else 0) + (size.database_disk_gb if "database" in purposes else 0)
 
 
-def _settled(facts: Facts, desired: Desired) -> bool:
-    """Nothing will be installed: what is wanted is here."""
-    wanted = desired.wanted_version
+def _settled(facts: Facts, wishes: Wishes) -> bool:
+    """True if nothing will be installed, because the requested version is installed."""
+    wanted = wishes.wanted_version
     return facts.installed_state == "installed" and (not wanted or facts.installed_version == wanted)
 
 
-def ports(facts: Facts, desired: Desired) -> Iterator[Finding]:
+def ports(facts: Facts, wishes: Wishes) -> Iterator[Finding]:
     if facts.uid != 0:  # only root sees whose ports they are
         return
     yield from _owned(facts, {beliefs.HTTP_PORT: (beliefs.PEC_UNIT, "java")})
-    yield from certificate_ports(facts, desired)
-    if desired.database.mode == "bundled":
+    yield from certificate_ports(facts, wishes)
+    if wishes.database.mode == "bundled":
         yield from _owned(facts, {beliefs.BUNDLED_PORT: (beliefs.DATABASE_UNIT, "postgres")})
-    port = desired.database.port
-    if desired.database.mode == "managed" and facts.listeners.get(port, "postgres") not in ("postgres", "postmaster"):
+    port = wishes.database.port
+    if wishes.database.mode == "managed" and facts.listeners.get(port, "postgres") not in ("postgres", "postmaster"):
         yield _port_taken(port, facts.listeners[port], "stop it, or set pec_database_port to the port of this host's PostgreSQL")
 
 
-def certificate_ports(facts: Facts, desired: Desired) -> Iterator[Finding]:
-    """certmgr answers the authority on one port and PEC serves HTTPS on the other."""
-    if facts.uid == 0 and desired.certificate_port is not None:
+def certificate_ports(facts: Facts, wishes: Wishes) -> Iterator[Finding]:
+    """On one port certmgr answers the authority, on the other PEC serves HTTPS."""
+    if facts.uid == 0 and wishes.certificate_port is not None:
         pec = (beliefs.PEC_UNIT, "java")
-        yield from _owned(facts, {HTTP_CHALLENGE_PORT: pec, desired.certificate_port: pec})
+        yield from _owned(facts, {HTTP_CHALLENGE_PORT: pec, wishes.certificate_port: pec})
 
 
 def _owned(facts: Facts, owners: dict[int, tuple[str, str]]) -> Iterator[Finding]:
     for port, (unit, program) in owners.items():
         if port in facts.listeners and not (unit in facts.active_units and facts.listeners[port] == program):
-            yield _port_taken(port, facts.listeners[port], f"stop and disable it, or give it another port; {unit} needs this one")
+            yield _port_taken(port, facts.listeners[port], f"stop and disable it, or give it another port; {unit} requires this one")
 
 
 def _port_taken(port: int, program: str, remedy: str) -> Finding:
     return error("port_taken", f"port {port} is taken by {program or 'a process that cannot be named'}", remedy)
 
 
-def another_run(facts: Facts, _desired: Desired) -> Iterator[Finding]:
+def another_run(facts: Facts, _desired: Wishes) -> Iterator[Finding]:
     if facts.another_run:
         yield error("another_run", facts.another_run, "let it finish; two installations at once would destroy each other")
 

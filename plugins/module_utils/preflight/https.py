@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What must be true before PEC's certmgr asks an authority for a certificate: pure rules."""
+"""Rules for a certificate by PEC's certmgr, without reading anything. Private to the collection."""
 
 from __future__ import annotations
 
@@ -8,47 +8,47 @@ from collections.abc import Iterator
 from ansible_collections.esus.pec.plugins.module_utils import beliefs, brazil
 from ansible_collections.esus.pec.plugins.module_utils.pec import installation
 from ansible_collections.esus.pec.plugins.module_utils.preflight import host
-from ansible_collections.esus.pec.plugins.module_utils.preflight.model import Desired, Facts, Finding, error, warning
+from ansible_collections.esus.pec.plugins.module_utils.preflight.model import Facts, Finding, Wishes, error, warning
 
 
-def version(facts: Facts, desired: Desired) -> Iterator[Finding]:
-    here = desired.wanted_version or facts.installed_version
+def version(facts: Facts, wishes: Wishes) -> Iterator[Finding]:
+    here = wishes.wanted_version or facts.installed_version
     if (
-        desired.certificate_port is not None
+        wishes.certificate_port is not None
         and here
         and installation.parse_version(here) < installation.parse_version(beliefs.CERTMGR_SINCE)
     ):
         yield error(
             "certmgr_version",
-            f"PEC {here} has no certmgr; it came with {beliefs.CERTMGR_SINCE}",
+            f"PEC {here} has no certmgr, which exists since {beliefs.CERTMGR_SINCE}",
             "update PEC, or set pec_https_mode to keystore or proxy, with a certificate of your own",
         )
 
 
-def domain(facts: Facts, desired: Desired) -> Iterator[Finding]:
-    """The authority finds the server by the DNS, so what this host's own hosts file says is no answer."""
-    if desired.certificate_port is None:
+def domain(facts: Facts, wishes: Wishes) -> Iterator[Finding]:
+    """The authority finds the server by the DNS, so this host's own hosts file does not count."""
+    if wishes.certificate_port is None:
         return
-    problems = brazil.domain_problems(desired.domain)
+    problems = brazil.domain_problems(wishes.domain)
     yield from (error("domain", problem, "correct pec_https_domain") for problem in problems)
     if problems or facts.domain_addresses is None:
         return
     if not facts.domain_addresses and facts.domain_resolves:
         yield warning(
             "domain_only_here",
-            f"the DNS does not know {desired.domain}, only this host's own hosts file does",
-            "make sure that the DNS that the Internet sees has an A record with this server's public address",
+            f"the DNS does not know {wishes.domain}, only this host's own hosts file does",
+            "make sure that the public DNS has an A record with this server's public address",
         )
     elif not facts.domain_addresses:
         yield error(
             "domain_unresolved",
-            f"the DNS does not know {desired.domain}",
-            "create an A record, without a port, that leads to this server's public address, and wait until it is seen",
+            f"the DNS does not know {wishes.domain}",
+            "create an A record, without a port, with this server's public address, and wait until it is visible",
         )
-    elif desired.public_address and desired.public_address not in facts.domain_addresses:
+    elif wishes.public_address and wishes.public_address not in facts.domain_addresses:
         yield error(
             "domain_elsewhere",
-            f"{desired.domain} leads to {', '.join(facts.domain_addresses)}, and this server's public address is {desired.public_address}",
+            f"{wishes.domain} resolves to {', '.join(facts.domain_addresses)}, and this server's public address is {wishes.public_address}",
             "correct the A record, or pec_https_public_address",
         )
 

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What must be true before PEC is installed, as pure rules over what was seen (Facts) and what is wanted (Wishes).
+"""Judges what was seen (Facts) against what is wanted (Wishes), without reading the host. Private to the collection.
 
-Every rule tells all that it knows, so that an operator corrects everything in one go. Nothing here reads the host.
+Every rule yields all its findings, so that an operator corrects everything in one go.
 """
 
 from __future__ import annotations
@@ -15,19 +15,19 @@ from ansible_collections.esus.pec.plugins.module_utils.pec import installation
 from ansible_collections.esus.pec.plugins.module_utils.preflight import host, https
 from ansible_collections.esus.pec.plugins.module_utils.preflight.database import database_rules, in_use
 from ansible_collections.esus.pec.plugins.module_utils.preflight.host import count
-from ansible_collections.esus.pec.plugins.module_utils.preflight.model import VERSION, Wishes, Facts, Finding, error, jar_name, warning
+from ansible_collections.esus.pec.plugins.module_utils.preflight.model import VERSION, Facts, Finding, Wishes, error, jar_name, warning
 
 INSTALLATION_TYPES = ("PRONTUARIO", "CENTRALIZADORA")
 
 
 def judge(facts: Facts, wishes: Wishes) -> tuple[Finding, ...]:
-    """Every finding, errors first; one that the operator has accepted becomes a warning."""
+    """Return every finding, errors first; an accepted error becomes a warning."""
     found = [_accept(finding, wishes.accepted) for check in wishes.checks for rule in RULES[check] for finding in rule(facts, wishes)]
     return tuple(sorted(found, key=lambda finding: finding.severity != "error"))
 
 
 def describe(findings: tuple[Finding, ...]) -> str:
-    """One line for each finding, under a line that counts them."""
+    """Return one line for each finding, under a line that counts them."""
     errors = sum(finding.severity == "error" for finding in findings)
     warnings = len(findings) - errors
     total = f"{count(errors, 'error')}, {count(warnings, 'warning')}"
@@ -52,7 +52,7 @@ def _jar(_facts: Facts, wishes: Wishes) -> Iterator[Finding]:
     for jar in wishes.jars:
         name = jar_name(jar)["name"]
         if jar_name(jar)["platform"] == "Win":
-            yield error("windows_jar", f"{name} is the installer for Windows", "take the one whose name ends in -Linux64.jar")
+            yield error("windows_jar", f"{name} is the installer for Windows", "use the one whose name ends in -Linux64.jar")
         if "://" in jar and not wishes.jar_sha256:
             unknown = f"{name} is downloaded, but its SHA-256 is not known"
             yield error("no_sha256", unknown, "set pec_install_jar_sha256 from a source that you trust")
@@ -68,7 +68,7 @@ def _installed(facts: Facts, wishes: Wishes) -> Iterator[Finding]:
     if facts.installed_state == "broken":
         yield warning(
             "installation_broken",
-            f"PEC's installation on this host is not whole: {'; '.join(facts.installed_reasons)}",
+            f"PEC's installation on this host is not complete: {'; '.join(facts.installed_reasons)}",
             "the installation goes on from there; if it fails, these are the first things to look at",
         )
     if not here or not wanted:
@@ -76,13 +76,13 @@ def _installed(facts: Facts, wishes: Wishes) -> Iterator[Finding]:
     if installation.parse_version(wanted) < installation.parse_version(here):
         yield error(
             "downgrade",
-            f"PEC {here} is installed here and {wanted} is older; PEC cannot be downgraded",
-            f"ask for {here} or newer, or restore a backup that was made with {wanted}",
+            f"PEC {here} is installed here and the requested {wanted} is older; PEC cannot be downgraded",
+            f"request {here} or newer, or restore a backup that was made with {wanted}",
         )
     elif installation.parse_version(wanted) > installation.parse_version(here) and not wishes.update:
         yield error(
             "update_not_allowed",
-            f"PEC {here} is installed here and {wanted} is wanted; an update changes the database and cannot be undone",
+            f"PEC {here} is installed here and {wanted} is requested; an update changes the database and cannot be undone",
             "make a backup and try to restore it, then set pec_install_update: true",
         )
 
@@ -94,7 +94,7 @@ def _domain(facts: Facts, wishes: Wishes) -> Iterator[Finding]:
     if not problems and facts.domain_resolves is False and not wishes.hosts_entry:
         yield warning(
             "domain_unresolved",
-            f"this host does not find {wishes.domain}, and PEC refuses a link that it cannot open itself",
+            f"this host cannot resolve {wishes.domain}, and PEC rejects a link that it cannot open itself",
             "correct the DNS, or set pec_prerequisites_hosts_entry: true",
         )
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the preflight rules speak about: what was seen, what is wanted, and what was found."""
+"""What was seen, what is wanted, and what was found. Private to the collection."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ VERSION = r"\d+\.\d+\.\d+"
 
 @dataclass(frozen=True)
 class Finding:
-    """What is wrong, told whole: severity is `error` or `warning`, code is stable, remedy is the next thing to do."""
+    """One problem: severity is `error` or `warning`, code is stable, remedy is the next thing to do."""
 
     severity: str
     code: str
@@ -49,7 +49,7 @@ class DatabaseWanted:
 
 @dataclass(frozen=True)
 class DatabaseSeen:
-    """How far one got towards the database; each text is empty where that step went well or was not tried."""
+    """How far the check of the database came; each text is empty if its step succeeded or was not tried."""
 
     unreachable: str = ""
     authentication: str = ""
@@ -61,7 +61,7 @@ class DatabaseSeen:
 
 @dataclass(frozen=True)
 class Place:
-    """One directory that will grow; filesystem tells which of them share their space."""
+    """One directory that will grow; those with the same filesystem share their space."""
 
     purpose: str  # home, database or temporary
     path: str
@@ -81,7 +81,7 @@ class FirstRun:
 
 
 @dataclass(frozen=True)
-class Desired:
+class Wishes:
     checks: tuple[str, ...]
     database: DatabaseWanted
     version: str = ""
@@ -102,13 +102,13 @@ class Desired:
 
     @property
     def wanted_version(self) -> str:
-        """What was asked for, else what the installer's name says; empty when neither says a version."""
+        """The requested version, else the one in the installer's name; empty if neither exists."""
         named = [self.version] if self.version else [jar_name(jar)["version"] for jar in self.jars or ()]
         return next((version for version in named if re.fullmatch(VERSION, version)), "")
 
 
 def jar_name(jar: str) -> dict[str, str]:
-    """The parts of an installer's address or path: its name, and the version and platform in it, empty when they are not there."""
+    """Return the name at the end of an installer's address or path, and the version and platform in it, empty if missing."""
     name = jar.partition("?")[0].rsplit("/", 1)[-1]
     found = beliefs.JAR_NAME.fullmatch(name)
     return {"name": name, "version": found.group("version") if found else "", "platform": found.group("platform") if found else ""}

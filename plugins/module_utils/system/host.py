@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Facts of the machine, read without changing it. A fact that cannot be read is None (or empty), never a guess."""
+"""Facts of the machine, read without changing it. Private to the collection.
+
+A fact that cannot be read is None (or empty), never a guess.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +11,7 @@ import os
 import platform
 import re
 import shlex
+import socket
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -28,6 +32,14 @@ class Disk:
     path: str
     total_bytes: int
     free_bytes: int
+
+
+@dataclass(frozen=True)
+class Listener:
+    """A TCP port that is listened on: the name of its process ("" if it cannot be seen, as without root), and its addresses."""
+
+    process: str
+    addresses: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -69,18 +81,21 @@ def describe_size(count: int) -> str:
     return f"{count / 1e6:.0f} MB" if count >= 1e6 else f"{count / 1e6:.1f} MB"
 
 
-def listeners(root: str = "/") -> dict[int, str]:
-    """Return the TCP ports somebody listens on, with the process's name ("" when it cannot be seen, as without root)."""
+def listeners(root: str = "/") -> dict[int, Listener]:
+    """Return the TCP ports that are listened on, in ascending order."""
     sockets: dict[str, int] = {}
+    addresses: dict[int, set[str]] = {}
     for table in ("proc/net/tcp", "proc/net/tcp6"):
         for line in _lines(os.path.join(root, table))[1:]:
             fields = line.split()
             if len(fields) > 9 and fields[3] == _LISTEN:
-                sockets[fields[9]] = int(fields[1].rpartition(":")[2], 16)
-    found = dict.fromkeys(sorted(sockets.values()), "")
+                address, _colon, port = fields[1].rpartition(":")
+                sockets[fields[9]] = int(port, 16)
+                addresses.setdefault(int(port, 16), set()).add(_address(address))
+    names: dict[int, str] = {}
     for inode, name in _socket_owners(root, set(sockets)):
-        found[sockets[inode]] = found[sockets[inode]] or name
-    return found
+        names.setdefault(sockets[inode], name)
+    return {port: Listener(names.get(port, ""), tuple(sorted(addresses[port]))) for port in sorted(addresses)}
 
 
 def timezone(root: str = "/") -> str | None:
@@ -176,6 +191,13 @@ def _memory_limits(root: str) -> list[int]:
     paths = ("sys/fs/cgroup/memory.max", "sys/fs/cgroup/memory/memory.limit_in_bytes")
     texts = ("".join(_lines(os.path.join(root, path))).strip() for path in paths)
     return [int(text) for text in texts if text.isdigit() and int(text) < _NO_LIMIT]
+
+
+def _address(text: str) -> str:
+    """Read an address of /proc/net; its words of four bytes are in the machine's own order."""
+    words = [bytes.fromhex(text[start : start + 8])[::-1] for start in range(0, len(text), 8)]
+    printed = socket.inet_ntop(socket.AF_INET if len(words) == 1 else socket.AF_INET6, b"".join(words))
+    return printed[len("::ffff:") :] if printed.startswith("::ffff:") and "." in printed else printed
 
 
 def _socket_owners(root: str, inodes: set[str]) -> Iterator[tuple[str, str]]:

@@ -7,20 +7,19 @@ from dataclasses import replace
 
 from ansible_collections.esus.pec.plugins.module_utils.beliefs import BELIEFS, DATABASE_UNIT, PEC_UNIT
 from ansible_collections.esus.pec.plugins.module_utils.doctor.facts import (
+    TABLES,
     CredentialsSeen,
     DatabaseSeen,
     Facts,
     FilesSeen,
     HostSeen,
     Keys,
-    Listener,
     PathSeen,
     WebSeen,
 )
-from ansible_collections.esus.pec.plugins.module_utils.doctor.open_questions import TABLES
 from ansible_collections.esus.pec.plugins.module_utils.pec.installation import Installation
 from ansible_collections.esus.pec.plugins.module_utils.postgres.psql import Connection, DatabaseFacts
-from ansible_collections.esus.pec.plugins.module_utils.system.host import Disk
+from ansible_collections.esus.pec.plugins.module_utils.system.host import Disk, Listener
 from ansible_collections.esus.pec.plugins.module_utils.system.systemd import Unit
 
 GB = 10**9

@@ -14,13 +14,14 @@ from typing import Any
 import pytest
 from ansible.module_utils.testing import patch_module_args
 
+from ansible_collections.esus.pec.plugins.module_utils import beliefs
 from ansible_collections.esus.pec.plugins.module_utils.errors import PecError
 from ansible_collections.esus.pec.plugins.module_utils.installer import certmgr, installing, java, running
 from ansible_collections.esus.pec.plugins.module_utils.installer.running import Command, Run
 from ansible_collections.esus.pec.plugins.module_utils.pec import installation
 from ansible_collections.esus.pec.plugins.module_utils.pec.installation import Installation
 from ansible_collections.esus.pec.plugins.module_utils.postgres import psql
-from ansible_collections.esus.pec.plugins.module_utils.preflight import look
+from ansible_collections.esus.pec.plugins.module_utils.preflight import survey
 from ansible_collections.esus.pec.plugins.module_utils.preflight.model import DatabaseSeen, Facts
 from ansible_collections.esus.pec.plugins.module_utils.system import files, locks, signals, systemd
 from ansible_collections.esus.pec.plugins.modules import installer
@@ -54,7 +55,7 @@ class World:
         self.ending = Run(0, ("INFO done",))
         self.seen = DatabaseSeen(authentication="md5", may_create=True, facts=database_facts(None))
         self.unchecked: tuple[str, ...] = ()
-        self.units = {installation.PEC_UNIT: "active", installation.DATABASE_UNIT: "inactive"}
+        self.units = {beliefs.PEC_UNIT: "active", beliefs.DATABASE_UNIT: "inactive"}
         self.commands: list[Command] = []
         self.systemctl: list[tuple[str, str]] = []
         self.phases: list[str] = []
@@ -65,7 +66,7 @@ class World:
             (installation, "discover", lambda: self.after if self.commands else self.here),
             (psql, "read_facts", self.read_facts),
             (systemd, "units", lambda names: {name: systemd.Unit(name, "loaded", self.units[name], True, None) for name in names}),
-            (look, "look", self.look),
+            (survey, "survey_host", self.survey_host),
             (java, "find", lambda: "/usr/bin/java"),
             (running, "prepare_directories", lambda *_directories: None),
             (running, "redact_log", lambda *_arguments: None),
@@ -91,7 +92,7 @@ class World:
         self.systemctl.append((verb, unit))
         self.units[unit] = {"stop": "inactive", "start": "active"}[verb]
 
-    def look(self, _desired: Any, _home: str) -> tuple[Facts, tuple[str, ...]]:
+    def survey_host(self, _wishes: Any, _home: str) -> tuple[Facts, tuple[str, ...]]:
         return Facts(0, "x86_64", "debian", "13", "systemd", 9 * 10**9, 4, database=self.seen), self.unchecked
 
     def run_java(self, command: Command, _log: str, _redact: Any, _status: Any) -> Run:

@@ -22,8 +22,12 @@ def test_the_name_of_the_installer() -> None:
     assert beliefs.JAR_NAME.fullmatch("eSUS-AB-PEC-5.4-Linux64.jar") is None
 
 
-def test_the_constants_are_what_the_list_says() -> None:
+def test_a_constant_has_the_value_in_the_list() -> None:
+    listed = {belief.id: belief.value for belief in beliefs.BELIEFS}
+    assert listed["homes"].split() == list(beliefs.HOMES)
+    assert (listed["http-port"], listed["jar-name"]) == (str(beliefs.HTTP_PORT), beliefs.JAR_NAME.pattern)
+    assert listed["datasource-keys"].split() == [beliefs.URL_KEY, beliefs.USERNAME_KEY, beliefs.PASSWORD_KEY]
     assert beliefs.HOMES[0] == "/opt/e-SUS"
     assert (beliefs.HTTP_PORT, beliefs.BUNDLED_PORT) == (8080, 5433)
     assert beliefs.OPTION_TRAINING == "-treinamento"
-    assert beliefs.REAL_TEXTS["migration-failed"] == "Falha ao migrar o Banco de Dados."
+    assert beliefs.TEXT_MIGRATION_FAILED == "Falha ao migrar o Banco de Dados."

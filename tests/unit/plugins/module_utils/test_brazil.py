@@ -93,31 +93,31 @@ def test_a_shown_cpf_identifies_nobody() -> None:
         pytest.param("a2345678901234567890", [], id="longest"),
         pytest.param("é2345678", [], id="an accented letter is a letter"),
         pytest.param("a2dos4567", [], id="a particle of the name is no personal data"),
-        pytest.param("a234567", ["the instalador's password has 7 characters; PEC takes 8 to 20"], id="too short"),
-        pytest.param("a23456789012345678901", ["the instalador's password has 21 characters; PEC takes 8 to 20"], id="too long"),
-        pytest.param("12345678", ["the instalador's password has no letter; PEC wants at least one"], id="no letter"),
-        pytest.param("abcdefgh", ["the instalador's password has no digit; PEC wants at least one"], id="no digit"),
+        pytest.param("a234567", ["the instalador's password has 7 characters; PEC accepts 8 to 20"], id="too short"),
+        pytest.param("a23456789012345678901", ["the instalador's password has 21 characters; PEC accepts 8 to 20"], id="too long"),
+        pytest.param("12345678", ["the instalador's password has no letter; PEC requires at least one"], id="no letter"),
+        pytest.param("abcdefgh", ["the instalador's password has no digit; PEC requires at least one"], id="no digit"),
         pytest.param(
             "joao2026",
-            ["the instalador's password contains a part of the instalador's name; PEC refuses personal data"],
+            ["the instalador's password contains a part of the instalador's name; PEC rejects personal data"],
             id="the first name, without its accent",
         ),
         pytest.param(
             "xCONCEICAO9",
-            ["the instalador's password contains a part of the instalador's name; PEC refuses personal data"],
+            ["the instalador's password contains a part of the instalador's name; PEC rejects personal data"],
             id="a surname in capitals",
         ),
         pytest.param(
             "a982247x",
-            ["the instalador's password contains digits of the instalador's CPF in a row; PEC refuses personal data"],
+            ["the instalador's password contains digits of the instalador's CPF in a row; PEC rejects personal data"],
             id="the middle of the CPF",
         ),
         pytest.param(
             "",
             [
-                "the instalador's password has 0 characters; PEC takes 8 to 20",
-                "the instalador's password has no letter; PEC wants at least one",
-                "the instalador's password has no digit; PEC wants at least one",
+                "the instalador's password has 0 characters; PEC accepts 8 to 20",
+                "the instalador's password has no letter; PEC requires at least one",
+                "the instalador's password has no digit; PEC requires at least one",
             ],
             id="empty: everything at once",
         ),
@@ -155,7 +155,7 @@ def test_domain_is_accepted(text: str) -> None:
             id="everything at once",
         ),
         pytest.param("admin@esus.a.br", "it has a user name before '@'", "esus.a.br", id="user"),
-        pytest.param(" esus.a.br", "it has blanks around it", "esus.a.br", id="blank"),
+        pytest.param(" esus.a.br", "it has spaces around it", "esus.a.br", id="blank"),
         pytest.param("esus.a.br.", "it ends in a dot", "esus.a.br", id="dot at the end"),
         pytest.param("192.0.2.7", "it is an IP address, for which no public certificate is issued", EXAMPLE, id="IPv4"),
         pytest.param("2001:db8::7", "it is an IP address, for which no public certificate is issued", EXAMPLE, id="IPv6"),
@@ -188,7 +188,7 @@ def test_domain_is_accepted(text: str) -> None:
         pytest.param(
             "a" * 64 + ".br", "it is longer than 253 characters, or a part between dots longer than 63", EXAMPLE, id="a part too long"
         ),
-        pytest.param("https://", "it starts with the scheme 'https://'; there is no name in it", EXAMPLE, id="scheme only"),
+        pytest.param("https://", "it starts with the scheme 'https://'; it contains no name", EXAMPLE, id="scheme only"),
     ],
 )
 def test_domain_is_refused(text: str, problems: str, instead: str) -> None:
@@ -196,7 +196,7 @@ def test_domain_is_refused(text: str, problems: str, instead: str) -> None:
 
 
 def test_an_empty_domain_is_refused() -> None:
-    assert domain_problems(" ") == ["the domain is empty; write the name under which people open PEC, such as esus.municipio.uf.gov.br"]
+    assert domain_problems(" ") == ["the domain is empty; give the name under which people open PEC, such as esus.municipio.uf.gov.br"]
 
 
 def test_links() -> None:

@@ -137,17 +137,17 @@ HEADING = "nothing was sent, because PEC would refuse these answers of the first
         ),
         pytest.param(
             {"instalador": {"password": "curta1"}},
-            "the instalador's password has 6 characters; PEC takes 8 to 20",
+            "the instalador's password has 6 characters; PEC accepts 8 to 20",
             id="weak password: short",
         ),
         pytest.param(
             {"instalador": {"password": "semnumeros"}},
-            "the instalador's password has no digit; PEC wants at least one",
+            "the instalador's password has no digit; PEC requires at least one",
             id="weak: no digit",
         ),
         pytest.param(
             {"instalador": {"password": "maria12345"}},
-            "the instalador's password contains a part of the instalador's name; PEC refuses personal data",
+            "the instalador's password contains a part of the instalador's name; PEC rejects personal data",
             id="weak: the name",
         ),
     ],

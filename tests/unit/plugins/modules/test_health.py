@@ -31,7 +31,7 @@ class World:
         monkeypatch.setattr(installation, "discover", lambda: self.here)
         monkeypatch.setattr(systemd, "units", lambda names: {name: systemd.Unit(name, "loaded", self.state, True, None) for name in names})
         self.age: float | None = 10
-        monkeypatch.setattr(module, "service_age", lambda: self.age)
+        monkeypatch.setattr(systemd, "active_seconds", lambda _unit: self.age)
         monkeypatch.setattr(process, "run", lambda _argv: process.Completed(0, f"Unmatched quote\nsenha: {SECRET}\n", ""))
         monkeypatch.setattr(health, "wait", self.wait)
 
@@ -99,7 +99,7 @@ def test_a_service_that_is_restarted_again_and_again_has_ended(
     world.state = "activating"
     lines = run(capsys)["msg"].splitlines()
     assert seen == [True, True, False], "one restart may be all it needs"
-    assert lines[1] == "The service e-SUS-PEC.service is activating: it has ended and was restarted 2 times while this waited."
+    assert lines[1] == "The service e-SUS-PEC.service is activating: it ended and was restarted 2 times in this time."
     assert "  java: no such file" in lines
 
 
@@ -145,7 +145,7 @@ def test_not_installed(world: World, capsys: pytest.CaptureFixture[str]) -> None
 
 def test_not_root(world: World, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.setattr(module.os, "geteuid", lambda: 1000)
-    assert run(capsys)["msg"] == "esus.pec.health must run as root, because only root can read PEC's files; use become: true"
+    assert "become: true" in run(capsys)["msg"]
 
 
 @pytest.mark.parametrize(

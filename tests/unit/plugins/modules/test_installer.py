@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 from installer_world import CONNECTION, DATABASE, INSTALLED, PASSWORD, World, database_facts, run
 
+from ansible_collections.esus.pec.plugins.module_utils import beliefs
 from ansible_collections.esus.pec.plugins.module_utils.errors import PecError
 from ansible_collections.esus.pec.plugins.module_utils.installer import java, pec_service
 from ansible_collections.esus.pec.plugins.module_utils.installer.running import Run
 from ansible_collections.esus.pec.plugins.module_utils.module import PecModule
-from ansible_collections.esus.pec.plugins.module_utils.pec import installation
 from ansible_collections.esus.pec.plugins.module_utils.pec.installation import Installation
 from ansible_collections.esus.pec.plugins.module_utils.preflight.model import DatabaseSeen
 from ansible_collections.esus.pec.plugins.module_utils.system import signals
@@ -93,7 +93,7 @@ def test_outside_of_check_mode_nothing_may_be_missing(world: World, capsys: pyte
 def test_an_update_stops_pec_and_wants_its_own_database(
     world: World, capsys: pytest.CaptureFixture[str], bundled: bool, expected: list[tuple[str, str]]
 ) -> None:
-    names = {"pec": installation.PEC_UNIT, "db": installation.DATABASE_UNIT}
+    names = {"pec": beliefs.PEC_UNIT, "db": beliefs.DATABASE_UNIT}
     world.here = Installation("installed", version="5.3.28", connection=CONNECTION)
     world.versions = ("5.3.28", "5.4.37")
     answer = run(world, capsys, update=True, **({} if bundled else {"database": DATABASE}))
@@ -142,7 +142,7 @@ STARTS = "Correct that, then run: systemctl start e-SUS-PEC.service"
             id="files",
         ),
         pytest.param(
-            {"units": {installation.PEC_UNIT: "inactive", installation.DATABASE_UNIT: "active"}},
+            {"units": {beliefs.PEC_UNIT: "inactive", beliefs.DATABASE_UNIT: "active"}},
             "PEC is stopped, as it was before.",
             id="off",
         ),
@@ -157,7 +157,7 @@ def test_a_failed_update_starts_pec_again_if_nothing_changed(
         setattr(world, name, value)
     answer = run(world, capsys, update=True, database=DATABASE)
     assert (answer["msg"].splitlines()[-1], answer["exit_code"]) == (note, 1)
-    assert (world.systemctl[-1:] == [("start", installation.PEC_UNIT)]) == (note == AGAIN)
+    assert (world.systemctl[-1:] == [("start", beliefs.PEC_UNIT)]) == (note == AGAIN)
 
 
 def test_a_run_that_is_stopped_starts_pec_again(world: World, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
@@ -165,7 +165,7 @@ def test_a_run_that_is_stopped_starts_pec_again(world: World, monkeypatch: pytes
     world.versions = ("5.3.28", "5.3.28")
 
     def settle(**_options: bool) -> None:
-        world.turn("stop", installation.PEC_UNIT)
+        world.turn("stop", beliefs.PEC_UNIT)
         raise signals.Stopped("it was stopped by SIGTERM")
 
     monkeypatch.setattr(pec_service, "settle", settle)

@@ -10,7 +10,7 @@ import yaml
 from ansible.module_utils.testing import patch_module_args
 
 from ansible_collections.esus.pec.plugins.module_utils.errors import PecError
-from ansible_collections.esus.pec.plugins.module_utils.preflight.model import Desired, Facts
+from ansible_collections.esus.pec.plugins.module_utils.preflight.model import Facts, Wishes
 from ansible_collections.esus.pec.plugins.modules import preflight
 
 GOOD = Facts(0, "x86_64", "debian", "13", "systemd", memory_bytes=9 * 10**9, processors=4)
@@ -19,17 +19,17 @@ ARGUMENTS = {"jar": ["/srv/eSUS-AB-PEC-5.4.37-Linux64.jar"], "database": {"passw
 
 def run(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], facts: Facts | Exception, arguments: dict[str, Any]
-) -> tuple[dict[str, Any], list[Desired]]:
+) -> tuple[dict[str, Any], list[Wishes]]:
     """The module's answer, and what it asked to look at."""
-    asked: list[Desired] = []
+    asked: list[Wishes] = []
 
-    def look(desired: Desired, home: str) -> tuple[Facts, tuple[str, ...]]:
-        asked.append(desired)
+    def survey_host(wishes: Wishes, home: str) -> tuple[Facts, tuple[str, ...]]:
+        asked.append(wishes)
         if isinstance(facts, Exception):
             raise facts
         return facts, (f"nothing below {home}",)
 
-    monkeypatch.setattr(preflight, "look", look)
+    monkeypatch.setattr(preflight, "survey_host", survey_host)
     with patch_module_args({**ARGUMENTS, **arguments}), pytest.raises(SystemExit):
         preflight.main()
     return json.loads(capsys.readouterr().out), asked

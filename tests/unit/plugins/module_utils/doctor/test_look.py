@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from ansible_collections.esus.pec.plugins.module_utils import beliefs
-from ansible_collections.esus.pec.plugins.module_utils.doctor import look, look_host, look_service
+from ansible_collections.esus.pec.plugins.module_utils.doctor import look, look_host, look_web
 from ansible_collections.esus.pec.plugins.module_utils.pec.installation import Installation
 
 OPTIONS = " ".join(["url", "username", "password", "restore", "backup", "console", "continue", "help", "treinamento"])
@@ -37,7 +37,7 @@ def write_jar(path: Path, main_class: str = beliefs.JAR_MAIN_CLASS, leave_out: s
 def test_installer(tmp_path: Path) -> None:
     seen = look.see_jar(str(write_jar(tmp_path / "eSUS-AB-PEC-5.4.37-Linux64.jar")))
     assert (seen.main_class, seen.missing, seen.problem) == (beliefs.JAR_MAIN_CLASS, (), "")
-    assert seen.constants == {"options", "text-not-root"}, "what stands in the application's own part is not the installer's"
+    assert seen.constants == {"options", "text-not-root"}, "what is in the application's own part is not the installer's"
 
 
 def test_installer_of_another_form(tmp_path: Path) -> None:
@@ -69,22 +69,6 @@ def test_texts_in_logs_in_either_encoding(tmp_path: Path) -> None:
 )
 def test_unit_without_values(text: str, shown: str) -> None:
     assert look_host.without_values(text) == shown
-
-
-def test_addresses_of_ports(tmp_path: Path) -> None:
-    (tmp_path / "proc/net").mkdir(parents=True)
-    (tmp_path / "proc/net/tcp").write_text(
-        "  sl  local_address rem_address   st\n"
-        "   0: 0100007F:1539 00000000:0000 0A\n"
-        "   1: 00000000:1F90 00000000:0000 0A\n"
-        "   2: 0100007F:1F90 0100007F:9999 01\n"
-    )
-    (tmp_path / "proc/net/tcp6").write_text(
-        "  sl\n   0: 00000000000000000000000001000000:1539 0:0 0A\n   1: 0000000000000000FFFF00000100007F:1F90 0:0 0A\n"
-    )
-    seen = look_host.listeners({5433: "postgres", 8080: "java"}, str(tmp_path))
-    assert seen[5433].addresses == ("127.0.0.1", "::1")
-    assert seen[8080].addresses == ("0.0.0.0", "127.0.0.1")
 
 
 class Pec(http.server.BaseHTTPRequestHandler):
@@ -130,7 +114,7 @@ def test_answers_of_pec(serve: Any) -> None:
         info=(200, {"versao": "5.4.37", "treinamento": False, "uuid": None}),
         graphql=(200, {"data": {"info": {"serverTimezoneOffset": -180}}}),
     )
-    web = look_service.look_at_web(found, None)
+    web = look_web.look_at_web(found, None)
     assert (web.reachable, web.version, web.timezone_offset, web.stand_in) == (True, "5.4.37", -180, False)
     assert web.statuses == {"root-path": 200, "esus-path": 401, "info-path": 200}
     assert web.info_keys == {"versao": "texto", "treinamento": "booleano", "uuid": "nulo"}
@@ -138,12 +122,12 @@ def test_answers_of_pec(serve: Any) -> None:
 
 def test_answers_that_are_not_as_believed(serve: Any) -> None:
     found = serve(root=(500, "ESTE NÃO É O PEC"), esus=(302, ""), info=(200, "<html>"), graphql=(400, {"errors": []}))
-    web = look_service.look_at_web(found, None)
+    web = look_web.look_at_web(found, None)
     assert (web.reachable, web.version, web.timezone_offset, web.info_keys, web.stand_in) == (True, None, None, None, True)
 
 
 def test_nobody_answers() -> None:
-    web = look_service.look_at_web(Installation("installed", http_port=9), None)
+    web = look_web.look_at_web(Installation("installed", http_port=9), None)
     assert (web.reachable, web.statuses) == (False, {"root-path": None, "esus-path": None, "info-path": None})
 
 
@@ -157,11 +141,11 @@ def test_nobody_answers() -> None:
     ],
 )
 def test_link(link: str | None, expected: tuple[bool | None, bool | None]) -> None:
-    assert look_service._link(link) == expected
+    assert look_web._link(link) == expected
 
 
 def test_link_of_this_server(serve: Any) -> None:
-    assert look_service._link(f"127.0.0.1:{serve().http_port}") == (True, True)
+    assert look_web._link(f"127.0.0.1:{serve().http_port}") == (True, True)
 
 
 def test_a_jar_with_a_corrupted_entry(tmp_path: Path) -> None:

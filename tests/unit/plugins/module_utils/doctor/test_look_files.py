@@ -52,7 +52,7 @@ def root(tmp_path: Path) -> Path:
 
 
 def look(root: Path) -> FilesSeen:
-    return look_files.look(installation.discover(str(root)), str(root))
+    return look_files.look_at_files(installation.discover(str(root)), str(root))
 
 
 def test_names_leave_and_values_stay(root: Path) -> None:

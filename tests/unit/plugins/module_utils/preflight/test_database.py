@@ -69,7 +69,7 @@ def test_a_good_database_gives_nothing_to_say(seen: DatabaseSeen | None) -> None
         ),
         pytest.param(
             DatabaseSeen(authentication="scram-sha-256", login_error="password authentication failed"),
-            f"error [database_scram] the server of {PLACE} asks the role 'esus' for SCRAM, and PEC's driver answers "
+            f"error [database_scram] the server of {PLACE} requires SCRAM of the role 'esus', and PEC's driver answers "
             "'The authentication type 10 is not supported.'. What to do: on that server: SET password_encryption = 'md5', "
             f"give the role its password again, put the line {RULE} first in pg_hba.conf, and reload.",
             id="SCRAM-only role",
@@ -82,8 +82,8 @@ def test_a_good_database_gives_nothing_to_say(seen: DatabaseSeen | None) -> None
         ),
         pytest.param(
             replace(SEEN, authentication="other"),
-            f"error [database_authentication] the server of {PLACE} asks the role 'esus' for an authentication that PEC's driver does not "
-            f"know. What to do: put the line {RULE} first in that server's pg_hba.conf, and reload.",
+            f"error [database_authentication] the server of {PLACE} requires an authentication of the role 'esus' that PEC's "
+            f"driver does not support. What to do: put the line {RULE} first in that server's pg_hba.conf, and reload.",
             id="another authentication",
         ),
         pytest.param(
@@ -100,43 +100,43 @@ def test_a_good_database_gives_nothing_to_say(seen: DatabaseSeen | None) -> None
         ),
         pytest.param(
             replace(SEEN, facts=replace(EMPTY, server_version="9.5.25", server_version_num=90525)),
-            f"error [database_server] the server of {PLACE} is PostgreSQL 9.5.25; PEC asks for 9.6 or newer. "
+            f"error [database_server] the server of {PLACE} is PostgreSQL 9.5.25; PEC requires 9.6 or newer. "
             "What to do: use a newer server.",
             id="old server",
         ),
         pytest.param(
             replace(SEEN, facts=replace(EMPTY, encoding="LATIN1")),
-            f"error [database_encoding] the database {PLACE} is encoded in LATIN1, and PEC needs UTF8. "
-            "What to do: create it anew: CREATE DATABASE esus OWNER esus ENCODING 'UTF8' TEMPLATE template0.",
+            f"error [database_encoding] the database {PLACE} is encoded in LATIN1, and PEC requires UTF8. "
+            "What to do: recreate it: CREATE DATABASE esus OWNER esus ENCODING 'UTF8' TEMPLATE template0.",
             id="Latin-1",
         ),
         pytest.param(
             replace(SEEN, facts=replace(EMPTY, collation="C.UTF-8")),
-            f"warning [database_collation] the database {PLACE} sorts by C.UTF-8, so names with accents come in another order than in "
-            "Portuguese. What to do: leave it if it holds data; an empty one is better created with LC_COLLATE 'pt_BR.UTF-8'.",
+            f"warning [database_collation] the database {PLACE} sorts by C.UTF-8, so names with accents are not in Portuguese "
+            "order. What to do: leave it if it has data; recreate an empty one with LC_COLLATE 'pt_BR.UTF-8'.",
             id="another collation",
         ),
         pytest.param(
             replace(SEEN, facts=replace(EMPTY, table_count=3)),
-            f"error [database_foreign] the database {PLACE} is not empty and not PEC's: it holds 3 tables of something else. "
-            "What to do: set pec_database_name to an empty database; nothing was changed in this one.",
+            f"error [database_foreign] the database {PLACE} is not empty and not PEC's: it has 3 tables of something else. "
+            "What to do: set pec_database_name to an empty database; this one was not changed.",
             id="database that is not empty and not PEC",
         ),
         pytest.param(
             replace(SEEN, unfinished=True, facts=replace(EMPTY, table_count=300)),
-            f"warning [database_unfinished] the database {PLACE} holds PEC's tables but no version, so an installation broke off in it. "
-            "What to do: run the installation again; if it fails at the same place, start with an empty database.",
+            f"warning [database_unfinished] the database {PLACE} has PEC's tables but no version, so an installation in it was "
+            "interrupted. What to do: run the installation again; if it fails at the same place, start with an empty database.",
             id="a migration that broke off does not stop its repair",
         ),
         pytest.param(
             replace(SEEN, facts=replace(PEC, pec_version="5.5.28")),
-            f"error [database_newer] the database {PLACE} is of PEC 5.5.28, newer than the 5.4.37 that is wanted; PEC cannot be "
-            "downgraded. What to do: ask for 5.5.28 or newer, or restore a backup that was made with 5.4.37.",
+            f"error [database_newer] the database {PLACE} is at PEC 5.5.28, newer than the requested 5.4.37; PEC cannot be "
+            "downgraded. What to do: request 5.5.28 or newer, or restore a backup that was made with 5.4.37.",
             id="newer PEC",
         ),
         pytest.param(
             replace(SEEN, facts=replace(PEC, pec_version="5.3.28")),
-            f"error [database_older] the database {PLACE} is of PEC 5.3.28 and would be migrated to 5.4.37, which cannot be undone. "
+            f"error [database_older] the database {PLACE} is at PEC 5.3.28 and would be migrated to 5.4.37, which cannot be undone. "
             "What to do: have a backup of it that you have tried to restore, then set pec_install_update: true.",
             id="older PEC",
         ),
@@ -202,7 +202,7 @@ def test_a_managed_database_may_still_be_unusable() -> None:
 
 def test_a_managed_database_must_not_be_somebody_elses() -> None:
     assert "[database_foreign]" in found(replace(SEEN, facts=replace(EMPTY, table_count=1)), MANAGED)[0]
-    assert "it holds 1 table of" in found(replace(SEEN, facts=replace(EMPTY, table_count=1)), MANAGED)[0]
+    assert "it has 1 table of" in found(replace(SEEN, facts=replace(EMPTY, table_count=1)), MANAGED)[0]
 
 
 def test_the_bundled_database_is_the_installers_business() -> None:

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.esus.pec.plugins.module_utils.preflight import look
+from ansible_collections.esus.pec.plugins.module_utils.preflight import survey
 from ansible_collections.esus.pec.plugins.module_utils.preflight.judging import judge
-from ansible_collections.esus.pec.plugins.module_utils.preflight.model import DatabaseWanted, Desired, Facts
+from ansible_collections.esus.pec.plugins.module_utils.preflight.model import DatabaseWanted, Facts, Wishes
 from ansible_collections.esus.pec.plugins.module_utils.system import process
 
 HERE = Facts(
@@ -24,11 +24,11 @@ HERE = Facts(
     domain_resolves=True,
     domain_addresses=("203.0.113.7",),
 )
-WANTED = Desired(("https",), DatabaseWanted("managed"), domain="esus.a.br", certificate_port=443)
+WANTED = Wishes(("https",), DatabaseWanted("managed"), domain="esus.a.br", certificate_port=443)
 
 
 @pytest.mark.parametrize(
-    ("facts", "desired", "found"),
+    ("facts", "wishes", "found"),
     [
         pytest.param({}, {}, [], id="well, and nothing about the size of the machine"),
         pytest.param({"uid": 1000}, {}, ["error not_root"], id="not root"),
@@ -47,8 +47,8 @@ WANTED = Desired(("https",), DatabaseWanted("managed"), domain="esus.a.br", cert
         pytest.param({"listeners": {8080: "java"}}, {}, [], id="PEC's other port"),
     ],
 )
-def test_https(facts: dict[str, Any], desired: dict[str, Any], found: list[str]) -> None:
-    findings = judge(replace(HERE, **facts), replace(WANTED, **desired))
+def test_https(facts: dict[str, Any], wishes: dict[str, Any], found: list[str]) -> None:
+    findings = judge(replace(HERE, **facts), replace(WANTED, **wishes))
     assert [f"{finding.severity} {finding.code}" for finding in findings] == found
 
 
@@ -60,6 +60,6 @@ def test_the_dns_is_asked_without_the_hosts_file(monkeypatch: pytest.MonkeyPatch
         return process.Completed(0, "203.0.113.7 STREAM esus.a.br\n203.0.113.7 DGRAM\n203.0.113.8 STREAM\n", "")
 
     monkeypatch.setattr(process, "run", run)
-    assert look._addresses(WANTED) == ("203.0.113.7", "203.0.113.8")
+    assert survey._addresses(WANTED) == ("203.0.113.7", "203.0.113.8")
     assert asked == [["getent", "-s", "hosts:dns", "ahostsv4", "esus.a.br"]]
-    assert look._addresses(replace(WANTED, checks=("site",))) is None
+    assert survey._addresses(replace(WANTED, checks=("site",))) is None

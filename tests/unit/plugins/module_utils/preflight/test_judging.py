@@ -8,7 +8,7 @@ import pytest
 
 from ansible_collections.esus.pec.plugins.module_utils.preflight.host import GB, OFFICIAL_SIZES, official_size
 from ansible_collections.esus.pec.plugins.module_utils.preflight.judging import BEFORE_INSTALLING, describe, judge
-from ansible_collections.esus.pec.plugins.module_utils.preflight.model import DatabaseWanted, Wishes, Facts, FirstRun, Place
+from ansible_collections.esus.pec.plugins.module_utils.preflight.model import DatabaseWanted, Facts, FirstRun, Place, Wishes
 
 HERE = Facts(
     uid=0,
@@ -40,7 +40,7 @@ def test_a_good_server_gives_nothing_to_say() -> None:
 
 
 def port_taken(port: int, program: str) -> str:
-    remedy = "stop and disable it, or give it another port; e-SUS-PEC.service needs this one"
+    remedy = "stop and disable it, or give it another port; e-SUS-PEC.service requires this one"
     return f"error [port_taken] port {port} is taken by {program}. What to do: {remedy}."
 
 
@@ -49,24 +49,24 @@ def port_taken(port: int, program: str) -> str:
     [
         pytest.param(
             {"uid": 1000},
-            "error [not_root] this runs as the user with id 1000, and PEC's installer works for root only. "
+            "error [not_root] this runs as the user with ID 1000, and PEC's installer requires root. "
             "What to do: set become: true for the play.",
             id="not root",
         ),
         pytest.param(
             {"architecture": "aarch64"},
-            "error [architecture] the processor is aarch64; PEC exists for x86_64 only. What to do: use a 64-bit Intel or AMD host.",
+            "error [architecture] the processor is aarch64; PEC supports x86_64 only. What to do: use a 64-bit Intel or AMD host.",
             id="another processor",
         ),
         pytest.param(
             {"init_name": "sh"},
-            "error [no_systemd] process 1 is 'sh'; PEC's installer refuses every host whose process 1 is not systemd. "
+            "error [no_systemd] process 1 is 'sh'; PEC's installer requires systemd. "
             "What to do: use a virtual or physical machine, or a container that runs systemd.",
             id="no systemd",
         ),
         pytest.param(
             {"distribution": "rocky", "distribution_version": "9.4"},
-            "warning [untested_system] rocky 9.4 is of a family for which this collection is untested. "
+            "warning [untested_system] rocky 9.4 belongs to a family on which this collection is untested. "
             "What to do: try it on a spare host first.",
             id="untested system",
         ),
@@ -83,31 +83,31 @@ def port_taken(port: int, program: str) -> str:
         ),
         pytest.param(
             {"memory_bytes": int(4.1 * GB)},
-            "warning [memory] this host has 4.1 GB of memory; for 40 simultaneous users the official table asks for 8 GB. "
+            "warning [memory] this host has 4.1 GB of memory; for 40 simultaneous users the official table requires 8 GB. "
             "What to do: give it more memory.",
             id="less memory than official",
         ),
         pytest.param(
             {"processors": 1},
-            "warning [processors] this host has 1 core; for 40 simultaneous users the official table asks for 4. "
+            "warning [processors] this host has 1 core; for 40 simultaneous users the official table requires 4. "
             "What to do: give it more cores.",
             id="fewer cores than official",
         ),
         pytest.param(
             {"places": (Place("home", "/opt/e-SUS", 1, 120 * GB, 3 * GB), Place("temporary", "/tmp", 1, 120 * GB, 3 * GB))},
-            "error [disk] only 3 GB are free on the filesystem of /opt/e-SUS and /tmp, and installing PEC needs at least 7 GB there. "
+            "error [disk] only 3 GB are free on the filesystem of /opt/e-SUS and /tmp, and installing PEC requires at least 7 GB there. "
             "What to do: free space or enlarge it.",
             id="3 GB free disk",
         ),
         pytest.param(
             {"places": (Place("home", "/opt/e-SUS", 1, 120 * GB, 90 * GB), Place("temporary", "/tmp", 2, 2 * GB, GB // 2))},
-            "error [disk] only 0.5 GB are free on the filesystem of /tmp, and installing PEC needs at least 1 GB there. "
+            "error [disk] only 0.5 GB are free on the filesystem of /tmp, and installing PEC requires at least 1 GB there. "
             "What to do: free space or enlarge it.",
             id="small temporary filesystem",
         ),
         pytest.param(
             {"places": (Place("home", "/opt/e-SUS", 1, 50 * GB, 40 * GB),)},
-            "warning [disk] the filesystem of /opt/e-SUS has 50 GB; for 40 simultaneous users the official table asks for 100 GB. "
+            "warning [disk] the filesystem of /opt/e-SUS has 50 GB; for 40 simultaneous users the official table requires 100 GB. "
             "What to do: enlarge it before it is needed.",
             id="less disk than official",
         ),
@@ -199,7 +199,7 @@ def test_many_users_want_a_second_host() -> None:
             {},
             {"jars": ("C/eSUS-AB-PEC-5.4.37-Win64.jar",)},
             "error [windows_jar] eSUS-AB-PEC-5.4.37-Win64.jar is the installer for Windows. "
-            "What to do: take the one whose name ends in -Linux64.jar.",
+            "What to do: use the one whose name ends in -Linux64.jar.",
             id="Windows jar on Linux",
         ),
         pytest.param(
@@ -218,21 +218,21 @@ def test_many_users_want_a_second_host() -> None:
         pytest.param(
             {"installed_state": "installed", "installed_version": "5.5.28"},
             {},
-            "error [downgrade] PEC 5.5.28 is installed here and 5.4.37 is older; PEC cannot be downgraded. "
-            "What to do: ask for 5.5.28 or newer, or restore a backup that was made with 5.4.37.",
+            "error [downgrade] PEC 5.5.28 is installed here and the requested 5.4.37 is older; PEC cannot be downgraded. "
+            "What to do: request 5.5.28 or newer, or restore a backup that was made with 5.4.37.",
             id="downgrade, by the jar's name",
         ),
         pytest.param(
             {"installed_state": "installed", "installed_version": "5.4.9"},
             {"version": "5.4.37", "jars": None},
-            "error [update_not_allowed] PEC 5.4.9 is installed here and 5.4.37 is wanted; an update changes the database and cannot be "
+            "error [update_not_allowed] PEC 5.4.9 is installed here and 5.4.37 is requested; an update changes the database and cannot be "
             "undone. What to do: make a backup and try to restore it, then set pec_install_update: true.",
             id="update without leave; 9 is older than 37",
         ),
         pytest.param(
             {"installed_state": "broken", "installed_reasons": ("no standalone.sh", "no unit")},
             {},
-            "warning [installation_broken] PEC's installation on this host is not whole: no standalone.sh; no unit. "
+            "warning [installation_broken] PEC's installation on this host is not complete: no standalone.sh; no unit. "
             "What to do: the installation goes on from there; if it fails, these are the first things to look at.",
             id="a broken installation does not stop its repair",
         ),
@@ -267,7 +267,7 @@ def test_installation_is_fine(facts: dict[str, Any], wishes: dict[str, Any]) -> 
         ),
         pytest.param(
             {"domain": "", "first_run": None, "certificate_port": 443},
-            "error [domain] the domain is empty; write the name under which people open PEC, such as esus.municipio.uf.gov.br. "
+            "error [domain] the domain is empty; give the name under which people open PEC, such as esus.municipio.uf.gov.br. "
             "What to do: correct pec_domain.",
             id="certificate without a domain",
         ),
@@ -279,7 +279,7 @@ def test_installation_is_fine(facts: dict[str, Any], wishes: dict[str, Any]) -> 
         ),
         pytest.param(
             {"first_run": replace(ANA, instalador_password="segredo-secreto")},
-            "error [instalador_password] the instalador's password has no digit; PEC wants at least one. "
+            "error [instalador_password] the instalador's password has no digit; PEC requires at least one. "
             "What to do: choose another pec_instalador_password.",
             id="weak instalador password",
         ),
@@ -314,7 +314,7 @@ def test_site(wishes: dict[str, Any], text: str) -> None:
 
 def test_a_domain_that_this_host_does_not_find() -> None:
     assert found({"domain_resolves": False}, {}) == [
-        "warning [domain_unresolved] this host does not find esus.a.br, and PEC refuses a link that it cannot open itself. "
+        "warning [domain_unresolved] this host cannot resolve esus.a.br, and PEC rejects a link that it cannot open itself. "
         "What to do: correct the DNS, or set pec_prerequisites_hosts_entry: true."
     ]
     assert found({"domain_resolves": False}, {"hosts_entry": True}) == []

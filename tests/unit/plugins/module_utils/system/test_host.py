@@ -46,19 +46,28 @@ def test_the_disk_of_a_directory_that_is_not_there_yet(tmp_path: Path) -> None:
     assert not_yet.total_bytes == there.total_bytes > not_yet.free_bytes > 0
 
 
-def test_listeners_are_ports_with_the_name_of_their_process(tmp_path: Path) -> None:
+def test_listeners(tmp_path: Path) -> None:
     head = "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode\n"
     rest = "00000000:00000000 00:00000000 00000000     0        0"
     write(
         tmp_path / "proc/net/tcp",
-        f"{head}   0: 0100007F:1539 00000000:0000 0A {rest} 111 1\n   1: 0100007F:1539 0100007F:AAAA 01 {rest} 112 1\n",
+        f"{head}   0: 0100007F:1539 00000000:0000 0A {rest} 111 1\n"
+        f"   1: 0100007F:1539 0100007F:AAAA 01 {rest} 112 1\n"
+        f"   2: 00000000:1F90 00000000:0000 0A {rest} 222 1\n",
     )
-    write(tmp_path / "proc/net/tcp6", f"{head}   0: {'0' * 32}:1F90 {'0' * 32}:0000 0A {rest} 222 1\n")
+    write(
+        tmp_path / "proc/net/tcp6",
+        f"{head}   0: 00000000000000000000000001000000:1539 {'0' * 32}:0000 0A {rest} 333 1\n"
+        f"   1: 0000000000000000FFFF00000100007F:1F90 {'0' * 32}:0000 0A {rest} 444 1\n",
+    )
     (tmp_path / "proc/77/fd").mkdir(parents=True)
-    (tmp_path / "proc/77/fd/3").symlink_to("socket:[222]")
+    (tmp_path / "proc/77/fd/3").symlink_to("socket:[444]")
     (tmp_path / "proc/77/fd/4").symlink_to("/dev/null")
     write(tmp_path / "proc/77/comm", "java\n")
-    assert host.listeners(str(tmp_path)) == {5433: "", 8080: "java"}
+    assert host.listeners(str(tmp_path)) == {
+        5433: host.Listener("", ("127.0.0.1", "::1")),
+        8080: host.Listener("java", ("0.0.0.0", "127.0.0.1")),
+    }
 
 
 SYSTEMCTL = """LoadState=loaded

@@ -1,29 +1,15 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Asks PEC's database and PEC itself for the doctor. Only reads; no part depends on a belief that another part is to check."""
+"""Asks PEC's database for the doctor; no part depends on a belief that another part is to check. Private to the collection."""
 
 from __future__ import annotations
 
-import json
-import socket
-import ssl
-import time
 from collections.abc import Callable, Mapping
-from urllib.parse import urlsplit
 
 from ansible_collections.esus.pec.plugins.module_utils import beliefs
-from ansible_collections.esus.pec.plugins.module_utils.doctor.facts import DatabaseSeen, WebSeen
-from ansible_collections.esus.pec.plugins.module_utils.doctor.open_questions import TABLES
+from ansible_collections.esus.pec.plugins.module_utils.doctor.facts import TABLES, DatabaseSeen
 from ansible_collections.esus.pec.plugins.module_utils.errors import PecError
 from ansible_collections.esus.pec.plugins.module_utils.pec.installation import Installation
 from ansible_collections.esus.pec.plugins.module_utils.postgres import psql
-from ansible_collections.esus.pec.plugins.module_utils.system import process
-from ansible_collections.esus.pec.plugins.module_utils.system.http import HttpClient, UnansweredError, tls_context
-
-STAND_IN = "NÃO É O PEC"
-_SECONDS = 5.0
-_PATHS = {"root-path": beliefs.ROOT_PATH, "esus-path": beliefs.ESUS_PATH, "info-path": beliefs.INFO_PATH}
-_JSON_TYPES = {str: "texto", bool: "booleano", int: "número", float: "número", list: "lista", dict: "objeto", type(None): "nulo"}
-_TIMEZONE_QUERY = {"operationName": "Configuracoes", "query": "query Configuracoes { info { serverTimezoneOffset } }", "variables": {}}
 
 _CATALOG_SQL = """
 select json_build_object(
@@ -81,32 +67,6 @@ def look_at_database(found: Installation, clean: Callable[[str], str]) -> Databa
     )
 
 
-def look_at_web(found: Installation, link: str | None) -> WebSeen:
-    """The answers of PEC on this server's own address; a certificate cannot match that and is not verified."""
-    answers: dict[str, tuple[int | None, str]] = {}
-    url = found.urls[0]
-    for url in found.urls:
-        answers = {belief: _ask(url, path) for belief, path in _PATHS.items()}
-        if answers["root-path"][0] is not None:
-            break
-    reachable = any(status is not None for status, _body in answers.values())
-    info = _json(answers["info-path"][1]) if answers["info-path"][0] == 200 else None
-    version = info.get(beliefs.INFO_VERSION_KEY) if info else None
-    resolves, opens = _link(link)
-    return WebSeen(
-        url=url if reachable else found.urls[0],
-        reachable=reachable,
-        statuses={belief: status for belief, (status, _body) in answers.items()},
-        info_keys=None if info is None else {name: _JSON_TYPES.get(type(value), "?") for name, value in info.items()},
-        version=version if isinstance(version, str) else None,
-        timezone_offset=_timezone_offset(url) if reachable else None,
-        certificate_days=_certificate_days(found.https.port or beliefs.HTTPS_PORT) if found.https.mode != "none" else None,
-        link_resolves=resolves,
-        link_opens=opens,
-        stand_in=STAND_IN in answers["root-path"][1],
-    )
-
-
 def _sql(text: str) -> str:
     names = {
         "settings": beliefs.SETTINGS_TABLE,
@@ -152,59 +112,3 @@ def _list(value: object) -> list[object]:
     if not isinstance(value, list):
         raise PecError("the database did not answer with a list")
     return value
-
-
-def _ask(url: str, path: str, body: object = None) -> tuple[int | None, str]:
-    """Status and text of one answer; (None, "") when there is none."""
-    sent = None if body is None else json.dumps(body).encode()
-    headers = {} if body is None else {"Content-Type": "application/json", "Api-Consumer-Id": "ESUS_WEB_CLIENT"}
-    try:
-        answer = HttpClient(_SECONDS, verify=False).ask(url + path, sent, headers)
-    except UnansweredError:
-        return None, ""
-    return answer.status, answer.text
-
-
-def _json(text: str) -> dict[str, object] | None:
-    try:
-        content = json.loads(text)
-    except ValueError:
-        return None
-    return content if isinstance(content, dict) else None
-
-
-def _timezone_offset(url: str) -> int | None:
-    """What PEC believes its own offset to be, asked by the query of its own page, which needs no session."""
-    content: object = _json(_ask(url, "/api/graphql", _TIMEZONE_QUERY)[1])
-    for name in ("data", "info", "serverTimezoneOffset"):
-        content = content.get(name) if isinstance(content, dict) else None
-    return content if isinstance(content, int) else None
-
-
-def _certificate_days(port: int) -> int | None:
-    """Days until the certificate ends that is shown on the port."""
-    try:
-        with socket.create_connection(("127.0.0.1", port), _SECONDS) as link, tls_context(False, None).wrap_socket(link) as secured:
-            shown = ssl.DER_cert_to_PEM_cert(secured.getpeercert(True) or b"")
-        answer = process.run(["openssl", "x509", "-noout", "-enddate"], stdin=shown, timeout=10)
-        ends = ssl.cert_time_to_seconds(answer.stdout.strip().partition("=")[2])
-    except (OSError, ValueError, PecError):
-        return None
-    return int((ends - time.time()) // 86400)
-
-
-def _link(link: str | None) -> tuple[bool | None, bool | None]:
-    """Whether this server finds the name in the installation's address, and reaches its port."""
-    if not link:
-        return None, None
-    try:
-        parts = urlsplit(link if "://" in link else f"http://{link}")
-        name, port = parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80)
-        socket.getaddrinfo(name, port, type=socket.SOCK_STREAM)
-    except (OSError, ValueError):
-        return False, False
-    try:
-        socket.create_connection((name, port), _SECONDS).close()
-    except OSError:
-        return True, False
-    return True, True

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Looks at the host, the installation and the database for the preflight rules. Changes nothing; what cannot be seen is said."""
+"""Looks at the host, the installation and the database for the rules. Changes nothing. Private to the collection."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from ansible_collections.esus.pec.plugins.module_utils.errors import PecError
 from ansible_collections.esus.pec.plugins.module_utils.pec import installation
 from ansible_collections.esus.pec.plugins.module_utils.postgres import psql
 from ansible_collections.esus.pec.plugins.module_utils.preflight.database import LOOPBACK, UNFINISHED_TABLES
-from ansible_collections.esus.pec.plugins.module_utils.preflight.model import DatabaseSeen, DatabaseWanted, Desired, Facts, Place
+from ansible_collections.esus.pec.plugins.module_utils.preflight.model import DatabaseSeen, DatabaseWanted, Facts, Place, Wishes
 from ansible_collections.esus.pec.plugins.module_utils.system import files, host, locks, process, systemd
 
 MANAGED_DATA = "/var/lib"
@@ -27,13 +27,13 @@ select json_build_object(
 """
 
 
-def look(desired: Desired, home: str) -> tuple[Facts, tuple[str, ...]]:
-    """What is there, and what could not be looked at yet with the reason."""
+def survey_host(wishes: Wishes, home: str) -> tuple[Facts, tuple[str, ...]]:
+    """Return what was seen, and what could not be checked yet with the reason."""
     release = host.os_release()
     units = systemd.units((beliefs.PEC_UNIT, beliefs.DATABASE_UNIT))
-    listeners = host.listeners()
+    listeners = {port: listener.process for port, listener in host.listeners().items()}
     here = installation.discover() if os.geteuid() == 0 else installation.Installation("absent")  # only root may read all of it
-    database, unchecked = _database(desired.database, listeners) if "database" in desired.checks else (None, "")
+    database, unchecked = _database(wishes.database, listeners) if "database" in wishes.checks else (None, "")
     return Facts(
         uid=os.geteuid(),
         architecture=host.architecture(),
@@ -42,7 +42,7 @@ def look(desired: Desired, home: str) -> tuple[Facts, tuple[str, ...]]:
         init_name=host.init_name() or _process_one(),
         memory_bytes=host.memory_bytes() or 0,
         processors=host.processors(),
-        places=_places(desired.database, here.home or home),
+        places=_places(wishes.database, here.home or home),
         listeners=listeners,
         active_units=tuple(name for name, unit in units.items() if unit.active_state in systemd.ACTIVE),
         installed_state=here.state,
@@ -51,8 +51,8 @@ def look(desired: Desired, home: str) -> tuple[Facts, tuple[str, ...]]:
         installed_connection=here.connection,
         installed_custom_database=here.custom_database,
         another_run=_another_run(),
-        domain_resolves=_resolves(desired),
-        domain_addresses=_addresses(desired),
+        domain_resolves=_resolves(wishes),
+        domain_addresses=_addresses(wishes),
         database=database,
     ), ((unchecked,) if unchecked else ())
 
@@ -80,7 +80,7 @@ def _filesystem(path: str) -> int:
 
 
 def _another_run() -> str:
-    """Empty, or what the lock says; the lock is taken for an instant, and only where it exists already."""
+    """Return the holder of the lock, or an empty text; the lock is taken for an instant, and only if its file exists."""
     if os.geteuid() != 0 or not os.path.exists(os.path.join(locks.DIRECTORY, f"{locks.INSTALLER}.lock")):
         return ""
     try:
@@ -90,29 +90,29 @@ def _another_run() -> str:
         return str(error)
 
 
-def _resolves(desired: Desired) -> bool | None:
-    wanted = desired.certificate_port is not None or desired.first_run is not None
-    if not (wanted and desired.domain and ("site" in desired.checks or "https" in desired.checks)):
+def _resolves(wishes: Wishes) -> bool | None:
+    wanted = wishes.certificate_port is not None or wishes.first_run is not None
+    if not (wanted and wishes.domain and ("site" in wishes.checks or "https" in wishes.checks)):
         return None
     try:
-        return process.run(["getent", "ahosts", desired.domain], timeout=_RESOLVE_SECONDS).returncode == 0
+        return process.run(["getent", "ahosts", wishes.domain], timeout=_RESOLVE_SECONDS).returncode == 0
     except PecError:
         return False
 
 
-def _addresses(desired: Desired) -> tuple[str, ...] | None:
-    """IPv4 only: it is an A record that the manual asks for."""
-    if desired.certificate_port is None or not desired.domain or "https" not in desired.checks:
+def _addresses(wishes: Wishes) -> tuple[str, ...] | None:
+    """IPv4 only, because the manual requires an A record."""
+    if wishes.certificate_port is None or not wishes.domain or "https" not in wishes.checks:
         return None
     try:
-        answer = process.run(["getent", "-s", "hosts:dns", "ahostsv4", desired.domain], timeout=_RESOLVE_SECONDS)
+        answer = process.run(["getent", "-s", "hosts:dns", "ahostsv4", wishes.domain], timeout=_RESOLVE_SECONDS)
     except PecError:
         return ()
     return tuple(dict.fromkeys(line.split()[0] for line in answer.stdout.splitlines() if line.split()))
 
 
 def _database(wanted: DatabaseWanted, listeners: dict[int, str]) -> tuple[DatabaseSeen | None, str]:
-    """Go as far towards the database as its mode and this host allow; the text says what was left out and why."""
+    """Check the database as far as its mode and this host allow; the text is what was left out and why."""
     if wanted.mode == "bundled" or not wanted.password:
         return None, ""
     if wanted.mode == "managed" and (wanted.host not in LOOPBACK or wanted.port not in listeners):
@@ -124,7 +124,7 @@ def _database(wanted: DatabaseWanted, listeners: dict[int, str]) -> tuple[Databa
     if method.startswith("rejected"):
         return DatabaseSeen(authentication=method), ""
     if not psql.find_clients():
-        return DatabaseSeen(authentication=method), f"what the database {wanted.place} holds: there is no psql on this host yet"
+        return DatabaseSeen(authentication=method), f"the content of the database {wanted.place}: psql is not installed on this host yet"
     return _inside(wanted, method), ""
 
 
@@ -137,5 +137,5 @@ def _inside(wanted: DatabaseWanted, method: str) -> DatabaseSeen:
     except PecError as error:
         return DatabaseSeen(authentication=method, login_error=str(error))
     if not isinstance(rights, dict):
-        return DatabaseSeen(authentication=method, login_error="the server's answer about privileges cannot be understood")
+        return DatabaseSeen(authentication=method, login_error="the server's answer about privileges is not understood")
     return DatabaseSeen(authentication=method, may_create=rights["may_create"], unfinished=rights["unfinished"], facts=facts)

@@ -11,8 +11,8 @@ from ansible_collections.esus.pec.plugins.module_utils import beliefs
 from ansible_collections.esus.pec.plugins.module_utils.errors import PecError
 from ansible_collections.esus.pec.plugins.module_utils.pec import installation
 from ansible_collections.esus.pec.plugins.module_utils.postgres import psql
-from ansible_collections.esus.pec.plugins.module_utils.preflight import look
-from ansible_collections.esus.pec.plugins.module_utils.preflight.model import DatabaseWanted, Desired
+from ansible_collections.esus.pec.plugins.module_utils.preflight import survey
+from ansible_collections.esus.pec.plugins.module_utils.preflight.model import DatabaseWanted, Wishes
 from ansible_collections.esus.pec.plugins.module_utils.system import files, host, locks, systemd
 from ansible_collections.esus.pec.plugins.module_utils.system.process import Completed
 
@@ -52,7 +52,7 @@ def server(monkeypatch: pytest.MonkeyPatch, method: str | Exception, answer: Any
 
 
 def test_an_empty_host(tmp_path: Path) -> None:
-    facts, unchecked = look.look(Desired(CHECKS, MANAGED), str(tmp_path / "opt" / "e-SUS"))
+    facts, unchecked = survey.survey_host(Wishes(CHECKS, MANAGED), str(tmp_path / "opt" / "e-SUS"))
     assert (facts.uid, facts.init_name, facts.distribution, facts.distribution_version) == (0, "systemd", "debian", "13")
     assert (facts.installed_state, facts.installed_version, facts.active_units, facts.another_run) == ("absent", "", (), "")
     assert [place.purpose for place in facts.places] == ["home", "database", "temporary"]
@@ -64,7 +64,7 @@ def test_places_follow_the_database(tmp_path: Path) -> None:
     home = str(tmp_path)
 
     def paths(database: DatabaseWanted) -> dict[str, str]:
-        facts, _unchecked = look.look(Desired(("host",), database), home)
+        facts, _unchecked = survey.survey_host(Wishes(("host",), database), home)
         return {place.purpose: place.path for place in facts.places if place.purpose != "temporary"}
 
     assert paths(DatabaseWanted("bundled")) == {"home": home, "database": f"{home}/database"}
@@ -75,26 +75,26 @@ def test_places_follow_the_database(tmp_path: Path) -> None:
 def test_without_ps_the_kernel_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(host, "init_name", lambda: None)
     monkeypatch.setattr(files, "read_text_lenient", lambda path: f"{path}\n")
-    assert look.look(Desired(("host",), MANAGED), "/")[0].init_name == "/proc/1/comm"
+    assert survey.survey_host(Wishes(("host",), MANAGED), "/")[0].init_name == "/proc/1/comm"
 
 
 def test_active_units_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
     states = {beliefs.PEC_UNIT: "activating", beliefs.DATABASE_UNIT: "failed"}
     monkeypatch.setattr(systemd, "units", lambda names: {name: systemd.Unit(name, "loaded", states[name], True, None) for name in names})
-    assert look.look(Desired(("host",), MANAGED), "/")[0].active_units == (beliefs.PEC_UNIT,)
+    assert survey.survey_host(Wishes(("host",), MANAGED), "/")[0].active_units == (beliefs.PEC_UNIT,)
 
 
 def test_another_run_is_told_and_the_lock_is_given_back(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert look.look(Desired(("host",), MANAGED), "/")[0].another_run == ""
+    assert survey.survey_host(Wishes(("host",), MANAGED), "/")[0].another_run == ""
     assert not os.path.exists(locks.DIRECTORY), "looking leaves nothing behind"
     directory = locks.DIRECTORY
     real = locks.lock
     monkeypatch.setattr(locks, "lock", lambda name: real(name, directory=directory))
-    with real(look.locks.INSTALLER, directory=directory):
-        text = look.look(Desired(("host",), MANAGED), "/")[0].another_run
+    with real(survey.locks.INSTALLER, directory=directory):
+        text = survey.survey_host(Wishes(("host",), MANAGED), "/")[0].another_run
         assert f"process {os.getpid()}" in text
-    assert look.look(Desired(("host",), MANAGED), "/")[0].another_run == ""
-    with real(look.locks.INSTALLER, directory=directory):
+    assert survey.survey_host(Wishes(("host",), MANAGED), "/")[0].another_run == ""
+    with real(survey.locks.INSTALLER, directory=directory):
         pass
 
 
@@ -118,14 +118,14 @@ def test_domain(
             raise PecError("did not end")
         return Completed(code, "", "")
 
-    monkeypatch.setattr(look.process, "run", run)
-    desired = Desired(checks, DatabaseWanted("bundled"), domain=domain, certificate_port=port)
-    assert look.look(desired, "/")[0].domain_resolves is resolves
+    monkeypatch.setattr(survey.process, "run", run)
+    wishes = Wishes(checks, DatabaseWanted("bundled"), domain=domain, certificate_port=port)
+    assert survey.survey_host(wishes, "/")[0].domain_resolves is resolves
 
 
 def test_database_that_can_be_used(monkeypatch: pytest.MonkeyPatch) -> None:
     asked = server(monkeypatch, "md5", {"may_create": True, "unfinished": False})
-    seen = look.look(Desired(CHECKS, EXTERNAL), "/")[0].database
+    seen = survey.survey_host(Wishes(CHECKS, EXTERNAL), "/")[0].database
     assert seen is not None and (seen.authentication, seen.may_create, seen.unfinished) == ("md5", True, False)
     assert asked == ["method", "query", "facts"]
 
@@ -142,7 +142,7 @@ def test_database_that_can_be_used(monkeypatch: pytest.MonkeyPatch) -> None:
             [],
             1,
             "login_error",
-            "the server's answer about privileges cannot be understood",
+            "the server's answer about privileges is not understood",
             ["method", "query", "facts"],
             id="nonsense",
         ),
@@ -152,10 +152,10 @@ def test_database_that_cannot(
     monkeypatch: pytest.MonkeyPatch, method: Any, answer: Any, clients: int, field: str, value: str, steps: list[str]
 ) -> None:
     asked = server(monkeypatch, method, answer, clients)
-    facts, unchecked = look.look(Desired(CHECKS, EXTERNAL), "/")
+    facts, unchecked = survey.survey_host(Wishes(CHECKS, EXTERNAL), "/")
     assert getattr(facts.database, field) == value
     assert asked == steps
-    missing = ("what the database 'esus' on db.a.br:5432 holds: there is no psql on this host yet",)
+    missing = ("the content of the database 'esus' on db.a.br:5432: psql is not installed on this host yet",)
     assert unchecked == (() if clients else missing)
 
 
@@ -171,14 +171,14 @@ def test_database_that_cannot(
 )
 def test_databases_that_are_not_asked(monkeypatch: pytest.MonkeyPatch, checks: tuple[str, ...], database: DatabaseWanted) -> None:
     asked = server(monkeypatch, "md5")
-    assert look.look(Desired(checks, database), "/")[0].database is None
+    assert survey.survey_host(Wishes(checks, database), "/")[0].database is None
     assert asked == []
 
 
 def test_a_managed_database_that_is_there_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(host, "listeners", lambda: {5432: "postgres"})
+    monkeypatch.setattr(host, "listeners", lambda: {5432: host.Listener("postgres")})
     asked = server(monkeypatch, "md5", {"may_create": True, "unfinished": True})
-    seen = look.look(Desired(CHECKS, MANAGED), "/")[0].database
+    seen = survey.survey_host(Wishes(CHECKS, MANAGED), "/")[0].database
     assert seen is not None and seen.unfinished
     assert asked == ["method", "query", "facts"]
 
@@ -189,5 +189,5 @@ def test_without_root_nothing_private_is_touched(monkeypatch: pytest.MonkeyPatch
 
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
     monkeypatch.setattr(installation, "discover", refuse)
-    facts, _unchecked = look.look(Desired(("host", "installation", "site"), MANAGED), "/")
+    facts, _unchecked = survey.survey_host(Wishes(("host", "installation", "site"), MANAGED), "/")
     assert (facts.uid, facts.installed_state, facts.another_run) == (1000, "absent", "")
