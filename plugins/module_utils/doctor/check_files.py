@@ -203,7 +203,7 @@ def _jre_current(facts: Facts) -> Answer:
 def _java_major(facts: Facts) -> Answer:
     java = facts.files.jre_java
     if not java:
-        return Answer.not_verifiable("não se sabe a versão do Java do PEC")
+        return Answer.not_verifiable("a versão do Java do PEC não é conhecida")
     numbers = java.replace("_", ".").split(".")
     major = int(numbers[1] if numbers[0] == "1" and len(numbers) > 1 else numbers[0])
     return judged(major >= beliefs.JAVA_MAJOR, f"o PEC traz o Java {java}")

@@ -25,7 +25,7 @@ _TEXTS = {
     "text-version-expected": "Registro: versão esperada",
     "text-version-found": "Registro: versão encontrada",
     "text-link-rejected": "Link recusado na primeira execução",
-    "text-logged-in-elsewhere": "Entrada com outra sessão aberta",
+    "text-logged-in-elsewhere": "Login com outra sessão aberta",
     "text-wrong-login": "Usuário ou senha errados",
     "text-https-required": "Transmissão sem HTTPS",
 }
@@ -59,7 +59,7 @@ def _enter_options(name: str, title: str) -> None:
     def _judge(facts: Facts) -> Answer:
         if name in _jar(facts).constants:
             return Answer.ok("todas estão nas classes do instalador")
-        return Answer.not_verifiable("nem todas se leem nas classes do instalador; compare com a saída de -help")
+        return Answer.not_verifiable("nem todas foram encontradas nas classes do instalador; compare com a saída de -help")
 
 
 _enter_options("options", "Opções do instalador")
@@ -69,7 +69,7 @@ _enter_options("certificate-options", "Opções de certificado do instalador")
 @belief("exit-code-zero", "Término 0 do instalador não prova a instalação", "instalador que termina com 0 sem efeito", anywhere=True)
 @belief("root-directory", "Instalador executado em /", "falha com mensagem enganosa", anywhere=True)
 def _not_here(_facts: Facts) -> Answer:
-    return Answer.not_verifiable("não se pode ver num servidor instalado; só observando o instalador")
+    return Answer.not_verifiable("não é verificável num servidor já instalado, só durante a execução do instalador")
 
 
 def _enter_text(name: str, title: str) -> None:

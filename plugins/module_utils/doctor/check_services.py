@@ -53,7 +53,7 @@ def _unit_directories(facts: Facts) -> Answer:
 def _http_port(facts: Facts) -> Answer:
     port = facts.installation.http_port or beliefs.HTTP_PORT
     if port != beliefs.HTTP_PORT:
-        return Answer.not_applicable(f"a configuração escolhe a porta {port}")
+        return Answer.not_applicable(f"a configuração define a porta {port}")
     if facts.installation.https.mode != "none":
         return Answer.not_applicable("o PEC atende por HTTPS")
     seen = facts.host.listeners.get(port)
@@ -153,7 +153,7 @@ def _info_version_key(facts: Facts) -> Answer:
     if keys is None or beliefs.INFO_VERSION_KEY not in keys:
         return Answer.diverges(f"não há; campos: {listing(list(keys or {}))}")
     if installed is None:
-        return Answer.not_verifiable(f"{found}; a versão instalada não se sabe")
+        return Answer.not_verifiable(f"{found}; a versão instalada não é conhecida")
     return judged(found == installed, f"{found}; instalada: {installed}")
 
 

@@ -58,7 +58,7 @@ def _health(facts: Facts) -> Answer:
 @rule("version-mismatch", "C", "FD V §6.1", title="Banco e aplicação na mesma versão", expected="versões iguais",
       beliefs=("version-key", "text-version-mismatch", "migrator"), needs=(DATABASE_FACTS,),
       remedy="banco mais velho: rode o instalador desta versão (ou o migrador.jar); banco mais novo: instale a "
-             "versão do banco ou volte um backup; nunca mude a versão à mão")  # fmt: skip
+             "versão do banco ou restaure um backup; nunca mude a versão à mão")  # fmt: skip
 def _same_version(facts: Facts) -> Answer:
     application = facts.web.version or facts.installation.version
     database = facts.database.facts.pec_version if facts.database.facts else None
@@ -68,7 +68,7 @@ def _same_version(facts: Facts) -> Answer:
 
 @rule("scram", "C", "FD RS §6.2", title="Autenticação do banco", expected="md5, password ou trust",
       beliefs=("password-encryption", "text-scram"),
-      remedy="no PostgreSQL: SET password_encryption = 'md5', dê a senha de novo ao usuário e ponha md5 no pg_hba.conf")  # fmt: skip
+      remedy="no PostgreSQL: SET password_encryption = 'md5', defina de novo a senha do usuário e use md5 no pg_hba.conf")  # fmt: skip
 def _authentication(facts: Facts) -> Answer:
     method = facts.database.authentication
     if method is None:
@@ -94,7 +94,7 @@ def _read_only_grants(facts: Facts) -> Answer:
 def _migration_lock(facts: Facts) -> Answer:
     locked = facts.database.migration_locked
     if locked is None:
-        return Answer.not_verifiable("a tabela da trava não existe ou não se lê")
+        return Answer.not_verifiable("a tabela da trava não existe ou não pôde ser lida")
     return judged(not locked, "presa" if locked else "livre")
 
 
@@ -144,7 +144,7 @@ def _clock(facts: Facts) -> Answer:
 
 @rule("link", "C", "M RS §6.10", title="Link da instalação alcançável daqui", expected="o nome resolve e a porta abre",
       beliefs=("link-key", "text-link-rejected"),
-      remedy="ponha o nome em /etc/hosts (127.0.0.1) ou corrija o DNS; autoridade própria: inclua no cacerts do Java do PEC")  # fmt: skip
+      remedy="inclua o nome em /etc/hosts (127.0.0.1) ou corrija o DNS; autoridade própria: inclua no cacerts do Java do PEC")  # fmt: skip
 def _link(facts: Facts) -> Answer:
     resolves, opens = facts.web.link_resolves, facts.web.link_opens
     if resolves is None:
@@ -191,7 +191,7 @@ def _renewal(facts: Facts) -> Answer:
 
 @rule("stale-units", "S", "DM §6.14", title="Serviço sem aplicação", expected="serviço e aplicação juntos",
       beliefs=("unit-directories", "standalone"),
-      remedy="volte o diretório de um backup ou remova os serviços antes de instalar: com eles o instalador só atualiza")  # fmt: skip
+      remedy="restaure o diretório de um backup ou remova os serviços antes de instalar: com eles o instalador só atualiza")  # fmt: skip
 def _stale_units(facts: Facts) -> Answer:
     units = [path for path in (facts.installation.pec_unit_file, facts.installation.database_unit_file) if path]
     if not units:
@@ -217,14 +217,14 @@ def _unit_present(facts: Facts) -> Answer:
 def _temporary_files(facts: Facts) -> Answer:
     user, owners = facts.host.unit_user, facts.files.temporary_owners
     if user is None:
-        return Answer.not_verifiable("não se sabe com que usuário o serviço roda")
+        return Answer.not_verifiable("não se sabe qual usuário executa o serviço")
     others = sorted(set(owners) - {user})
     return judged(not others, f"o serviço roda como {user}; há /tmp/PEC-* de {listing(others)}" if others else f"{len(owners)}, de {user}")
 
 
 @rule("inline-comments", "I", "M §6.22", title="Comentário no fim da linha em properties", expected="nenhum",
       beliefs=("application-properties", "ssl-properties"),
-      remedy="ponha o comentário em linha própria: em properties tudo depois do = é valor")  # fmt: skip
+      remedy="coloque o comentário numa linha própria: em properties, tudo depois do = é valor")  # fmt: skip
 def _inline_comments(facts: Facts) -> Answer:
     seen = [keys for keys in (facts.files.application, facts.files.ssl) if keys is not None]
     if not seen:

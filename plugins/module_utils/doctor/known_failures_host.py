@@ -18,14 +18,14 @@ def _gb(size: int) -> str:
 
 @rule("semaphores", "S", "V §6.3", title="RemoveIPC do systemd-logind", expected="no", beliefs=("remove-ipc", "text-semaphores"),
       anywhere=True,
-      remedy="ponha RemoveIPC=no em /etc/systemd/logind.conf.d/pec.conf e reinicie systemd-logind antes de "
+      remedy="defina RemoveIPC=no em /etc/systemd/logind.conf.d/pec.conf e reinicie systemd-logind antes de "
              "instalar ou atualizar")  # fmt: skip
 def _remove_ipc(facts: Facts) -> Answer:
     if facts.present and not facts.database_is_local and facts.installation.connection is not None:
         return Answer.not_applicable("o PostgreSQL está em outro servidor")
     setting = facts.host.remove_ipc
     if setting is None:
-        return Answer.not_verifiable("a configuração do logind não se lê")
+        return Answer.not_verifiable("a configuração do logind não pôde ser lida")
     return judged(not setting, f"RemoveIPC={'yes' if setting else 'no'}")
 
 
@@ -62,7 +62,7 @@ def _memory(facts: Facts) -> Answer:
     local = facts.database_is_local or not facts.present
     wanted = size.application_memory_gb + (size.database_memory_gb if local else 0)
     if memory is None:
-        return Answer.not_verifiable("a memória não se lê")
+        return Answer.not_verifiable("a memória não pôde ser lida")
     return judged(memory >= wanted * GB * 0.9, f"{_gb(memory)}; a tabela pede {wanted} GB para {facts.simultaneous_users} usuários")
 
 
@@ -84,7 +84,7 @@ def _fonts(facts: Facts) -> Answer:
       remedy="libere espaço antes de atualizar, copiar ou restaurar")  # fmt: skip
 def _disk(facts: Facts) -> Answer:
     if not facts.host.disks:
-        return Answer.not_verifiable("o espaço em disco não se lê")
+        return Answer.not_verifiable("o espaço em disco não pôde ser lido")
     database = facts.database.facts.size_bytes if facts.database.facts and facts.database_is_local else 0
     needed = database + ROOM_FOR_INSTALLER
     found = listing([f"{disk.path}: {_gb(disk.free_bytes)} livres" for disk in facts.host.disks])

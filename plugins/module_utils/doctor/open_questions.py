@@ -80,7 +80,7 @@ def _java_conf(facts: Facts) -> Answer:
 def _settings(facts: Facts) -> Answer:
     settings = facts.database.settings
     if settings is None:
-        return Answer.not_verifiable(f"{beliefs.SETTINGS_TABLE} não se lê")
+        return Answer.not_verifiable(f"{beliefs.SETTINGS_TABLE} não pôde ser lida")
     return Answer.discovered(listing([f"{key} ({'/'.join(columns) or 'vazia'})" for key, columns in sorted(settings.items())]))
 
 

@@ -62,7 +62,7 @@ def test_a_healthy_server_diverges_nowhere() -> None:
 def test_every_rule_has_a_remedy_which_is_told_only_when_needed() -> None:
     assert all(rule.blank.remedy for rule in RULES)
     assert all(not line.remedy for line in examining.examine(HERE))
-    assert examine(changed("host", remove_ipc=True))["rule/semaphores"].remedy.startswith("ponha RemoveIPC=no")
+    assert examine(changed("host", remove_ipc=True))["rule/semaphores"].remedy.startswith("defina RemoveIPC=no")
 
 
 def test_without_pec_the_machine_is_examined_and_the_rest_says_why_not() -> None:
@@ -220,7 +220,7 @@ def test_a_server_of_which_nothing_is_seen_agrees_with_nothing() -> None:
         pytest.param(
             changed("", jar=JarSeen("/j", constants=frozenset(["options"]))), "belief/options", "ok", "classes", id="options in classes"
         ),
-        pytest.param(HERE, "belief/exit-code-zero", "not_verifiable", "observando o instalador", id="honest about the installer"),
+        pytest.param(HERE, "belief/exit-code-zero", "not_verifiable", "durante a execução do instalador", id="honest about the installer"),
         pytest.param(HERE, "belief/remove-ipc", "not_verifiable", "RemoveIPC=no", id="a setting proves no failure"),
         pytest.param(changed("", said={"text-semaphores": "/l"}), "belief/remove-ipc", "ok", "/l", id="the failure itself proves it"),
         pytest.param(changed("database", roles={}), "belief/read-only-role", "diverges", "não existe", id="no esus_leitura"),
