@@ -68,6 +68,7 @@ ANSWERS: dict[str, dict[str, Any]] = {
     "served_certificate": {"changed": False, "certificate": CERTIFICATE},
     "govbr_oauth": WRITTEN,
     "installer": {"changed": False, "version": "5.4.37"},
+    "tls_certificate": {"changed": False, "fingerprint_sha256": "00"},
 }
 CONFIGURED = {
     "pec_domain": "pec.example",
@@ -91,7 +92,15 @@ class Controller:
 
     directory: Path
 
-    def run(self, play: str | list[dict[str, Any]], *options: str, answers: Any = None, state: str = "active", **variables: Any) -> str:
+    def run(
+        self,
+        play: str | list[dict[str, Any]],
+        *options: str,
+        answers: Any = None,
+        state: str = "active",
+        hosts: str = "localhost,",
+        **variables: Any,
+    ) -> str:
         if not isinstance(play, str):
             (self.directory / "play.yml").write_text(json.dumps(play), encoding="utf-8")
             play = str(self.directory / "play.yml")
@@ -99,7 +108,7 @@ class Controller:
         (self.directory / "answers.json").write_text(json.dumps(given), encoding="utf-8")
         (self.directory / "calls").write_text("", encoding="utf-8")
         variables = {"pec_hosts": "all", "ansible_become": False, "ansible_python_interpreter": sys.executable, **variables}
-        argv = [str(Path(sys.executable).parent / "ansible-playbook"), "-i", "localhost,", "-c", "local", play, "-e", json.dumps(variables)]
+        argv = [str(Path(sys.executable).parent / "ansible-playbook"), "-i", hosts, "-c", "local", play, "-e", json.dumps(variables)]
         environment = {
             **os.environ,
             "PATH": f"{self.directory / 'bin'}:{os.environ['PATH']}",
@@ -178,6 +187,35 @@ def test_a_role_that_is_included_under_a_condition_keeps_the_restart_of_another(
         [{"hosts": "all", "gather_facts": False, "tasks": [{"include_role": {"name": "esus.pec.pec_govbr"}}, skipped]}], **CONFIGURED
     )
     assert controller.restarts() == 1
+
+
+def test_the_https_of_one_server_keeps_the_restart_of_another(controller: Controller) -> None:
+    """In check mode, because the role would install nginx on this machine."""
+    https = {
+        "pec_https_mode": "{{ 'proxy' if inventory_hostname == 'h2' else 'none' }}",
+        "pec_https_certificate_path": "/nowhere/certificate.pem",
+        "pec_https_key_path": "/nowhere/key.pem",
+    }
+    output = controller.run("esus.pec.configure", "--check", hosts="h1,h2,", **{**CONFIGURED, **https})
+    restart = output.partition("RUNNING HANDLER [esus.pec.pec : Restart PEC's unit]")[2].partition("\n\n")[0]
+    assert "changed: [h1]" in restart
+
+
+SKIPPED = {"role": "esus.pec.pec_https", "when": False}
+
+
+@pytest.mark.parametrize("roles", [["esus.pec.pec_govbr", SKIPPED], [SKIPPED, "esus.pec.pec_govbr"]], ids=["after it", "before it"])
+def test_a_role_under_a_condition_keeps_the_restart_of_another(controller: Controller, roles: list[Any]) -> None:
+    """A handler takes over the condition of the role that loads it, and Ansible runs the one that was loaded last."""
+    controller.run([{"hosts": "all", "gather_facts": False, "roles": roles}], **CONFIGURED)
+    assert controller.restarts() == 1
+
+
+@pytest.mark.parametrize(("tags", "restarts"), [("govbr", 1), ("https", 1), ("other", 0)])
+def test_a_role_with_tags_restarts_pec(controller: Controller, tags: str, restarts: int) -> None:
+    roles = [{"role": f"esus.pec.pec_{name}", "tags": name} for name in ("govbr", "https")]
+    controller.run([{"hosts": "all", "gather_facts": False, "roles": roles}], "--tags", tags, **CONFIGURED)
+    assert controller.restarts() == restarts
 
 
 @pytest.mark.parametrize(
