@@ -62,6 +62,3 @@ def run_module(work: Callable[[PecModule], Mapping[str, Any]], *, root: bool = T
     for warning in result.pop("warnings", ()):
         module.warn(warning)
     module.exit_json(**result)
-
-
-QuietModule, DATABASE_OPTIONS = PecModule, DATABASE["options"]  # temporary

@@ -101,7 +101,7 @@ pec:
           sample: bridge.security.oauth2.client.registration.govbr.client-secret
     version: {description: The version that the installer recorded., type: str, sample: 5.4.37}
     production: {description: The installer recorded a production build., type: bool, sample: true}
-    training: {description: Training installation, as the database says., type: bool, sample: false}
+    training: {description: "Training installation, as recorded in the database.", type: bool, sample: false}
     custom_database: {description: PEC was installed with a database that its administrator provides., type: bool, sample: true}
     jre:
       description: The Java that came with PEC.
@@ -188,7 +188,7 @@ pec:
       type: dict
       contains:
         mode: {description: "V(none), V(certmgr) (renewed by PEC) or V(keystore).", type: str, sample: certmgr}
-        domain: {description: Domain of the certificate, from certmgr's settings., type: str, sample: esus.municipio.uf.gov.br}
+        domain: {description: "Domain of the certificate, from certmgr's settings.", type: str, sample: esus.municipio.uf.gov.br}
         port: {description: TCP port of HTTPS., type: int, sample: 443}
         keystore: {description: Path of the keystore., type: str, sample: /opt/e-SUS/webserver/config/esusaps.p12}
         certificate:
@@ -249,7 +249,7 @@ pec:
         path: {description: Directory., type: str, sample: /opt/e-SUS}
         total_bytes: {description: Size of its filesystem in bytes., type: int, sample: 107374182400}
         free_bytes: {description: Free space in bytes., type: int, sample: 53687091200}
-    memory_bytes: {description: Memory available to the system, in bytes., type: int, sample: 8589934592}
+    memory_bytes: {description: "Memory available to the system, in bytes.", type: int, sample: 8589934592}
     processors: {description: Processors available to the system., type: int, sample: 4}
     java:
       description: Every Java on the host, newest first.

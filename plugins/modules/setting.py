@@ -154,8 +154,8 @@ results:
     setting: {description: Its name., type: str, sample: cadsus}
     result: {description: "V(confirmed), V(not_needed) or V(manual).", type: str, sample: confirmed}
     changed: {description: True if it was written., type: bool, sample: true}
-    before: {description: The fields that differed, as they were., type: dict, sample: {enabled: false}}
-    after: {description: The same fields, as wanted., type: dict, sample: {enabled: true}}
+    before: {description: "The fields that differed, as they were.", type: dict, sample: {enabled: false}}
+    after: {description: "The same fields, as wanted.", type: dict, sample: {enabled: true}}
     screen: {description: Where it is set by hand., type: str, sample: "Configurações da instalação > Conexão > CADSUS"}
     evidence:
       description:

@@ -7,7 +7,7 @@ import argparse
 from collections.abc import Sequence
 
 from ansible_collections.esus.pec.plugins.module_utils.backup import configuration, recording
-from ansible_collections.esus.pec.plugins.module_utils.system.program import run_program
+from ansible_collections.esus.pec.plugins.module_utils.system.program import report, run_program
 
 
 def backup_program(arguments: Sequence[str]) -> int:
@@ -18,4 +18,4 @@ def backup_program(arguments: Sequence[str]) -> int:
 
 
 def _back_up(options: argparse.Namespace) -> None:
-    print("\n".join(recording.describe(recording.run_recorded(options.configuration))))
+    report("\n".join(recording.describe(recording.run_recorded(options.configuration))))

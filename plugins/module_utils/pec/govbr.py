@@ -39,9 +39,7 @@ def credential_problems(name: str, value: str) -> list[str]:
     if re.search(r"\s", value):
         problems.append("contains a blank or a line end, probably from copying; remove it")
     elif not value.isascii() or not value.isprintable():
-        problems.append(
-            "contains characters that Gov.br does not use, such as a dash or quotation mark of a word processor; type it again"
-        )
+        problems.append("contains characters that Gov.br does not use, such as a dash or quotation mark of a word processor; type it again")
     if value.strip()[:1] in ("'", '"') or value.strip()[-1:] in ("'", '"'):
         problems.append("begins or ends with a quotation mark, which a properties file does not use; remove it")
     if "${" in value:

@@ -7,7 +7,7 @@ import argparse
 from collections.abc import Sequence
 
 from ansible_collections.esus.pec.plugins.module_utils.renewal import renewing
-from ansible_collections.esus.pec.plugins.module_utils.system.program import run_program
+from ansible_collections.esus.pec.plugins.module_utils.system.program import report, run_program
 
 
 def renewal_program(arguments: Sequence[str]) -> int:
@@ -24,4 +24,4 @@ def renewal_program(arguments: Sequence[str]) -> int:
 
 
 def _renew(options: argparse.Namespace) -> None:
-    renewing.run(options.renew_before_days, options.timeout, lambda text: print(text, flush=True))
+    renewing.run(options.renew_before_days, options.timeout, report)

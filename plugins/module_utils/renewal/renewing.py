@@ -84,5 +84,5 @@ def judge(old: Certificate | None, fresh: handshake.Served, state: health.Health
             f"Port 80 and the HTTPS port must be reachable from the Internet, and the domain must point to this server; {journal}"
         )
     if not state.healthy:
-        raise PecError(f"the certificate was renewed and is valid until {until}, but PEC does not answer as it should: {state.error}; {journal}")
+        raise PecError(f"the certificate was renewed and is valid until {until}, but PEC is not healthy: {state.error}; {journal}")
     return f"PEC shows a new certificate, valid until {until}"

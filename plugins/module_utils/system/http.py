@@ -14,8 +14,6 @@ from functools import cached_property
 
 from ansible_collections.esus.pec.plugins.module_utils.errors import PecError
 
-_NO_HEADERS: Mapping[str, str] = {}
-
 
 @dataclass(frozen=True)
 class Answer:
@@ -55,14 +53,14 @@ class HttpClient:
         self._ca_path = ca_path
         self._maximum = maximum
 
-    def ask(self, url: str, body: bytes | None = None, headers: Mapping[str, str] = _NO_HEADERS) -> Answer:
+    def ask(self, url: str, body: bytes | None = None, headers: Mapping[str, str] | None = None) -> Answer:
         """Return the answer to a GET, or to a POST of C(body), whatever its status.
 
         Raises UnansweredError when there is none, PecError when the certificate authorities cannot be read.
         """
         opener = self._https if url.lower().startswith("https:") else self._http
         try:
-            request = urllib.request.Request(url, body, {"User-Agent": "esus.pec", **headers})  # noqa: S310  # only http and https have a handler
+            request = urllib.request.Request(url, body, {"User-Agent": "esus.pec", **(headers or {})})  # noqa: S310  # only http and https have a handler
             with opener.open(request, timeout=self._timeout) as response:
                 return Answer(response.status, self._text(response))
         except (OSError, http.client.HTTPException, ValueError) as error:

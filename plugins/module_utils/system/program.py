@@ -21,12 +21,18 @@ def run_program(parser: argparse.ArgumentParser, arguments: Sequence[str], work:
     """
     options = parser.parse_args(arguments)
     if os.geteuid() != 0:
-        print("only root can read PEC's files; run this as root", file=sys.stderr)
+        sys.stderr.write("only root can read PEC's files; run this as root\n")
         return MISUSED
     signals.listen()
     try:
         work(options)
     except (PecError, signals.Stopped) as error:
-        print(f"{failure}: {error}", file=sys.stderr)
+        sys.stderr.write(f"{failure}: {error}\n")
         return FAILED
     return 0
+
+
+def report(text: str) -> None:
+    """Write one line to stdout, which the journal shows at once."""
+    sys.stdout.write(f"{text}\n")
+    sys.stdout.flush()

@@ -104,7 +104,7 @@ class World:
 
     def refuse_survivor(self) -> None:
         if self.survivor:
-            raise self.survivor
+            throw(self.survivor)
 
     @contextlib.contextmanager
     def lock(self, name: str) -> Iterator[None]:

@@ -18,7 +18,9 @@ VALUES = {
     **dict.fromkeys((name for setting in KNOWN.settings.values() for name in setting.fields), None),
     **dict.fromkeys(("cpf", "username"), CPF),
     **dict.fromkeys(("password", "new_password"), PASSWORD),
-    **{"force": True, "id": "3", "token": "token-1"},
+    "force": True,
+    "id": "3",
+    "token": "token-1",
 }
 
 

@@ -16,16 +16,15 @@ EVERYTHING = frozenset(planning.PREREQUISITES)
 SMTP = {"enabled": True, "host": "smtp.example", "port": 587, "username": "pec@example", "password": "s3nha", "sender": "pec@example"}
 DIGITAL = {"enabled": True, "username": "login", "password": "s3nha"}
 NOT_KNOWN = Obstacle("unknown_operation", "PEC does not take it", "FieldUndefined")
-NONE: Mapping[str, Obstacle] = {}
 OFF = Reading({"enabled": False})
 ON = Reading({"enabled": True})
 
 
 def plan(
-    wanted: dict[str, dict[str, Any]], readings: dict[str, Reading], obstacles: Mapping[str, Obstacle] = NONE, **changes: Any
+    wanted: dict[str, dict[str, Any]], readings: dict[str, Reading], obstacles: Mapping[str, Obstacle] | None = None, **changes: Any
 ) -> planning.Plan:
     def check(setting: Setting, fields: Mapping[str, Any]) -> Obstacle | planning.Writer:
-        return obstacles.get(setting.name) or setting.writer(fields)
+        return (obstacles or {}).get(setting.name) or setting.writer(fields)
 
     return planning.plan(wanted, KNOWN, World(readings, **{"version": "5.4.37", "present": EVERYTHING, **changes}), check)
 

@@ -52,8 +52,8 @@ def server(context: ssl.SSLContext | None = None) -> Iterator[str]:
 
 @pytest.fixture
 def url() -> Iterator[str]:
-    with server() as url:
-        yield url
+    with contextlib.ExitStack() as stack:
+        yield stack.enter_context(server())
 
 
 @pytest.mark.parametrize("status", [200, 302, 401, 404, 500])
