@@ -52,7 +52,7 @@ def test_what_came_of_a_restart(leaf: x509.Certificate) -> None:
     for fresh, state, text in (
         (Served(leaf), WELL, "certmgr did not renew it"),
         (Served(None, "closed"), WELL, "served no certificate since: closed"),
-        (Served(newer), replace(WELL, healthy=False, error="answered 500"), "does not answer as it should: answered 500"),
+        (Served(newer), replace(WELL, healthy=False, error="answered 500"), "is not healthy: answered 500"),
     ):
         with pytest.raises(PecError, match=text):
             renewing.judge(leaf, fresh, state)
