@@ -32,7 +32,7 @@ with open(os.environ["STUB_ANSWERS"]) as stream:
 """
 SYSTEMCTL = """#!/bin/sh
 case "$1" in
-  show) printf 'LoadState=loaded\\nActiveState=%s\\n' "$STUB_STATE" ;;
+  show) printf 'LoadState=loaded\\nActiveState=%s\\nActiveEnterTimestamp=%s\\n' "$STUB_STATE" "$STUB_STARTED" ;;
   is-enabled) echo enabled ;;
   *) echo "[\\"systemctl\\", \\"$*\\"]" >>"$STUB_CALLS" ;;
 esac
@@ -98,6 +98,7 @@ class Controller:
         *options: str,
         answers: Any = None,
         state: str = "active",
+        started: str = "",
         hosts: str = "localhost,",
         **variables: Any,
     ) -> str:
@@ -118,6 +119,7 @@ class Controller:
             "STUB_CALLS": str(self.directory / "calls"),
             "STUB_ANSWERS": str(self.directory / "answers.json"),
             "STUB_STATE": state,
+            "STUB_STARTED": started,
         }
         ended = subprocess.run([*argv, *options], capture_output=True, text=True, env=environment, timeout=120, check=False)
         assert ended.returncode == 0, ended.stdout + ended.stderr
@@ -234,6 +236,19 @@ def test_a_first_start_is_not_broken_off(controller: Controller, answers: Any, s
         play, "--check", answers=answers, state=state, pec_install_jar_path="/nowhere/installer.jar", pec_training=False
     )
     assert ("RUNNING HANDLER [esus.pec.pec : Restart PEC's unit]" in output) is restarted
+
+
+@pytest.mark.parametrize(
+    ("started", "restarts"),
+    [pytest.param("Thu 2020-01-02 03:04:05 -03", 1, id="interrupted"), pytest.param("Fri 2100-01-01 03:04:05 UTC", 0, id="restarted")],
+)
+def test_the_next_run_restarts_a_pec_that_was_started_before_its_settings(controller: Controller, started: str, restarts: int) -> None:
+    play = [{"hosts": "all", "gather_facts": False, "roles": ["esus.pec.pec_install"]}]
+    variables = {"pec_install_jar_path": "/nowhere/installer.jar", "_pec_install_unit_path": str(controller.directory / UNIT)}
+    controller.run(play, **variables)
+    assert controller.restarts() == 1
+    controller.run(play, started=started, **variables)
+    assert controller.restarts() == restarts
 
 
 def test_a_pec_that_has_had_its_time_is_restarted(controller: Controller) -> None:
