@@ -71,7 +71,8 @@ def _nothing_fits(desired: Desired, directory: str, where: dict[str, str], backu
     seen += f"; and {len(backups) - _SHOWN} more" if len(backups) > _SHOWN else ""
     return (
         f"{directory} has no complete dump from {wanted} ({seen or 'it has no dump with a manifest'}); to restore one of another host or "
-        "município, name it in from_host or from_municipality (role: pec_restore_from_host, pec_restore_from_municipality)"
+        "município, name it in from_host or from_municipality (role: pec_restore_from_host, pec_restore_from_municipality); to restore one "
+        "without a manifest, or of unknown município, set path instead of directory (role: pec_restore_path)"
     )
 
 
