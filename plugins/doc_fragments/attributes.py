@@ -15,6 +15,9 @@ attributes:
     description: Use C(group/esus.pec.pec) in C(module_defaults) to set options of all modules of this collection.
     membership: [esus.pec.pec]
     support: full
+  idempotent:
+    description: A second run changes nothing.
+    support: full
   platform:
     description: Managed hosts on which the module works.
     platforms: linux
@@ -32,7 +35,4 @@ attributes:
   diff_mode:
     description: Not applicable, because the module changes nothing.
     support: N/A
-  idempotent:
-    description: A second run gives the same result unless the host was changed in between.
-    support: full
 """

@@ -70,9 +70,6 @@ attributes:
   diff_mode:
     description: Shows holder, validity and fingerprint, never a secret.
     support: full
-  idempotent:
-    description: A second run changes nothing.
-    support: full
 extends_documentation_fragment:
   - esus.pec.attributes
 notes:

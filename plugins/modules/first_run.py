@@ -46,9 +46,6 @@ attributes:
   diff_mode:
     description: Shows the name, link and type.
     support: full
-  idempotent:
-    description: A second run changes nothing.
-    support: full
 extends_documentation_fragment:
   - esus.pec.attributes
   - esus.pec.api

@@ -53,9 +53,6 @@ attributes:
   diff_mode:
     description: Shows the client id, and only that the secret changes.
     support: full
-  idempotent:
-    description: A second run changes nothing.
-    support: full
 extends_documentation_fragment:
   - esus.pec.attributes
 seealso:

@@ -99,9 +99,6 @@ attributes:
   diff_mode:
     description: Shows the version, and the certificate if it changes, before and after.
     support: full
-  idempotent:
-    description: A second run changes nothing.
-    support: full
 extends_documentation_fragment:
   - esus.pec.attributes
 seealso:

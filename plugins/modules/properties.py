@@ -55,9 +55,6 @@ attributes:
   diff_mode:
     description: Shows the pairs that change, without secret values.
     support: full
-  idempotent:
-    description: A second run changes nothing.
-    support: full
 extends_documentation_fragment:
   - esus.pec.attributes
 seealso:

@@ -42,9 +42,6 @@ attributes:
   diff_mode:
     description: Shows holder, end of validity and fingerprint, never the key.
     support: full
-  idempotent:
-    description: A second run changes nothing.
-    support: full
 extends_documentation_fragment:
   - esus.pec.attributes
 seealso:
