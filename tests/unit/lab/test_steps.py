@@ -57,7 +57,9 @@ def test_a_target_without_test_files_counts_as_one(environment: dict[str, str]) 
 
 @pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM])
 def test_nothing_stays_when_it_is_interrupted(environment: dict[str, str], tmp_path: Path, sent: signal.Signals) -> None:
-    with subprocess.Popen([STEPS, "lint", "--", "slow"], env=environment, stdout=subprocess.DEVNULL) as run:
+    # A program that is started with a signal ignored, as in the background, cannot trap it.
+    argv = ["env", "--default-signal", STEPS, "lint", "--", "slow"]
+    with subprocess.Popen(argv, env=environment, stdout=subprocess.DEVNULL) as run:
         pid = tmp_path / "pid"
         end = time.monotonic() + 20
         while not pid.exists() or not pid.read_text():

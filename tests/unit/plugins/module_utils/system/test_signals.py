@@ -16,7 +16,8 @@ NUMBERS = (signal.SIGTERM, signal.SIGHUP, signal.SIGINT)
 
 @pytest.fixture(autouse=True)
 def handlers() -> Iterator[None]:
-    before = {number: signal.getsignal(number) for number in NUMBERS}
+    """As a terminal leaves them: a test run in the background, or under nohup, ignores some."""
+    before = {number: signal.signal(number, signal.SIG_DFL) for number in NUMBERS}
     yield
     for number, handler in before.items():
         signal.signal(number, handler)
