@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A session of the instalador with PEC: one login, the right access, and never a wrong password twice. Private to the collection.
 
-PEC allows one session per person and locks an account after five wrong passwords (contract, section 4).
+PEC allows one session per person and locks an account after five wrong passwords (sources MC and V in docs/contract.md).
 """
 
 from __future__ import annotations

@@ -13,7 +13,7 @@ from ansible_collections.esus.pec.plugins.module_utils.system.host import Disk, 
 from ansible_collections.esus.pec.plugins.module_utils.system.systemd import Unit
 
 TABLES = ("tb_migracao", "tb_migracao_trava", "tb_adm_municipal", "tb_cfg_rnds", "tb_cfg_certificado", "tb_ativacao_agendamento_online")
-"""Tables of which only a name is known, or that seem to have been renamed (contract, section 3)."""
+"""Tables of which only a name is known, or that seem to have been renamed."""
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Failures known from real servers (contract, section 6), each as a rule with what to do, in Portuguese. Private to the collection."""
+"""Failures known from real servers, each as a rule with what to do, in Portuguese. Private to the collection."""
 
 from __future__ import annotations
 

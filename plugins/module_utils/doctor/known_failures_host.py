@@ -9,7 +9,7 @@ from ansible_collections.esus.pec.plugins.module_utils.doctor.model import Answe
 from ansible_collections.esus.pec.plugins.module_utils.preflight.host import GB, official_size
 
 ROOM_FOR_INSTALLER = 2 * GB
-"""The jar of 0.9 GB and what it unpacks, beside the copy of the database that a migration or a dump may need (contract, 6.13)."""
+"""The jar of 0.9 GB and what it unpacks, beside the copy of the database that a migration or a dump may need."""
 
 
 def _gb(size: int) -> str:

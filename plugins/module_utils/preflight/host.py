@@ -10,19 +10,19 @@ from ansible_collections.esus.pec.plugins.module_utils import beliefs
 from ansible_collections.esus.pec.plugins.module_utils.preflight.model import Facts, Finding, Wishes, error, warning
 
 GB = 10**9
-HTTP_CHALLENGE_PORT = 80  # where certmgr proves the ownership of the domain; contract section 6.11
+HTTP_CHALLENGE_PORT = 80  # where certmgr proves the ownership of the domain (source M in docs/contract.md)
 
 FREE_FOR_INSTALLING = {"home": 6 * GB, "database": 3 * GB, "temporary": 1 * GB}
 """Our own estimate of what an installation writes (jar of 0.9 GB, unpacked tree, empty database, room to work); there is no gate
-in the installer (contract section 1) and no official figure. Needs on one filesystem add up."""
+in the installer and no official figure. Needs on one filesystem add up."""
 
 LEAST_MEMORY = int(3.5 * GB)
-"""A machine of 4 GB, as its kernel reports it; with less, migrations were seen to die. Contract section 6.6, single source."""
+"""A machine of 4 GB, as its kernel reports it; with less, migrations were seen to die (single source: RS in docs/contract.md)."""
 
 
 @dataclass(frozen=True)
 class OfficialSize:
-    """One line of the ministry's table of hardware by simultaneous users (manual, Apoio à Implantação; contract section 8)."""
+    """One line of the ministry's table of hardware by simultaneous users (manual, Apoio à Implantação)."""
 
     users: int
     hosts: int

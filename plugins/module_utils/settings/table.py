@@ -69,7 +69,7 @@ def write(conn: psql.Connection, cells: Sequence[Cell]) -> None:
 def _update(cursor: Any, cell: Cell, where: str) -> None:
     if (cell.key, cell.column) not in WRITABLE_ROWS:
         raise PecError(f"{cell.key} is never written into PEC's database")
-    # A number has no text beside it (contract, section 1: TREINAMENTO).
+    # A number has no text beside it (TREINAMENTO; sources FD and RS in docs/contract.md).
     also = ", ds_texto = null" if cell.column == "ds_inteiro" else ""
     sql = f"update public.{beliefs.SETTINGS_TABLE} set {cell.column} = %s{also} where co_config_sistema = %s"
     cursor.execute(sql, (int(cell.value) if isinstance(cell.value, bool) else cell.value, cell.key))
