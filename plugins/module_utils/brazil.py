@@ -12,7 +12,7 @@ import unicodedata
 from ipaddress import ip_address
 
 PASSWORD_LENGTH = range(8, 21)
-"""8 to 20 characters, a letter and a digit, no personal data. Contract section 4, `Instalar` (single source)."""
+"""8 to 20 characters, a letter and a digit, no personal data. Single source: V in docs/contract.md, `Instalar`."""
 
 _NAME_PART_LENGTH = 3  # initials say nothing about a person
 _NAME_PARTICLES = frozenset({"das", "dos", "del"})  # neither do these

@@ -11,10 +11,10 @@ from ansible_collections.esus.pec.plugins.module_utils.postgres.psql import Conn
 from ansible_collections.esus.pec.plugins.module_utils.preflight.model import DatabaseSeen, DatabaseWanted, Facts, Finding, error, warning
 
 OLDEST_SERVER = 90600
-"""PostgreSQL 9.6. Contract section 8, from the official manual."""
+"""PostgreSQL 9.6. From the official manual (M in docs/contract.md)."""
 
 USABLE_AUTHENTICATION = ("md5", "password", "trust")
-"""What PEC's PostgreSQL driver supports, still in 5.5.28. Contract section 6.2."""
+"""What PEC's PostgreSQL driver supports, still in 5.5.28. Sources FD and RS in docs/contract.md."""
 
 UNFINISHED_TABLES = (beliefs.SETTINGS_TABLE, beliefs.MIGRATIONS_TABLE, beliefs.MIGRATION_LOCK_TABLE)
 """If one exists without a recorded version, PEC's migrations began and did not end."""
