@@ -152,6 +152,7 @@ unchecked:
 from dataclasses import asdict
 from typing import Any
 
+from ansible_collections.esus.pec.plugins.module_utils import beliefs
 from ansible_collections.esus.pec.plugins.module_utils.errors import PecError
 from ansible_collections.esus.pec.plugins.module_utils.module import DATABASE, PecModule, run_module
 from ansible_collections.esus.pec.plugins.module_utils.preflight.judging import BEFORE_INSTALLING, RULES, describe, judge
@@ -172,7 +173,7 @@ ARGUMENTS = {
     "checks": {"type": "list", "elements": "str", "choices": list(RULES), "default": list(BEFORE_INSTALLING)},
     "report_only": {"type": "bool", "default": False},
     "accepted": {"type": "list", "elements": "str", "default": []},
-    "home": {"type": "path", "default": "/opt/e-SUS"},
+    "home": {"type": "path", "default": beliefs.HOMES[0]},
     "version": TEXT,
     "jar": {"type": "list", "elements": "str"},
     "jar_sha256": TEXT,
