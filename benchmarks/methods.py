@@ -105,6 +105,10 @@ METHODS = (
         lambda side, database: _community(side, database, "restore"),
         ("esus.sql.gz",),
     ),
+    Method(
+        "psql -f", lambda side: _procedure_dump(side)[:1], lambda side, database: _procedure_restore(side, database)[1:], ("backup.sql",)
+    ),
+    _ours("esus.pec, plain", "plain.sql", format="plain", compression="none"),
     _ours("esus.pec", "esus.dump"),
     _ours("esus.pec, fingerprint", "esus.dump", fingerprint=True),
     _ours("esus.pec, directory", "esus.dir", format="directory"),

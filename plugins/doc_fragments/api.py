@@ -24,7 +24,7 @@ options:
     description:
       - Corrections of the catalogue of PEC's operations, by the names of its entries, for a PEC whose operations differ from what this
         collection believes. C(plugins/module_utils/api/catalogue.py) and C(docs/contract.md) have the entries and their form.
-      - A given part, such as C(write), replaces the whole part.
+      - A given part, such as C(write), replaces the whole part. SQL names each table as C(public.TABLE).
     type: dict
     default: {}
 """

@@ -51,14 +51,14 @@ APPLICATION_PROPERTIES = _believe("application-properties", "C", "V FD M", "webs
                                   "Spring's settings, read as Latin-1")
 URL_KEY = "spring.datasource.url"
 USERNAME_KEY = "spring.datasource.username"
-PASSWORD_KEY = "spring.datasource.password"  # noqa: S105  # a name
+PASSWORD_KEY = "spring.datasource.password"  # noqa: S105  # nosec B105  # a name
 DATASOURCE_KEYS = _believe("datasource-keys", "C", "V FD", (URL_KEY, USERNAME_KEY, PASSWORD_KEY),
                            "keys in application.properties of the database that the application uses")
 PORT_KEY = "server.port"
 KEYSTORE_KEY = "server.ssl.key-store"
 SSL_ENABLED_KEY = "server.ssl.enabled"
 SERVER_KEYS = _believe("server-keys", "C", "M RS", (PORT_KEY, KEYSTORE_KEY, SSL_ENABLED_KEY), "keys of the port and of an HTTPS keystore")
-KEYSTORE_PASSWORD_KEY = "server.ssl.key-store-password"  # noqa: S105  # a name
+KEYSTORE_PASSWORD_KEY = "server.ssl.key-store-password"  # noqa: S105  # nosec B105  # a name
 KEYSTORE_TYPE_KEY = "server.ssl.key-store-type"
 KEYSTORE_ALIAS_KEY = "server.ssl.key-alias"
 REQUIRE_SSL_KEY = "security.require-ssl"
@@ -67,7 +67,7 @@ KEYSTORE_KEYS = _believe(
     "keystore-keys", "C", "M RS", (KEYSTORE_PASSWORD_KEY, KEYSTORE_TYPE_KEY, KEYSTORE_ALIAS_KEY, REQUIRE_SSL_KEY),
     "the other keys of an HTTPS keystore; the type is PKCS12 for a .p12, and the path relative to the application's directory")
 GOVBR_ID_KEY = "bridge.security.oauth2.client.registration.govbr.client-id"
-GOVBR_SECRET_KEY = "bridge.security.oauth2.client.registration.govbr.client-secret"  # noqa: S105  # a name
+GOVBR_SECRET_KEY = "bridge.security.oauth2.client.registration.govbr.client-secret"  # noqa: S105  # nosec B105  # a name
 GOVBR_KEYS = _believe("govbr-keys", "C", "M V", (GOVBR_ID_KEY, GOVBR_SECRET_KEY), "keys in application.properties of the login with Gov.br")
 CREDENTIALS_FILE = _believe("credentials-file", "S", "V", "webserver/config/credenciais.txt",
                             "URL, full login, read login, in this order; root only, 0600")
@@ -114,7 +114,7 @@ JAR_CONTENTS = _believe("jar-contents", "S", "ART", (
     "entries of the installer's jar")
 OPTION_URL = "-url"
 OPTION_USERNAME = "-username"
-OPTION_PASSWORD = "-password"  # noqa: S105  # a name
+OPTION_PASSWORD = "-password"  # noqa: S105  # nosec B105  # a name
 OPTION_BACKUP = "-backup"
 OPTION_CONSOLE = "-console"
 OPTION_CONTINUE = "-continue"
@@ -143,6 +143,13 @@ TRAINING_KEY = _believe("training-key", "C", "FD RS", "TREINAMENTO", "number 1 o
 NAME_KEY = _believe("name-key", "C", "FD", "NOMEINSTALACAO", "name of the installation, text")
 LINK_KEY = _believe("link-key", "C", "FD", "LINKINSTALACAO", "address of the installation, text")
 TYPE_KEY = _believe("type-key", "C", "FD", "TIPOINSTALACAO", "PRONTUARIO or CENTRALIZADORA, text")
+TABLES_USUAL = _believe("tables-usual", "C", "V DM", 1101, "tables of a PEC 5.4; 885 were seen in another")
+TABLES_AT_LEAST = _believe("tables-at-least", "I", "-", 40,
+                           "a database with fewer tables is only a part of a PEC's; low, so that a small test database passes")
+PLACES_TABLE = _believe("places-table", "I", "-", "tb_localidade",
+                        "municípios: co_localidade, co_ibge (the code of the IBGE), no_localidade")
+MUNICIPALITIES_TABLE = _believe("municipalities-table", "S", "DJ", "tb_adm_municipal",
+                                "municípios of the installation: co_localidade")
 MIGRATIONS_TABLE = _believe("migrations-table", "C", "PANEL AN DJ", "tb_migracao", "Liquibase's list of the change sets that ran")
 MIGRATION_LOCK_TABLE = _believe("migration-lock-table", "C", "AN DJ", "tb_migracao_trava",
                                 "held while a migration runs; locked stays true when it is killed")

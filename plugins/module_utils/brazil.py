@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from ipaddress import ip_address
+from urllib.parse import urlsplit
 
 PASSWORD_LENGTH = range(8, 21)
 """8 to 20 characters, a letter and a digit, no personal data. Single source: V in docs/contract.md, `Instalar`."""
@@ -152,9 +153,14 @@ def _fold(text: str) -> str:
 
 def link_problems(text: str) -> list[str]:
     """Return why a text cannot be the address of the installation, which PEC opens itself."""
-    if text.startswith(("http://", "https://")):
-        return []
-    return [f"the link {text!r} is not an address; it starts with https:// or http://"]
+    if not text.startswith(("http://", "https://")):
+        return [f"the link {text!r} is not an address; it starts with https:// or http://"]
+    try:
+        parts = urlsplit(text)
+        named = bool(parts.hostname) and parts.port != 0 and not re.search(r"[\s\x00-\x1f\x7f]", text)
+    except ValueError:
+        named = False
+    return [] if named else [f"the link {text!r} is not an address; after // it has a name, and perhaps a port, as https://{_EXAMPLE}"]
 
 
 def domain_problems(text: str) -> list[str]:

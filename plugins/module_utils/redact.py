@@ -10,12 +10,33 @@ from collections.abc import Callable, Iterable
 MASK = "********"
 
 _SECRET_FORMS = (
-    # -password=..., --superpassword "...", databasePassword" : "...", spring.datasource.password=..., PGPASSWORD=...
-    re.compile(r"""((?:pass(?:word|wd)?|senha)["']?(?:\s*[:=]\s*|\s+(?=["'])))("[^"]*"|'[^']*'|\S+)""", re.IGNORECASE),
+    # -password=..., --superpassword "...", databasePassword" : "...", spring.datasource.password=..., PGPASSWORD=..., client-secret: ...
+    re.compile(
+        r"""((?:pass(?:word|wd|phrase)?|pwd|senha|secret|segredo|token|(?:api|access|private)[-_.]?key|(?:key|store)pass)["']?"""
+        r"""(?:\s*[:=]\s*|\s+(?=["'])))("[^"]*"|'[^']*'|\S+)""",
+        re.IGNORECASE,
+    ),
+    # keytool -storepass ..., -keypass ...
+    re.compile(r"((?<!\S)-{1,2}(?:key|store|src|dest|new|super)*pass(?:word|wd)?\s+)([^\s-]\S*)", re.IGNORECASE),
     # jdbc:postgresql://user:secret@host, redis://:secret@host
     re.compile(r"(//[^/\s:@]*:)([^@\s/]+)(?=@)"),
 )
-_SECRET_KEY = re.compile(r"password|passwd|passphrase|senha|secret|segredo|token|credential|private-?key|(?:^|[._-])pass$", re.IGNORECASE)
+# What is a secret by itself, wherever it is.
+_KEY_FORMS = (
+    re.compile(r"()\bAGE-(?:SECRET-KEY|PLUGIN-[A-Z0-9-]{0,100}?)-?1[A-Z0-9]+", re.IGNORECASE),
+    re.compile(r"()-----BEGIN [^-\n]*PRIVATE KEY-----(?:\s|\\r|\\n)+\S[\s\S]*?(?:-----END [^-\n]*-----|\Z)"),
+)
+_SECRET_PARTS = re.compile(
+    "passw|passphrase|passcode|pwd|senha|secret|segredo|token|credential|credencia|storepass|keypass|jaas"
+    "|(?:api|access|private|signing|encryption|master)key|chaveprivada|contrachave"
+)
+_SECRET_WORDS = re.compile(
+    r"(?:^|-)(?:(?:db|user|root|admin|smtp|mail|ldap)?pass|pin|psk|otp)(?:-|$)|(?:^|-)(?<!public-)(?:key|chave|jwt)$"
+)
+# Of a client's id that is not written as a domain name, nobody knows whether it is the secret, given in the wrong place.
+_CLIENT_ID = re.compile(r"(?:^|-)client-?id$")
+_SHORTEST_SECRET = 8
+_DOMAIN_NAME = re.compile(r"(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z]{2,24}")
 # How a program that quotes a secret may write it, without the quotes around it.
 _SPELLINGS: tuple[Callable[[str], str], ...] = (
     lambda secret: secret,
@@ -39,14 +60,27 @@ _SPELLINGS: tuple[Callable[[str], str], ...] = (
 
 def looks_secret(key: str, value: str = "") -> bool:
     """Return whether the value of a setting must not be shown: its name is that of a secret, or a password is part of the value."""
-    return bool(_SECRET_KEY.search(key)) or Redactor()(value) != value
+    words = re.sub(r"[^a-z0-9]+", "-", re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "-", key).lower())  # clientSecret, client_secret
+    if _CLIENT_ID.search(words) and len(value) >= _SHORTEST_SECRET and not is_domain_name(value):
+        return True
+    named = _SECRET_PARTS.search(words.replace("-", "")) or _SECRET_WORDS.search(words)
+    return bool(named) or Redactor()(value) != value
+
+
+def is_domain_name(text: str) -> bool:
+    """Return whether a text is written as a domain name is; with both small letters and capitals it may be random, but under C(gov.br)."""
+    small = text.lower()
+    return (text in (small, text.upper()) or small.endswith(".gov.br")) and _DOMAIN_NAME.fullmatch(small) is not None
 
 
 class Redactor:
-    """Takes secrets out of text: the known ones however they are spelled and, unless C(only_known), any value in a password's place."""
+    """Takes secrets out of text: the known ones however they are spelled, private keys, and any value in a password's place.
+
+    only_known leaves the last out.
+    """
 
     def __init__(self, secrets: Iterable[str] = (), *, only_known: bool = False) -> None:
-        self._forms = () if only_known else _SECRET_FORMS
+        self._forms = _KEY_FORMS if only_known else (*_KEY_FORMS, *_SECRET_FORMS)
         known = [spelling for secret in sorted(filter(None, set(secrets)), key=len, reverse=True) for spelling in _patterns(secret)]
         self._known = re.compile("|".join(known)) if known else None
 

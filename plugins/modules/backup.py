@@ -20,6 +20,80 @@ options:
     description: Path of the configuration.
     type: path
     default: /etc/esus-pec/backup.json
+  make_directory:
+    description:
+      - Makes only this directory, of mode 0700, or corrects the owner and the mode of an existing one. No backup is made.
+      - Unlike M(ansible.builtin.file) it follows no link that another account can have made, such as the owner of the backups.
+    type: dict
+    suboptions:
+      path:
+        description: Path of the directory.
+        type: path
+        required: true
+      owner:
+        description: Account that owns it.
+        type: str
+        required: true
+      group:
+        description: Its group.
+        type: str
+        required: true
+  write_config:
+    description:
+      - Writes only this configuration to O(config), of mode 0600, after it was checked as a backup checks it. No backup is made.
+      - A configuration with a mistake replaces nothing.
+    type: dict
+    suboptions:
+      directory:
+        description: Directory of the backups.
+        type: str
+        required: true
+      municipality:
+        description: Name of the município, for the manifests and the names of the files.
+        type: str
+        required: true
+      database:
+        description: Database to back up. Without it the one in PEC's own files. Every key is required.
+        type: dict
+        suboptions:
+          host: {description: Address of the server or directory of its socket., type: str, required: true}
+          port: {description: Port of the server., type: int, required: true}
+          name: {description: Name of the database., type: str, required: true}
+          username: {description: Role to log in with., type: str, required: true}
+          password: {description: Password of that role., type: str, required: true}
+          sslmode: {description: Protection of the connection., type: str, required: true}
+          sslrootcert: {description: File with the authority of the server's certificate., type: str, required: true}
+      fingerprint:
+        description: Count and hash every row.
+        type: bool
+        required: true
+      recipients:
+        description: Public keys that every file is encrypted to.
+        type: list
+        elements: str
+        required: true
+      extra_paths:
+        description: More files and directories to back up.
+        type: list
+        elements: str
+        required: true
+      keep:
+        description: How many backups are kept.
+        type: dict
+        required: true
+        suboptions:
+          last: {description: This many of the newest., type: int, required: true}
+          daily: {description: The newest of each of this many days., type: int, required: true}
+          weekly: {description: The newest of each of this many weeks., type: int, required: true}
+          monthly: {description: The newest of each of this many months., type: int, required: true}
+      owner:
+        description: Account that owns the backups.
+        type: str
+        required: true
+      group:
+        description: Group of the backups.
+        type: str
+        required: true
 attributes:
   check_mode:
     description: Returns what would be made and what would be removed.
@@ -50,7 +124,11 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
-path: {description: Path of the dump., returned: success, type: str, sample: /var/backups/esus-pec/agua-clara-esus-20261122T043000Z.dump}
+path:
+  description: Path of the dump.
+  returned: when a backup was made or planned
+  type: str
+  sample: /var/backups/esus-pec/agua-clara-esus-20261122T043000Z.dump
 manifest:
   description: Path of the manifest.
   returned: when a backup was made
@@ -76,36 +154,57 @@ ended: {description: End of the dump (UTC)., returned: when a backup was made, t
 duration_seconds: {description: Duration of the backup in seconds., returned: when a backup was made, type: float, sample: 75.2}
 paths:
   description: Files and directories in the archive.
-  returned: success
+  returned: when a backup was made or planned
   type: list
   elements: str
   sample: [/etc/pec.config, /opt/e-SUS/webserver/config]
 pruned:
   description: Names of the dumps that were removed, or in check mode would be.
-  returned: success
+  returned: when a backup was made or planned
   type: list
   elements: str
   sample: []
 incomplete:
   description: Problems of incomplete backups in the directory. These are neither counted nor removed.
-  returned: success
+  returned: when a backup was made or planned
   type: list
   elements: str
   sample: []
-notes: {description: Observations that deserve attention., returned: success, type: list, elements: str, sample: []}
+notes:
+  description: Observations that deserve attention.
+  returned: when a backup was made or planned
+  type: list
+  elements: str
+  sample: []
 plan: {description: The dump that would be made., returned: in check mode, type: dict, sample: {format: custom}}
 """
 
 from typing import Any
 
-from ansible_collections.esus.pec.plugins.module_utils.backup import configuration, recording, running
+from ansible_collections.esus.pec.plugins.module_utils.backup import configuration, recording, running, sets
 from ansible_collections.esus.pec.plugins.module_utils.module import PecModule, run_module
 
-ARGUMENTS = {"config": {"type": "path", "default": configuration.DEFAULT_PATH}}
+ARGUMENTS = {
+    "config": {"type": "path", "default": configuration.DEFAULT_PATH},
+    "make_directory": {
+        "type": "dict",
+        "options": {
+            "path": {"type": "path", "required": True},
+            "owner": {"type": "str", "required": True},
+            "group": {"type": "str", "required": True},
+        },
+    },
+    "write_config": {"type": "dict", "options": configuration.OPTIONS},
+}
 
 
 def run(module: PecModule) -> dict[str, Any]:
+    wanted = module.params["make_directory"]
+    if wanted:
+        return {"changed": sets.prepare(wanted["path"], wanted["owner"], wanted["group"], check=module.check_mode)}
     path = module.params["config"]
+    if module.params["write_config"]:
+        return {"changed": configuration.write(path, module.params["write_config"], check=module.check_mode)}
     report = running.run(configuration.read(path), check=True) if module.check_mode else recording.run_recorded(path)
     return {"changed": True, "paths": list(report.files), **recording.summary(report)}
 

@@ -157,9 +157,9 @@ certificate:
 problems:
   description:
     - Codes of the problems in the message.
-    - V(wrong_password), V(not_pkcs12), V(unreadable), V(no_certificate), V(no_key), V(several_keys), V(foreign_key), V(expired),
-      V(not_yet_valid), V(authority), V(wrong_purpose), V(wrong_domain), V(expected_cnpj) for a CNPJ that is not valid, V(no_cnpj),
-      V(other_cnpj), V(rejected_by_java).
+    - V(wrong_password), V(not_pkcs12), V(unreadable), V(key_password) for a key with another password than the file, V(no_certificate),
+      V(no_key), V(several_keys), V(foreign_key), V(expired), V(not_yet_valid), V(authority), V(wrong_purpose), V(wrong_domain),
+      V(expected_cnpj) for a CNPJ that is not valid, V(no_cnpj), V(other_cnpj), V(rejected_by_java).
   returned: failure because of the certificate
   type: list
   elements: str
@@ -191,6 +191,11 @@ ARGUMENTS = {
     "reencrypt": {"type": "str", "choices": ["never", "java8", "modern"], "default": "never"},
     "owner": {"type": "str"},
 }
+
+_BEYOND_ASCII = (
+    "the password contains characters beyond ASCII, with which Java 17 opens no file, however it is encrypted; export the file "
+    "again with a password of ASCII characters only"
+)
 
 
 def file_name(params: dict[str, Any]) -> str:
@@ -225,7 +230,7 @@ def read_desired(
     params: dict[str, Any], wanted: rules.Wanted, here: installation.Installation, now: datetime
 ) -> tuple[planning.Desired, str | None]:
     """Return the wanted file, opened and checked, and the keytool that reads it. Raises PecError with every problem of the file."""
-    data = planning.decode(params["content"]) if params["content"] else files.read_bytes(params["src"])
+    data = planning.decode(params["content"]) if params["content"] else files.read_bytes(params["src"], files.CERTIFICATE)
     store, owner = planning.check(data, params["password"], wanted, now), planning.owner(params["owner"])
     desired = planning.Desired(data, store, owner, params["reencrypt"])
     keytool = os.path.join(here.jre_directory, "bin", "keytool") if here.jre_directory else ""
@@ -233,7 +238,8 @@ def read_desired(
         return desired, None
     refusal = pkcs12.ask_keytool(keytool, planning.content(desired, params["password"]), params["password"])
     if refusal:
-        remedy = "; try reencrypt: java8" if params["reencrypt"] == "never" else ""
+        remedy = f"; {_reencrypt(params)}" if params["reencrypt"] == "never" else ""
+        remedy = remedy if params["password"].isascii() else f"; {_BEYOND_ASCII}"
         raise PecError(f"PEC's own Java cannot read the file, but {store.backend} can ({refusal}){remedy}", problems=["rejected_by_java"])
     return desired, keytool
 
@@ -245,7 +251,7 @@ def apply(
     owner = desired.owner
     data = planning.content(desired, password) if todo.write else current.data if current else b""
     kept = planning.keep(path, current.data, now) if todo.write and current else None
-    planning.make_directory(os.path.dirname(path), owner)
+    files.make_directory(os.path.dirname(path), uid=owner.uid, gid=owner.gid)
     if todo.write or todo.own:
         files.write_atomic(path, data, mode=planning.MODE, uid=owner.uid, gid=owner.gid)
     store = desired.store if todo.write or current is None or current.store is None else current.store
@@ -256,10 +262,7 @@ def apply(
 def remove(path: str, current: planning.Current, now: datetime) -> str:
     """Remove the file and its record; return where the file is kept."""
     kept = planning.keep(path, current.data, now)
-    try:
-        os.unlink(path)
-    except OSError as error:
-        raise PecError(files.cannot("remove", path, error)) from None
+    files.unlink(path)
     records.write_note(path, None)
     return kept
 
@@ -278,12 +281,22 @@ def next_step(path: str | None, here: installation.Installation, params: dict[st
     )
 
 
-def name_and_password_warnings(name: str, password: str) -> list[str]:
+def _reencrypt(params: dict[str, Any]) -> str:
+    option = "" if params["domain"] else " (role: pec_certificate_reencrypt)"
+    return f"give reencrypt: java8{option}, or export the file again with 3DES and SHA-1 (Windows calls it TripleDES-SHA1)"
+
+
+def java_warnings(name: str, params: dict[str, Any], desired: planning.Desired, keytool: str | None) -> list[str]:
+    """Return what PEC's own Java, which could not be asked, would reject."""
     found = []
+    if keytool is None and desired.store.pbmac1 and desired.form == "never":
+        found.append(
+            f"{name} is protected with PBMAC1 (RFC 9579), which Java 17 and 21 refuse, as every Java before 26 does; {_reencrypt(params)}"
+        )
     if not name.isascii() or " " in name:
         found.append(f"the name {name!r} contains blanks or accents, which PEC was never seen to accept; use a plain one")
-    if not password.isascii():
-        found.append("the password contains characters beyond ASCII, which programs encode differently; if PEC rejects it, choose another")
+    if keytool is None and not params["password"].isascii():
+        found.append(_BEYOND_ASCII)
     return found
 
 
@@ -298,6 +311,9 @@ def present(module: PecModule, path: str | None, here: installation.Installation
         warning = "openssl is not installed on this host yet, so the certificate was not opened; install it, or run without check mode"
         return {"changed": True, "path": path, "certificate": None, "next_step": None, "warnings": [warning]}
     name = file_name(params)
+    module.say(
+        *(f"{name}: {remark}" for remark in rules.remarks(desired.store, wanted, now)), *java_warnings(name, params, desired, keytool)
+    )
     current = planning.read_current(path, params["password"]) if path else None
     todo = planning.plan(current, desired)
     kept = apply(path, todo, current, desired, params["password"], now) if path and todo.changed and not module.check_mode else None
@@ -307,10 +323,6 @@ def present(module: PecModule, path: str | None, here: installation.Installation
         "certificate": planning.facts(desired.store, keytool, now),
         "next_step": next_step(path, here, params) if todo.write else None,
         "diff": diff(path, todo.before, todo.after),
-        "warnings": [
-            *(f"{name}: {remark}" for remark in rules.remarks(desired.store, wanted, now)),
-            *name_and_password_warnings(name, params["password"]),
-        ],
         **({"backup_file": kept} if kept else {}),
     }
 

@@ -14,6 +14,7 @@ description:
     C(/etc/esus-pec/contra-chave.yml), readable by root only, so that it is neither lost nor requested twice.
   - It is kept as received, without blanks and line ends around it. Its form is not known, so it is not checked. It is never shown; a
     fingerprint distinguishes one from another.
+  - A contra-chave or chave that is replaced or removed is kept in C(/etc/esus-pec/replaced), readable by root only.
   - PEC is not changed. An operator types the contra-chave into PEC, because the matching call of PEC's API is not known. O(activated) and
     O(confirmed_by) only record that this was done.
 options:
@@ -90,6 +91,11 @@ EXAMPLES = r"""
 
 RETURN = r"""
 path: {description: The file that keeps it., returned: success, type: str, sample: /etc/esus-pec/contra-chave.yml}
+backup_file:
+  description: Where the file from before is kept.
+  returned: when a contra-chave or chave was replaced or removed
+  type: str
+  sample: /etc/esus-pec/replaced/contra-chave.yml.20261123T065500Z.1f2e3d4c
 contra_chave_record:
   description: The record without the contra-chave itself. Null with O(state=absent).
   returned: success
@@ -141,15 +147,18 @@ def desired_from(params: dict[str, Any]) -> contra_chave.Desired:
 def run(module: PecModule) -> Result:
     desired = desired_from(module.params)
     module.no_log_values.update(value for value in (desired.contra_chave, desired.chave) if value)
+    kept = None
     with locks.lock("contra-chave"):
         todo = contra_chave.plan(contra_chave.read(), desired)
         if todo.changed and not module.check_mode:
+            kept = contra_chave.keep() if todo.loses else None
             contra_chave.write(todo.entries)
     return {
         "changed": todo.changed,
         "path": contra_chave.PATH,
         "contra_chave_record": todo.entry.public() if todo.entry else None,
         "diff": diff(contra_chave.PATH, todo.before, todo.after),
+        **({"backup_file": kept} if kept else {}),
     }
 
 

@@ -13,7 +13,8 @@ description:
     M(esus.pec.restore) checks a restore against it. It holds no secret.
   - A run that fails leaves nothing behind. The leftovers of a run that was killed are removed by the next run, which reports it.
   - PEC can stay in use. The dump, the counts in the manifest and the fingerprint come from one snapshot.
-  - During the run, C(/run/esus-pec/dump-DATABASE.json) has the phase, the bytes and the number of tables done.
+  - During the run, C(/run/esus-pec/dump-DATABASE.json) has the phase, the bytes and the number of tables done,
+    and C(nothing_moved_since) if none of them has changed for a while.
 author: ["esus.pec contributors (@esus-pec)"]
 version_added: 0.1.0
 options:
@@ -72,8 +73,12 @@ options:
     type: str
   fingerprint:
     description:
-      - Read every row once more, in the same snapshot, for sums that prove after a restore that each table is the same.
-      - Takes a quarter to half of the time of the dump. Not with O(schema_only).
+      - Read every row and large object once more, in the same snapshot, for sums that prove after a restore that each table is the same.
+      - Rows of materialized views are not in a dump; a restore computes them again.
+      - A table that only C(pg_dump) can read is left out, with a note. One has an index on a function that fails without its schema's name.
+      - Takes a quarter to half of the time of the dump, and more from a server before PostgreSQL 12. Not with O(schema_only).
+      - With O(recipients) the sums in the manifest are encrypted too, because the sum of a table with few rows reveals what is in it to
+        anybody who tries.
     type: bool
     default: false
   recipients:
@@ -150,7 +155,7 @@ EXAMPLES = r"""
     path: /srv/outgoing/
     municipality: Água Clara
     recipients:
-      - age1ql3z7hjy54pw3hyww5ayyfg7zqgvc7w3j2elw8zmrj2kg5sfn9aqmcac8p
+      - "{{ your_age_public_key }}" # age1..., printed by age-keygen
   become: true
 """
 
@@ -164,7 +169,11 @@ sha256:
   type: str
   sample: 9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08
 tables: {description: Number of tables in the database., returned: when a dump was made, type: int, sample: 1106}
-fingerprint: {description: "Digest of all rows, with O(fingerprint).", returned: when a dump was made, type: str, sample: null}
+fingerprint:
+  description: Digest of all rows, with O(fingerprint). Null with O(recipients).
+  returned: when a dump was made
+  type: str
+  sample: null
 pec_version: {description: PEC's version as recorded in the database., returned: when a dump was made, type: str, sample: 5.4.37}
 duration_seconds: {description: Duration in seconds., returned: when a dump was made, type: float, sample: 8.2}
 planned:
@@ -184,7 +193,14 @@ planned:
     jobs: 1
     encrypted: false
     estimate_bytes: 575400000
-notes: {description: Remarks on how the dump was made., returned: success, type: list, elements: str, sample: []}
+notes:
+  description:
+    - Remarks on how the dump was made. They include warnings of C(pg_dump), objects that it leaves out (invalid indexes, rows of foreign
+      tables) and tables without a fingerprint.
+  returned: success
+  type: list
+  elements: str
+  sample: ["pg_dump leaves out invalid indexes: public.idx_cidadao_ccnew"]
 """
 
 from collections.abc import Mapping
@@ -230,6 +246,7 @@ def desired(params: Mapping[str, Any]) -> planning.Desired:
 
 
 def run(module: PecModule) -> dict[str, Any]:
+    planning.refuse_recipients(module.params["recipients"])  # before anything is done with them
     outcome = dumping.run(desired(module.params), check=module.check_mode)
     result = {
         "changed": True,
@@ -253,7 +270,7 @@ def run(module: PecModule) -> dict[str, Any]:
 
 
 def main() -> None:
-    run_module(run, argument_spec=ARGUMENTS)
+    run_module(run, stoppable=True, argument_spec=ARGUMENTS)  # stoppable, so that neither half a dump nor a pg_dump is left
 
 
 if __name__ == "__main__":

@@ -111,8 +111,8 @@ def read_current(params: dict[str, Any], check_mode: bool) -> tuple[Client, bool
         return clients[0], False
     try:
         return options.answering(clients, 0)
-    except PecUnreachableError:
-        if not check_mode:
+    except PecUnreachableError as error:
+        if not check_mode or error.final:
             raise
         return clients[0], done_by_database(here.connection)
 

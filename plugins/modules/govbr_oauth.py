@@ -9,9 +9,9 @@ module: govbr_oauth
 short_description: Give PEC its credentials of Gov.br
 description:
   - Writes the client id and the client secret that Gov.br sent into PEC's C(application.properties), or removes both.
-  - Values that were copied wrongly are rejected, never corrected silently. Those contain a blank, a line end or a quotation mark, or are a
-    placeholder from an example such as V(ClientID).
-  - Everything else in the file stays as it is, byte for byte.
+  - Values that were copied wrongly are rejected, never corrected silently. Those contain a blank, a line end or a quotation mark, are a
+    placeholder from an example such as V(ClientID), the whole line of a settings file or an address, or are swapped.
+  - Everything else in the file stays as it is, byte for byte. A file with text in UTF-16 or UTF-32 is rejected.
   - PEC reads the file when it starts. The module does not restart it but returns RV(restart_needed); the role P(esus.pec.pec_govbr#role)
     restarts PEC.
   - Returns the addresses to register with Gov.br for the domain, and warns about a domain or a clock that makes the login fail.
@@ -35,7 +35,7 @@ options:
     description: The file. By default C(webserver/config/application.properties) of the PEC found on the host.
     type: path
   domain:
-    description: Name under which people open PEC, such as V(esus.municipio.uf.gov.br), for the addresses to register.
+    description: Name under which people open PEC, such as V(esus.municipio.uf.gov.br), for the addresses to register, in small letters.
     type: str
     default: ""
   reference_time:
@@ -51,7 +51,7 @@ attributes:
     description: Can run in check mode and predict the change. If PEC is not installed yet, it only warns.
     support: full
   diff_mode:
-    description: Shows the client id, and only that the secret changes.
+    description: Shows a client id that is written as a domain name; of another one, and of the secret, only that it changes.
     support: full
 extends_documentation_fragment:
   - esus.pec.attributes
@@ -124,6 +124,7 @@ from ansible_collections.esus.pec.plugins.module_utils.errors import PecError
 from ansible_collections.esus.pec.plugins.module_utils.module import PecModule, Result, diff, run_module
 from ansible_collections.esus.pec.plugins.module_utils.pec import govbr, installation
 from ansible_collections.esus.pec.plugins.module_utils.properties import planning
+from ansible_collections.esus.pec.plugins.module_utils.redact import looks_secret
 
 KEYS = (beliefs.GOVBR_ID_KEY, beliefs.GOVBR_SECRET_KEY)
 ARGUMENTS = {
@@ -143,8 +144,7 @@ def desired_from(params: dict[str, Any]) -> planning.Desired:
         return planning.Desired({}, KEYS)
     given = {"client_id": params["client_id"], "client_secret": params["client_secret"]}
     problems = [problem for name, value in given.items() for problem in govbr.credential_problems(name, value)]
-    if not problems and given["client_id"] == given["client_secret"]:
-        problems = ["client_id and client_secret are the same; copy each from Gov.br again"]
+    problems = problems or govbr.pair_problems(params["client_id"], params["client_secret"])
     if problems:
         raise PecError("\n".join(["the credentials of Gov.br were not written:", *problems]))
     return planning.Desired(dict(zip(KEYS, given.values())))
@@ -165,16 +165,21 @@ def find_file(path: str | None, needed: bool) -> tuple[str | None, str]:
 
 def run(module: PecModule) -> Result:
     params = module.params
+    if looks_secret(beliefs.GOVBR_ID_KEY, params["client_id"]):  # it may be the secret, given in the wrong place
+        module.no_log_values.add(params["client_id"])
     desired = desired_from(params)
-    warnings = govbr.domain_warnings(params["domain"]) if params["state"] == "present" else []
+    warnings = govbr.domain_warnings(params["domain"]) + govbr.id_warnings(params["client_id"]) if desired.values else []
     path, missing = find_file(params["path"], bool(desired.values))
     if missing and not module.check_mode:
         raise PecError(missing)
-    todo = planning.plan(planning.read_current(path) if path else None, desired)
-    written = {}
-    if todo.changed and path and not module.check_mode:
-        govbr.note_change()
-        written = planning.apply(path, todo, module.backup_local if params["backup"] else None)
+    with planning.alone(path, check_mode=module.check_mode):
+        current = planning.read_current(path) if path else None
+        todo = planning.plan(current, desired)
+        written = {}
+        if todo.changed and path and not module.check_mode:
+            govbr.note_change()
+            written = planning.apply(path, todo, backup=params["backup"])
+    warnings += planning.warnings(path, current) if path else []
     clock = govbr.read_clock(params["reference_time"])
     warnings += govbr.clock_warnings(clock) if desired.values else []
     warnings += [missing] if missing else []

@@ -71,7 +71,6 @@ overdue:
 waited_seconds: {description: Seconds until the answer., returned: always, type: int, sample: 95}
 """
 
-import os
 import time
 from typing import Any
 
@@ -81,7 +80,7 @@ from ansible_collections.esus.pec.plugins.module_utils.installer.output import l
 from ansible_collections.esus.pec.plugins.module_utils.module import PecModule, run_module
 from ansible_collections.esus.pec.plugins.module_utils.pec import health, installation
 from ansible_collections.esus.pec.plugins.module_utils.redact import Redactor
-from ansible_collections.esus.pec.plugins.module_utils.system import process, systemd
+from ansible_collections.esus.pec.plugins.module_utils.system import files, process, systemd
 
 ARGUMENTS = {
     "url": {"type": "str"},
@@ -147,10 +146,8 @@ def complaint(answer: health.Health, here: installation.Installation, waited: in
 
 def log_tail(path: str) -> str:
     try:
-        with open(path, "rb") as stream:
-            stream.seek(max(0, os.path.getsize(path) - _LOG_BYTES))
-            return stream.read().decode("utf-8", "replace")
-    except OSError:
+        return files.read_end(path, _LOG_BYTES).decode("utf-8", "replace")
+    except PecError:
         return ""
 
 

@@ -11,6 +11,8 @@ description:
   - Runs the official installer only if PEC is absent, incomplete, or older than the installer.
   - An exit code of 0 is not taken for a success. Afterwards C(/etc/pec.config), the files, and the version in the database must agree.
   - The installer gets passwords in a file that only root can read, which is removed as soon as Java has read it. The log has no passwords.
+  - The installer runs as root. It is refused if another account can change it, its Java, or the programs of the installed PEC; the error
+    has the command that corrects this.
   - While the installer runs, C(/run/esus-pec/installer.json) shows its phase.
   - After a failure or a broken connection, run the module again. It repairs what is half done.
 author: ["esus.pec contributors (@esus-pec)"]
@@ -37,6 +39,15 @@ options:
       name: {description: Name of the database., type: str, default: esus}
       username: {description: Role that PEC connects as., type: str, default: esus}
       password: {description: Password of the role., type: str, required: true}
+      sslmode:
+        description: Protection of the connection, as in the other modules' O(database.sslmode). PEC's driver receives it in its URL.
+        type: str
+        choices: [disable, prefer, require, verify-ca, verify-full]
+        default: prefer
+      sslrootcert:
+        description: File on this host with the authority of the server's certificate. Every account must be able to read it.
+        type: str
+        default: ""
   training:
     description: Install PEC as a training installation.
     type: bool
@@ -204,7 +215,16 @@ def read_desired(params: dict[str, Any], pending: frozenset[str]) -> planning.De
 
 def check_database(place: psql.Connection, desired: planning.Desired) -> None:
     """Look for what would make the run fail, before it starts."""
-    wanted = model.DatabaseWanted("external", place.host, place.port, place.database, place.username, place.password)
+    wanted = model.DatabaseWanted(
+        "external",
+        place.host,
+        place.port,
+        place.database,
+        place.username,
+        place.password,
+        sslmode=place.sslmode or "prefer",
+        sslrootcert=place.sslrootcert or "",
+    )
     wishes = model.Wishes(checks=("database",), database=wanted, version=desired.version, update=desired.update)
     facts, unchecked = survey.survey_host(wishes, beliefs.HOMES[0])
     errors = [str(finding) for finding in judging.judge(facts, wishes) if finding.severity == "error"]
@@ -221,11 +241,14 @@ def run(module: PecModule) -> dict[str, Any]:
         running.refuse_survivor()
         current = installing.read_current(replace(desired, database=None) if "database" in pending else desired)
         planned = planning.plan(current, desired)
+        desired = planning.keep_protection(current, desired)
         result = {"action": planned.action, "needed": planned.needed, "reason": planned.reason, "from_version": planned.from_version}
         if planned.needed:
             if desired.database is not None and "database" not in pending:
                 check_database(desired.database, desired)
-            launcher = "" if "java" in pending else params["java"] or java.find()
+            installing.require_own_programs()
+            java.require_plain(params["java_options"])
+            launcher = "" if "java" in pending else java.find(params["java"])
             if not module.check_mode:
                 arguments = installing.arguments(params["jar"], desired, training=params["training"], backup=params["backup"])
                 command = running.Command(launcher, arguments, params["timeout"], params["work_directory"], params["java_options"])

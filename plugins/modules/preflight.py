@@ -52,6 +52,11 @@ options:
     description: SHA-256 of the installer. Required when it is downloaded.
     type: str
     default: ""
+  jar_path:
+    description:
+      - Path of an installer that is on the host already. It is opened, and compared with O(jar_sha256) and O(version), before anything
+        is changed.
+    type: path
   update:
     description: Allow the update of an older PEC.
     type: bool
@@ -93,16 +98,33 @@ options:
       name: {description: Name of the database., type: str, default: esus}
       username: {description: Role that PEC uses., type: str, default: esus}
       password: {description: Password of the role., type: str, default: ""}
+      sslmode:
+        description: Protection of the connection, as in the other modules' O(database.sslmode). PEC's driver receives it in its URL.
+        type: str
+        choices: [disable, prefer, require, verify-ca, verify-full]
+        default: prefer
+      sslrootcert:
+        description: File on this host with the authority of the server's certificate. Every account must be able to read it.
+        type: str
+        default: ""
   first_run:
     description: Answers of the first run. Absent if it is done by hand.
     type: dict
     suboptions:
       name: {description: Name of the installation., type: str, default: ""}
-      link: {description: Address of the installation. By default made from O(domain)., type: str, default: ""}
+      link: {description: "Address of the installation. By default made from O(https), else O(domain).", type: str, default: ""}
       type: {description: V(PRONTUARIO) or V(CENTRALIZADORA)., type: str, default: PRONTUARIO}
       instalador_name: {description: Full name of the instalador., type: str, default: ""}
       instalador_cpf: {description: CPF of the instalador., type: str, default: ""}
       instalador_password: {description: Password of the instalador., type: str, default: ""}
+  https:
+    description:
+      - Where HTTPS will be after the installation, by C(certmgr) or because another run provides it. Absent without such HTTPS.
+      - A link of O(first_run) that leads elsewhere has to be answered now, because PEC opens it.
+    type: dict
+    suboptions:
+      domain: {description: Domain of the certificate., type: str, default: ""}
+      port: {description: TCP port., type: int, default: 443}
 extends_documentation_fragment:
   - esus.pec.attributes
   - esus.pec.attributes.read_only
@@ -156,7 +178,7 @@ from ansible_collections.esus.pec.plugins.module_utils import beliefs
 from ansible_collections.esus.pec.plugins.module_utils.errors import PecError
 from ansible_collections.esus.pec.plugins.module_utils.module import DATABASE, PecModule, run_module
 from ansible_collections.esus.pec.plugins.module_utils.preflight.judging import BEFORE_INSTALLING, RULES, describe, judge
-from ansible_collections.esus.pec.plugins.module_utils.preflight.model import DatabaseWanted, FirstRun, Wishes
+from ansible_collections.esus.pec.plugins.module_utils.preflight.model import DatabaseWanted, FirstRun, Https, Wishes
 from ansible_collections.esus.pec.plugins.module_utils.preflight.survey import survey_host
 
 TEXT = {"type": "str", "default": ""}
@@ -177,6 +199,7 @@ ARGUMENTS = {
     "version": TEXT,
     "jar": {"type": "list", "elements": "str"},
     "jar_sha256": TEXT,
+    "jar_path": {"type": "path"},
     "update": {"type": "bool", "default": False},
     "domain": TEXT,
     "hosts_entry": {"type": "bool", "default": False},
@@ -185,16 +208,31 @@ ARGUMENTS = {
     "public_address": TEXT,
     "database": {"type": "dict", "default": {}, "options": {"mode": MODE, **DATABASE["options"]}},
     "first_run": {"type": "dict", "options": FIRST_RUN},
+    "https": {
+        "type": "dict",
+        "options": {"domain": TEXT, "port": {"type": "int", "default": beliefs.HTTPS_PORT}},
+    },
 }
 
 
 def read_wishes(params: dict[str, Any]) -> Wishes:
-    same = ("version", "jar_sha256", "update", "domain", "hosts_entry", "simultaneous_users", "certificate_port", "public_address")
+    same = (
+        "version",
+        "jar_sha256",
+        "jar_path",
+        "update",
+        "domain",
+        "hosts_entry",
+        "simultaneous_users",
+        "certificate_port",
+        "public_address",
+    )
     return Wishes(
         checks=tuple(params["checks"]),
         database=DatabaseWanted(**params["database"]),
         jars=None if params["jar"] is None else tuple(params["jar"]),
         first_run=FirstRun(**params["first_run"]) if params["first_run"] else None,
+        https=Https(**params["https"]) if params["https"] and params["https"]["domain"] else None,
         accepted=tuple(params["accepted"]),
         **{name: params[name] for name in same},
     )

@@ -25,7 +25,7 @@ options:
     required: true
   path:
     description:
-      - Path of the program on the host. Its directory must exist.
+      - Path of the program on the host. Its directory must exist, and nobody but root may be able to change it.
       - Defaults to C(/usr/local/lib/esus-pec/backup.pyz) or C(/usr/local/lib/esus-pec/renewal.pyz), depending on O(name).
     type: path
   state:

@@ -16,6 +16,8 @@ description:
   - Of a repeated key Java uses the last line. Setting the key changes that line and removes the others; removing it removes all.
   - Spring, which PEC is built with, takes a line C(#---) as the start of another document. Here it is a comment like any other.
   - Values that look like a mistake are rejected, because Java would take the mistake literally.
+  - A key that is invisible to Java because of a byte order mark is reported. A file with text in UTF-16 or UTF-32 is rejected.
+  - Two runs as root that change the same file wait for each other.
 version_added: 0.1.0
 author: ["esus.pec contributors (@esus-pec)"]
 options:
@@ -37,7 +39,7 @@ options:
   verbatim:
     description:
       - Accept values that look like a mistake. Those begin or end with a blank, contain a line end, contain a blank followed by C(#) or
-        C(!), which looks like a comment, or contain a C(\uXXXX).
+        C(!), which looks like a comment, contain a C(\uXXXX), or contain C(${...}), which Spring replaces by another setting.
     type: bool
     default: false
   create:
@@ -105,7 +107,7 @@ backup_file:
 from typing import Any
 
 from ansible_collections.esus.pec.plugins.module_utils.errors import PecError
-from ansible_collections.esus.pec.plugins.module_utils.module import PecModule, Result, diff, run_module
+from ansible_collections.esus.pec.plugins.module_utils.module import UNQUOTED, PecModule, Result, diff, run_module
 from ansible_collections.esus.pec.plugins.module_utils.properties import editing, planning
 from ansible_collections.esus.pec.plugins.module_utils.redact import looks_secret
 
@@ -120,7 +122,9 @@ ARGUMENTS = {
 
 
 def as_text(key: str, value: object) -> str:
-    """Return a value as text; YAML makes booleans and numbers of some."""
+    """Return a value as text; YAML makes booleans and numbers of some. Raises PecError if that changed a secret."""
+    if isinstance(value, (int, float)) and not isinstance(value, bool) and looks_secret(key.rpartition(".")[2]):
+        raise PecError(f"the value of {key} {UNQUOTED}")
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, (str, int)):
@@ -151,9 +155,14 @@ def hide_secrets(module: PecModule) -> None:
 
 
 def bring(module: PecModule) -> Result:
-    params, warnings = module.params, []
-    path = params["path"]
+    params = module.params
     desired = desired_from(params)
+    with planning.alone(params["path"], check_mode=module.check_mode):
+        return change(module, params["path"], desired)
+
+
+def change(module: PecModule, path: str, desired: planning.Desired) -> Result:
+    params, warnings = module.params, []
     current = planning.read_current(path)
     if current is None and desired.values and not params["create"]:
         if not module.check_mode:
@@ -162,7 +171,8 @@ def bring(module: PecModule) -> Result:
     todo = planning.plan(current, desired)
     written = {}
     if todo.changed and not module.check_mode:
-        written = planning.apply(path, todo, module.backup_local if params["backup"] else None)
+        written = planning.apply(path, todo, backup=params["backup"])
+    warnings += planning.warnings(path, current)
     odd = [key for key in editing.mistakes(todo.text) if key not in desired.values]
     warnings += [f"{path}: the value of {key} looks like a mistake, such as a blank or a comment at its end; correct it" for key in odd]
     return {

@@ -11,17 +11,23 @@ description:
   - Restores into a second database beside the one that PEC uses. Only when it is loaded and verified, the two change names, both in one
     transaction. Until then, and after any failure, the old database keeps its name and its content.
   - Reads what M(esus.pec.dump) writes, the C(.sql), C(.zip) and C(.tar.gz) of the operating procedure, the C(.backup) of the vendor's tool,
-    and anything else that C(pg_dump) makes, also compressed with gzip or zstd or encrypted with C(age). The type is detected from the
-    content, not the name.
+    and anything else that C(pg_dump) makes, also compressed with gzip, zstd, xz or bzip2 or encrypted with C(age). The type is detected
+    from the content, not the name. A plain dump in UTF-16 is converted, and RV(kind) says so. A zip or tar holds one
+    dump; a read-me and what macOS or Windows add beside it are ignored.
   - The manifest beside the dump is compared with it first, size and SHA-256. Afterwards the restored database is compared with the
-    manifest, objects, sequences, large objects, PEC's version and, if it has a fingerprint, every row.
+    manifest, objects, sequences, number of large objects, PEC's version and, if it has a fingerprint, every row and large object. What
+    cannot be compared, such as values between two encodings, is in RV(notes).
   - A dump whose manifest names another host or município is refused unless O(from_host) or O(from_municipality) names it. A dump without
     a manifest has to be chosen by its O(path).
-  - All objects belong to the role that PEC connects as. The role C(esus_leitura) gets its read access again. Rights of other roles are not
-    restored.
-  - Settings, rights and the connection limit of the old database itself are copied to the new one.
+  - The dump is loaded by a role that exists for this restore only, C(NAME_loading), and can do nothing outside the new database. If
+    C(pg_hba.conf) names the roles that it admits, it has to admit this one too.
+  - All objects then belong to the role that PEC connects as. The role C(esus_leitura) gets its read access again. Rights that the dump
+    grants are not restored.
+  - Settings, rights and the connection limit of the old database itself are copied to the new one. Those under which PEC could not work,
+    such as C(default_transaction_read_only), are left out and named in RV(notes).
   - The old database is kept as C(NAME_before_TIME) until you drop it.
-  - C(/run/esus-pec/restore-DATABASE.json) shows the phase of a running restore. A killed run leaves a database C(NAME_restoring_TIME),
+  - C(/run/esus-pec/restore-DATABASE.json) shows the phase of a running restore, and C(nothing_moved_since) if no
+    table was finished for a while. A killed run leaves a database C(NAME_restoring_TIME),
     which the next run drops.
 author: ["esus.pec contributors (@esus-pec)"]
 version_added: 0.1.0
@@ -47,6 +53,8 @@ options:
     description:
       - Município whose data the dump contains, as in its manifest. Case and accents do not matter.
       - Without it, a dump of any município is accepted from O(path); in O(directory) all dumps of O(from_host) must be of the same one.
+      - If the manifest names none, what PEC itself recorded in the dump (name and link of the installation, municípios) is compared after
+        the load with the database to replace, else with this option. Another one is restored only if this option has its name.
     type: str
     default: ""
   sha256:
@@ -54,8 +62,10 @@ options:
     type: str
   admin:
     description:
-      - A role that may create databases. Required if PEC's own role may not and the server is on another host.
+      - A role that may create databases and roles (SUPERUSER, or CREATEDB and CREATEROLE). Required if PEC's own role may not and the
+        server is on another host.
       - Defaults to PEC's own role if it may, else to the server's administrator by way of O(admin_account).
+      - Requires O(database) if another account can change the file of PEC that says where the server is, as with C(User=) in PEC's unit.
     type: dict
     suboptions:
       username: {description: Name of the role., type: str, default: postgres}
@@ -75,7 +85,9 @@ options:
     type: bool
     default: false
   force:
-    description: Restore a dump again that the database was already restored from.
+    description:
+      - Restore a dump again although the database was restored from it and has not changed since.
+      - Also restore a plain dump whose accents are broken, which is refused otherwise.
     type: bool
     default: false
   stop_service:
@@ -92,6 +104,38 @@ options:
     description: Keep the database that was replaced. An empty one is never kept.
     type: bool
     default: true
+  extensions:
+    description:
+      - Extensions of PostgreSQL that a dump may contain. The default are those that reach nothing outside the database.
+      - A dump with another one is refused, because the administrator would have to create it. C(dblink), for example, reads and writes
+        other databases.
+    type: list
+    elements: str
+    default: [btree_gin, btree_gist, citext, fuzzystrmatch, hstore, intarray, ltree, pg_trgm, pgcrypto, tablefunc, unaccent, uuid-ossp]
+  without_extensions:
+    description: Extensions that are left out of the dump. What depends on them is an error.
+    type: list
+    elements: str
+    default: []
+  skip_objects:
+    description:
+      - Objects that are left out of the dump, each as C(KIND SCHEMA.NAME) in the way that errors and RV(notes) show them, such as
+        V(VIEW public.vw_antiga). Rows, comments and triggers of a table go with it; anything else that depends on it is an error.
+      - Publications, subscriptions, event triggers, row security policies, foreign servers with their wrappers, user mappings and tables,
+        and the extensions C(adminpack), C(file_fdw), C(pg_buffercache), C(pg_stat_statements) and C(postgres_fdw) are always left out,
+        because PEC does not need them. An extension is kept if it is in O(extensions).
+      - RV(notes) names all that was left out; for a plain dump only after it was loaded.
+    type: list
+    elements: str
+    default: []
+  function_search_path:
+    description:
+      - Schemas in which the functions of the dump look for what they name without a schema, such as V([public]). For a dump that cannot be
+        loaded because a function in an index, a check or a materialized view names another one without its schema.
+      - Such functions keep this C(search_path), and RV(notes) names them.
+    type: list
+    elements: str
+    default: []
   keep_failed:
     description: Keep the incomplete database after a failure, to look into it.
     type: bool
@@ -108,6 +152,25 @@ options:
     description: Refuse a dump without a manifest.
     type: bool
     default: false
+  allow_other_version:
+    description:
+      - Restore a dump of an older PEC than the installed one, because the installer updates the database afterwards. PEC is then left
+        stopped, also if it ran before.
+      - Otherwise a dump of another version is refused, by its manifest before anything is changed, else after the load and before the two
+        databases change names. A dump of a newer PEC is always refused.
+    type: bool
+    default: false
+  allow_partial:
+    description:
+      - Restore a dump that holds only a part of a database, such as one by C(pg_dump -t), C(--section) or C(-n). Without a manifest, a dump
+        is compared with the database that it replaces and with the least that a PEC has, by its table of contents and after the load.
+      - RV(notes) lists the missing objects by kind, with their numbers.
+    type: bool
+    default: false
+  update_jar:
+    description: The installer on the host that is to update the database. With O(allow_other_version), a restore is refused if it is not
+      PEC's installer or older than the dump.
+    type: path
   check_space:
     description:
       - Refuse if the disk of the server seems too small, and stop before it is full. PostgreSQL may not survive a full disk.
@@ -118,10 +181,12 @@ options:
     description: Number of sessions that load, analyze and compare in parallel. Defaults to the number of processors of the host.
     type: int
   encoding:
-    description: Encoding of the new database. Defaults to that of the old one, else of the one that was dumped.
+    description: Encoding of the new database. Defaults to that of the old one, else of the one that was dumped; UTF-8 instead of
+      C(SQL_ASCII), or if the server has no locale for that of the dump.
     type: str
   locale:
-    description: Locale of the new database, such as V(pt_BR.UTF-8). Defaults to that of the old one, else of the one that was dumped.
+    description: Locale of the new database, such as V(pt_BR.UTF-8). Defaults to that of the old one, else of the one that was dumped, else
+      to one of the server that fits the encoding.
     type: str
 extends_documentation_fragment:
   - esus.pec.attributes
@@ -134,7 +199,8 @@ attributes:
     description: Shows which dump the database was restored from, before and after.
     support: full
   idempotent:
-    description: The database remembers the dump, and the same one is not restored twice. A rehearsal is always done.
+    description: A database that was restored from a dump with the same SHA-256 and has not changed since is left alone. One that was
+      used meanwhile is restored again with O(replace), and is a reason to refuse without it. A rehearsal is always done.
     support: full
 seealso:
   - module: esus.pec.dump
@@ -206,6 +272,16 @@ previous_database:
   sample: esus_before_20261122T030000Z
 server_version: {description: Version of the server., returned: success, type: str, sample: "15.18"}
 client_version: {description: Version of the client programs., returned: success, type: str, sample: "15.18"}
+installed_version:
+  description: Version of the PEC on this host that uses the database. Null if it is unknown.
+  returned: success
+  type: str
+  sample: 5.4.37
+update_follows:
+  description: PEC is left stopped, because the installer has to update the restored database first.
+  returned: success
+  type: bool
+  sample: false
 pec_version: {description: Version of PEC in the restored database., returned: when restored or rehearsed, type: str, sample: 5.4.37}
 objects: {description: Number of objects by kind., returned: when restored or rehearsed, type: dict, sample: {tables: 1101}}
 seconds: {description: Duration by phase and in total., returned: when restored or rehearsed, type: dict, sample: {load: 26.9, total: 31.2}}
@@ -221,9 +297,9 @@ import socket
 from typing import Any
 
 from ansible_collections.esus.pec.plugins.module_utils.errors import PecError
-from ansible_collections.esus.pec.plugins.module_utils.module import DATABASE, PecModule, run_module
+from ansible_collections.esus.pec.plugins.module_utils.module import ADMIN, DATABASE, PecModule, run_module
 from ansible_collections.esus.pec.plugins.module_utils.postgres.psql import connection_from
-from ansible_collections.esus.pec.plugins.module_utils.restore import restoring
+from ansible_collections.esus.pec.plugins.module_utils.restore import known_server, restoring
 from ansible_collections.esus.pec.plugins.module_utils.restore.planning import Desired
 from ansible_collections.esus.pec.plugins.module_utils.restore.restoring import Outcome
 
@@ -235,13 +311,7 @@ ARGUMENTS = {
     "from_municipality": {"type": "str", "default": ""},
     "sha256": {"type": "str"},
     "database": DATABASE,
-    "admin": {
-        "type": "dict",
-        "options": {
-            "username": {"type": "str", "default": "postgres"},
-            "password": {"type": "str", "required": True, "no_log": True},
-        },
-    },
+    "admin": ADMIN,
     "admin_account": {"type": "str", "default": "postgres"},
     "identity": {"type": "str", "no_log": True},
     "identity_path": {"type": "path"},
@@ -254,8 +324,22 @@ ARGUMENTS = {
     "allow_older_server": {"type": "bool", "default": False},
     "require_pec": {"type": "bool", "default": True},
     "require_manifest": {"type": "bool", "default": False},
+    "allow_other_version": {"type": "bool", "default": False},
+    "allow_partial": {"type": "bool", "default": False},
+    "update_jar": {"type": "path"},
     "check_space": {"type": "bool", "default": True},
     "jobs": {"type": "int"},
+    "extensions": {
+        "type": "list",
+        "elements": "str",
+        "default": [
+            *("btree_gin", "btree_gist", "citext", "fuzzystrmatch", "hstore", "intarray"),
+            *("ltree", "pg_trgm", "pgcrypto", "tablefunc", "unaccent", "uuid-ossp"),
+        ],
+    },
+    "without_extensions": {"type": "list", "elements": "str", "default": []},
+    "skip_objects": {"type": "list", "elements": "str", "default": []},
+    "function_search_path": {"type": "list", "elements": "str", "default": []},
     "encoding": {"type": "str"},
     "locale": {"type": "str"},
 }
@@ -272,6 +356,10 @@ def read_desired(params: dict[str, Any]) -> Desired:
         "from_host": params["from_host"] or socket.gethostname(),
         "admin_login": (admin["username"], admin["password"]) if admin else None,
         "connection": connection_from(params["database"]),
+        "extensions": tuple(params["extensions"]),
+        "without_extensions": tuple(params["without_extensions"]),
+        "skip_objects": tuple(params["skip_objects"]),
+        "function_search_path": tuple(params["function_search_path"]),
     }
     return Desired(**{**{name: value for name, value in params.items() if name not in ("database", "admin")}, **converted})
 
@@ -291,6 +379,8 @@ def describe(outcome: Outcome) -> dict[str, Any]:
         "previous_database": plan.kept,
         "server_version": current.server_version,
         "client_version": current.client_version,
+        "installed_version": current.installed,
+        "update_follows": outcome.update_follows,
         "notes": list(outcome.notes),
         "warnings": outcome.warnings,
         "diff": {"before": f"{current.name}: {plan.before}\n", "after": f"{current.name}: {plan.after}\n"},
@@ -303,6 +393,7 @@ def describe(outcome: Outcome) -> dict[str, Any]:
 
 
 def run(module: PecModule) -> dict[str, Any]:
+    known_server.require(module.params)
     return describe(restoring.run(read_desired(module.params), check=module.check_mode))
 
 

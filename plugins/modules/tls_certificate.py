@@ -22,7 +22,9 @@ options:
     type: path
     required: true
   certificate_content:
-    description: Content of O(certificate).
+    description:
+      - Content of O(certificate). Only the certificates in it are written. A private key in it is refused, because every account can read
+        the file.
     type: str
   key_content:
     description: Content of O(key).
@@ -71,7 +73,7 @@ fingerprint_sha256:
 problems:
   description:
     - Codes of the problems in the message.
-    - V(not_pem), V(foreign_key), V(unreadable), V(passphrase), V(wrong_domain), V(expired), V(not_yet_valid).
+    - V(not_pem), V(private_key), V(foreign_key), V(unreadable), V(passphrase), V(wrong_domain), V(expired), V(not_yet_valid).
   returned: failure because of the certificate or the key
   type: list
   elements: str
@@ -91,7 +93,7 @@ CERTIFICATE_MODE = 0o644
 ARGUMENTS = {
     "certificate": {"type": "path", "required": True},
     "key": {"type": "path", "required": True, "no_log": False},
-    "certificate_content": {"type": "str"},
+    "certificate_content": {"type": "str", "no_log": True},  # a key may be in it by mistake
     "key_content": {"type": "str", "no_log": True},
     "domain": {"type": "str", "required": True},
     "warn_days": {"type": "int", "default": 20},
@@ -128,6 +130,11 @@ def run(module: PecModule) -> Result:
     certificate = wanted(params["certificate"], params["certificate_content"])
     key = wanted(params["key"], params["key_content"])
     leaf = pem_pair.check(certificate, key, params["domain"], now)
+    days = leaf.days_left(now)
+    if days < params["warn_days"]:
+        module.say(f"the certificate of {params['domain']} expires in {days} days; request a new one")
+    if params["certificate_content"] is not None:
+        certificate = pem_pair.certificates_only(certificate)
     before = describe(current(params["certificate"]))
     changed = params["key_content"] is not None and (
         differs(params["certificate"], certificate, CERTIFICATE_MODE) or differs(params["key"], key, KEY_MODE)
@@ -136,8 +143,6 @@ def run(module: PecModule) -> Result:
         # The key first: a web server started in between fails with either order, and nothing needs the old certificate.
         files.write_atomic(params["key"], key, mode=KEY_MODE, uid=0, gid=0)
         files.write_atomic(params["certificate"], certificate, mode=CERTIFICATE_MODE, uid=0, gid=0)
-    days = leaf.days_left(now)
-    warning = f"the certificate of {params['domain']} expires in {days} days; request a new one"
     return {
         "changed": changed,
         "not_after": clock.utc(leaf.not_after),
@@ -145,7 +150,6 @@ def run(module: PecModule) -> Result:
         "dns_names": list(leaf.dns_names),
         "fingerprint_sha256": leaf.fingerprint_sha256,
         "diff": diff(params["certificate"], before, describe(certificate)),
-        "warnings": [warning] if days < params["warn_days"] else [],
     }
 
 

@@ -7,6 +7,8 @@ As a program it writes one PKCS#12 for a scenario: python tests/helpers/certific
 from __future__ import annotations
 
 import base64
+import hashlib
+import hmac
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
@@ -14,6 +16,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta, timezone
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
@@ -91,11 +94,16 @@ def issue(
     domains: Sequence[str] = (),
     uses: Sequence[x509.ObjectIdentifier] = (CLIENT, ExtendedKeyUsageOID.EMAIL_PROTECTION),
     key: rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey | None = None,
+    serial_numbers: Sequence[str] = (),
+    organization: str = "ICP-Brasil",
 ) -> Issued:
-    """Issue a certificate that is valid from C(since_days) until C(days) days from now."""
+    """Issue a certificate that is valid from C(since_days) until C(days) days from now.
+
+    serial_numbers are those of the subject (2.5.4.5), organization is the O of the subject.
+    """
     chain = issuer if issuer is not None else () if self_signed or authority else authorities()
     key = key or rsa_key()
-    subject = _name(common_name)
+    subject = _name(common_name, organization, serial_numbers)
     now = datetime.now(timezone.utc)
     builder = x509.CertificateBuilder(
         chain[0].certificate.subject if chain else subject,
@@ -153,9 +161,110 @@ def pack_with_foreign_key(issued: Issued, password: str) -> bytes:
     return pkcs12.serialize_key_and_certificates(b"mixed up", rsa_key(), None, [issued.certificate], encryption)
 
 
-def _name(common_name: str) -> x509.Name:
-    parts = {NameOID.COUNTRY_NAME: "BR", NameOID.ORGANIZATION_NAME: "ICP-Brasil", NameOID.COMMON_NAME: common_name}
-    return x509.Name([x509.NameAttribute(oid, text) for oid, text in parts.items()])
+def seal(number: str = CNPJ, **changes: Any) -> Issued:
+    """Issue an electronic seal in software (SE-S): the number is in the subject's serialNumber, and in no other field."""
+    return issue(HOLDER, **{"other_names": {}, "serial_numbers": [number], **changes})
+
+
+def self_signed_by_openssl(*extensions: str, domain: str = "pec.example") -> Issued:
+    """Issue one as manuals tell: openssl req -x509, which makes it a certificate of an authority too (CA:TRUE)."""
+    key = rsa_key()
+    text = Issued(key, b"").key_pem
+    options = [option for extension in (f"subjectAltName=DNS:{domain}", *extensions) for option in ("-addext", extension)]
+    argv = ["openssl", "req", "-x509", "-key", "/dev/stdin", "-days", "365", "-subj", f"/CN={domain}", "-outform", "DER", *options]
+    return Issued(key, subprocess.run(argv, input=text.encode(), capture_output=True, check=True).stdout)
+
+
+def pack_with_name(issued: Issued, password: str, name: bytes) -> bytes:
+    """Return a PKCS#12 with a friendly name that openssl would not take."""
+    encryption = serialization.BestAvailableEncryption(password.encode())
+    return pkcs12.serialize_key_and_certificates(name, issued.key, issued.certificate, None, encryption)
+
+
+def _element(tag: int, *contents: bytes) -> bytes:
+    content = b"".join(contents)
+    size = len(content)
+    long = size.to_bytes((size.bit_length() + 7) // 8, "big")
+    return bytes([tag]) + (bytes([size]) if size < 128 else bytes([0x80 | len(long)]) + long) + content
+
+
+def _integer(number: int) -> bytes:
+    return _element(0x02, number.to_bytes(number.bit_length() // 8 + 1, "big"))
+
+
+def _parts(element: bytes) -> list[bytes]:
+    """Return the elements inside one of DER."""
+
+    def end(data: bytes) -> tuple[int, int]:
+        more = data[1] & 0x7F if data[1] > 127 else 0
+        size = int.from_bytes(data[2 : 2 + more], "big") if more else data[1]
+        return 2 + more, 2 + more + size
+
+    start, stop = end(element)
+    rest, found = element[start:stop], []
+    while rest:
+        found.append(rest[: end(rest)[1]])
+        rest = rest[end(rest)[1] :]
+    return found
+
+
+_PBMAC1, _PBKDF2 = bytes.fromhex("06092a864886f70d01050e"), bytes.fromhex("06092a864886f70d01050c")
+_HMAC_OIDS = {"sha1": "06082a864886f70d0207", "sha256": "06082a864886f70d0209", "sha512": "06082a864886f70d020b"}
+
+
+def _authenticated(data: bytes) -> tuple[bytes, bytes]:
+    """Return the version of a PKCS#12 and the part that its authentication code is for."""
+    version, contents, _mac = _parts(data)
+    (inner,) = _parts(_parts(contents)[1])
+    return version, inner[len(inner) - sum(map(len, _parts(inner))) :]
+
+
+def _sealed(version: bytes, authenticated: bytes, mac: bytes) -> bytes:
+    data = bytes.fromhex("06092a864886f70d010701")
+    return _element(0x30, version, _element(0x30, data, _element(0xA0, _element(0x04, authenticated))), mac)
+
+
+def pack_with_another_key_password(issued: Issued, password: str, key_password: str, form: str = "modern") -> bytes:
+    """Return a PKCS#12 whose key has a password of its own; the certificates and the code (RFC 7292) have that of the file."""
+    version, ours = _authenticated(pack(issued, password, form))
+    certificates, _key = _parts(ours)
+    _certificates, key = _parts(_authenticated(pack(issued, key_password, form))[1])
+    authenticated = _element(0x30, certificates, key)
+    salt, written = b"saltsalt", password.encode("utf-16-be") + b"\0\0"
+    filled = (written * 64)[: -(-len(written) // 64) * 64]
+    mac_key = hashlib.sha256(b"\3" * 64 + salt * 8 + filled).digest()
+    sha256 = _element(0x30, bytes.fromhex("0609608648016503040201"), b"\x05\0")
+    code = _element(0x30, sha256, _element(0x04, hmac.new(mac_key, authenticated, "sha256").digest()))
+    return _sealed(version, authenticated, _element(0x30, code, _element(0x04, salt)))
+
+
+def with_pbmac1(
+    data: bytes,
+    password: str,
+    *,
+    prf: str | None = "sha256",
+    digest: str = "sha256",
+    iterations: int = 2048,
+    length: int | None = 32,
+    cheap: bool = False,
+) -> bytes:
+    """Return a PKCS#12 with a PBMAC1 of RFC 9579, as openssl pkcs12 -pbmac1_pbkdf2 makes them (OpenSSL 3.4); cheap: its code is wrong."""
+    version, authenticated = _authenticated(data)
+    salt = b"saltsalt"
+    key = hashlib.pbkdf2_hmac(prf or "sha1", password.encode(), salt, 1 if cheap else iterations, length or 20)
+    details = [_element(0x04, salt), _integer(iterations), *([] if length is None else [_integer(length)])]
+    details += [_element(0x30, bytes.fromhex(_HMAC_OIDS[prf]), b"\x05\0")] if prf else []
+    derivation = _element(0x30, _PBKDF2, _element(0x30, *details))
+    scheme = _element(0x30, bytes.fromhex(_HMAC_OIDS[digest]), b"\x05\0")
+    algorithm = _element(0x30, _PBMAC1, _element(0x30, derivation, scheme))
+    code = _element(0x30, algorithm, _element(0x04, hmac.new(key, authenticated, digest).digest()))
+    return _sealed(version, authenticated, _element(0x30, code, _element(0x04, b"NOT USED")))
+
+
+def _name(common_name: str, organization: str, serial_numbers: Sequence[str]) -> x509.Name:
+    parts = [(NameOID.COUNTRY_NAME, "BR"), (NameOID.ORGANIZATION_NAME, organization)]
+    parts += [*((NameOID.SERIAL_NUMBER, number) for number in serial_numbers), (NameOID.COMMON_NAME, common_name)]
+    return x509.Name([x509.NameAttribute(oid, text) for oid, text in parts])
 
 
 def main(path: str, password: str, cnpj: str = CNPJ, domain: str = "") -> None:

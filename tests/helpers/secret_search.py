@@ -10,6 +10,7 @@ from __future__ import annotations
 import base64
 import json
 import shlex
+import string
 import subprocess
 import sys
 import uuid
@@ -17,13 +18,15 @@ from collections.abc import Callable, Iterable
 from urllib.parse import quote, quote_plus
 
 JOURNAL = "journal"
-# Runs on the server with: the canary's spellings, all spellings (both in base64, one to a line), the name of the plants, the places.
+_LETTERS = string.ascii_uppercase, string.ascii_lowercase
+_NEXT_LETTER = str.maketrans("".join(_LETTERS), "".join(letters[1:] + letters[0] for letters in _LETTERS))
+# Runs on the server with: the canary's spellings, all spellings (both as by _lines), the name of the plants, the places.
 # It prints "PLACE<TAB>FOUND IN<TAB>TEXT IN BASE64" for each finding. A place that does not exist is left out.
 _SCRIPT = r"""
 export LC_ALL=C
 canary=$1 patterns=$2 name=$3
 shift 3
-decode() { printf %s "$1" | base64 -d; }
+decode() { printf %s "$1" | tr B-ZAb-za A-Za-z | base64 -d; }
 report() { while IFS= read -r line; do printf '%s\t%s\t%s\n' "$place" "$1" "$(printf %s "$line" | base64 -w 0)"; done; }
 for place in "$@"; do
   if [ "$place" = journal ]; then
@@ -95,7 +98,8 @@ def on_server(shell: Callable[[str], str], secrets: Iterable[str], *places: str)
 
 
 def _lines(texts: set[str]) -> str:
-    return base64.b64encode("".join(f"{text}\n" for text in sorted(texts)).encode()).decode()
+    """One text to a line, in base64 with other letters: every account sees the arguments of the search, and base64 it would recognise."""
+    return base64.b64encode("".join(f"{text}\n" for text in sorted(texts)).encode()).decode().translate(_NEXT_LETTER)
 
 
 def here(script: str) -> str:

@@ -3,18 +3,39 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import subprocess
-import sys
+import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
+from neighbour import UID, Neighbour
 from places import BUILD, LAB, ROOT
 from postgres import PREPARED, Postgres
+from preloaded import Preloaded
+from secret_search import spellings
+
+# Options of modules that are secret.
+SECRETS = {
+    "password",
+    "new_password",
+    "content",
+    "key_content",
+    "client_secret",
+    "contra_chave",
+    "chave",
+    "identity",
+    "instalador_password",
+}
+NEIGHBOURS: dict[str, Neighbour] = {}
+WATCHING = threading.Lock()
+LOADED: dict[str, Preloaded] = {}
+LOADING = threading.Lock()
 
 
 @dataclass(frozen=True)
@@ -46,8 +67,13 @@ class Server:
     def module(self, name: str, arguments: dict[str, Any] | None = None, *, check: bool = False, user: str = "root") -> dict[str, Any]:
         """Run one module with `ansible -m` and return its result.
 
-        `_failed` is true if it failed; `_output` is everything printed (with --diff), to be searched for secrets.
+        `_failed` is true if it failed; `_output` is everything printed (with --diff), to be searched for secrets. An account without rights
+        watches meanwhile whether the secrets in the arguments become visible.
         """
+        with self._watched(arguments or {}):
+            return self._module(name, arguments, check, user)
+
+    def _module(self, name: str, arguments: dict[str, Any] | None, check: bool, user: str) -> dict[str, Any]:
         become = {"ansible_become": user != "root", "ansible_become_user": user}
         options = ["-m", name, "-e", json.dumps(become), "--diff", *(["--check"] if check else [])]
         options += ["-a", json.dumps(arguments)] if arguments else []
@@ -58,6 +84,23 @@ class Server:
             pytest.fail(f"{name} gave no result:\n{run.stdout}\n{run.stderr}")
         result = json.JSONDecoder().raw_decode(run.stdout[start + 3 :])[0]
         return {**result, "_failed": run.returncode != 0, "_output": run.stdout + run.stderr}
+
+    @contextlib.contextmanager
+    def _watched(self, arguments: dict[str, Any]) -> Iterator[None]:
+        """One watch at a time: a module that runs beside another one goes without."""
+        secrets = {spelling for secret in secrets_in(arguments) for spelling in spellings(secret)}
+        if not secrets or not WATCHING.acquire(blocking=False):
+            yield
+            return
+        try:
+            neighbour = NEIGHBOURS.get(self.name)
+            if neighbour is None or not neighbour.alive:
+                become = [str(LAB), "podman", "exec", "-i", "--user", f"{UID}:{UID}", self.name]
+                neighbour = NEIGHBOURS[self.name] = Neighbour(become, self.shell)
+            with neighbour.watching(secrets):
+                yield
+        finally:
+            WATCHING.release()
 
     def play(self, what: str | dict[str, Any], *options: str, **variables: Any) -> subprocess.CompletedProcess[str]:
         """Run a playbook of the collection by its name, or one play given as data, against this server."""
@@ -75,7 +118,7 @@ class Server:
             "ansible_python_interpreter": "/usr/bin/python3",
         }
         environment = {
-            **os.environ,
+            **{name: value for name, value in os.environ.items() if name != "PYTEST_CURRENT_TEST"},  # which is another for each test
             "ANSIBLE_FORCE_COLOR": "false",
             "ANSIBLE_NOCOLOR": "true",
             "ANSIBLE_PIPELINING": "true",
@@ -85,8 +128,23 @@ class Server:
         # In an inventory, because -e would apply to the controller too.
         inventory = BUILD / "lab" / f"{self.name}.inventory.yml"
         inventory.write_text(json.dumps({"all": {"hosts": {self.name: connection}}}), encoding="utf-8")
-        argv = [Path(sys.executable).parent / program, "-i", inventory, *arguments]
-        return subprocess.run(argv, capture_output=True, text=True, env=environment, timeout=900, check=False)
+        with LOADING:
+            key = json.dumps(environment, sort_keys=True)
+            if key not in LOADED:
+                LOADED[key] = Preloaded(environment)
+        return LOADED[key].run(program, ["-i", str(inventory), *arguments])
+
+
+def secrets_in(arguments: Any, name: str = "") -> Iterator[str]:
+    """The secret values in a module's arguments."""
+    if isinstance(arguments, dict):
+        for key, value in arguments.items():
+            yield from secrets_in(value, key)
+    elif isinstance(arguments, list):
+        for value in arguments:
+            yield from secrets_in(value, name)
+    elif isinstance(arguments, str) and name.rpartition(".")[2] in SECRETS and len(arguments) >= 8:
+        yield arguments
 
 
 @pytest.fixture(scope="session")
@@ -100,6 +158,8 @@ def start_server() -> Iterator[Any]:
         return Server(name)
 
     yield start
+    for one in (*NEIGHBOURS.values(), *LOADED.values()):
+        one.close()
     if started:
         subprocess.run([LAB, "down", *started], check=True)
 

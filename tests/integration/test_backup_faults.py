@@ -93,10 +93,10 @@ def test_the_disk_becomes_full(host: Host) -> None:
     [
         ({"pec_backup_schedule": "every night"}, "systemd does not understand pec_backup_schedule"),
         ({"pec_backup_randomized_delay": "a while"}, "systemd does not understand pec_backup_randomized_delay"),
-        ({"pec_backup_directory": "backups"}, "set it to the absolute path of a directory"),
+        ({"pec_backup_directory": "backups"}, "set it to an absolute path that is written out"),
         ({"pec_backup_extra_paths": ["/srv/gone"]}, "/srv/gone does not exist"),
         ({"pec_backup_extra_paths": ["/srv"]}, "which is inside it"),
-        ({"pec_backup_recipients": ["AGE-SECRET-KEY-1QQQQQQQQQQQQQQQQQQQQQQQ"]}, "is a secret key of age"),
+        ({"pec_backup_recipients": ["AGE-SECRET-KEY-1QQQQQQQQQQQQQQQQQQQQQQQ"]}, "has something that is no public key"),
         ({"pec_backup_owner": "ninguém"}, "ninguém"),
         ({"pec_backup_database": {"port": 5999, "password": "x"}}, "127.0.0.1:5999"),
     ],
@@ -114,7 +114,7 @@ def test_what_would_fail_at_night_is_refused_now(host: Host, variables: dict[str
     [
         ({}, "0 dumps are set"),
         ({"pec_restore_path": "/srv/x", "pec_restore_directory": "/srv"}, "2 dumps are set"),
-        ({"pec_restore_directory": DIRECTORY, "pec_restore_force": True}, "set replace to true"),
+        ({"pec_restore_directory": DIRECTORY, "pec_restore_force": True}, "set pec_restore_replace to true"),
         ({"pec_restore_directory": DIRECTORY, "pec_restore_where": {"pec_version": "1.2.3"}}, "pec_version 1.2.3"),
     ],
 )

@@ -16,6 +16,7 @@ from secret_search import JOURNAL, in_text, on_server
 
 NAME = "esus-pec-contra-chave"
 FILE = "/etc/esus-pec/contra-chave.yml"
+REPLACED = "/etc/esus-pec/replaced"
 SECRET, OTHER, CHAVE = "A1-b2/C3=d4", "Zz99-agenda", "chave-que-o-PEC-mostrou"
 SECRETS = [SECRET, OTHER, CHAVE]
 INSTALACAO = {"purpose": "instalacao", "ibge_code": "2927408"}
@@ -159,9 +160,24 @@ def test_two_for_the_same_purpose_are_rejected(server: Any) -> None:
     assert kept(server) == before
 
 
+def test_what_is_replaced_is_kept(server: Any) -> None:
+    module(server, KEPT)
+    module(server, AGENDAMENTO)
+    predicted = module(server, {**INSTALACAO, "contra_chave": OTHER}, check=True)
+    assert predicted["changed"] and "backup_file" not in predicted
+    assert server.run("test", "-e", REPLACED, check=False).returncode == 1
+    assert "backup_file" not in module(server, {**INSTALACAO, "requested_by": "Ana"})
+    before = server.run("cat", FILE).stdout
+    done = module(server, {**INSTALACAO, "contra_chave": OTHER})
+    assert server.run("cat", done["backup_file"]).stdout == before
+    assert server.run("stat", "-c", "%a %U", done["backup_file"], REPLACED).stdout.split() == ["600", "root", "700", "root"]
+    assert [entry["contra_chave"] for entry in kept(server)] == [OTHER, OTHER]
+
+
 def test_the_file_goes_with_the_last_one(server: Any) -> None:
     keep(server, ENTRY)
-    assert module(server, {**INSTALACAO, "state": "absent"})["changed"]
+    removed = module(server, {**INSTALACAO, "state": "absent"})
+    assert removed["changed"] and SECRET in server.run("cat", removed["backup_file"]).stdout
     assert server.run("test", "-e", FILE, check=False).returncode == 1
     assert not module(server, {**INSTALACAO, "state": "absent"})["changed"]
 

@@ -28,7 +28,7 @@ def source(postgres: Postgres) -> Iterator[Restoring]:
     restoring.dump(15, "tar.dump", "-Ft", database="source")
     restoring.dump(15, "directory", "-Fd", "-j2", database="source")
     restoring.dump(15, "zstd.dump", "-Fc", "--compress=zstd:1", database="source", client=17)
-    restoring.dump(15, "inserts.sql", "--inserts", "--clean", "--if-exists", database="source", client=17)
+    restoring.dump(15, "inserts.sql", "--inserts", "--clean", "--create", database="source", client=17)
     restoring.sh(
         "age-keygen -o key 2>/dev/null; r=$(age-keygen -y key); gzip -k backup.sql; zip -q backup.zip backup.sql;"
         " tar -czf backup.tar.gz backup.sql;"
@@ -144,6 +144,7 @@ def test_the_old_database_is_kept_and_what_belongs_to_it_is_carried_over(source:
         ALTER DATABASE esus SET search_path TO "$user", public; ALTER DATABASE esus SET lc_monetary TO 'C';
         ALTER ROLE esus IN DATABASE esus SET work_mem TO '7MB'; ALTER DATABASE esus CONNECTION LIMIT 77;
         REVOKE ALL ON DATABASE esus FROM PUBLIC; GRANT CONNECT ON DATABASE esus TO auditor WITH GRANT OPTION;
+        ALTER DATABASE esus SET default_transaction_read_only TO on; ALTER DATABASE esus SET session_replication_role TO replica;
         COMMENT ON DATABASE esus IS 'of the município''s \\ server';""",
     )
     old = source.identity(15)
@@ -165,7 +166,12 @@ def test_the_old_database_is_kept_and_what_belongs_to_it_is_carried_over(source:
     assert source.state(15) == source.state(15, "source")
     settings = """SELECT coalesce(setrole::regrole::text, '-'), unnest(setconfig) FROM pg_db_role_setting
         WHERE setdatabase = (SELECT oid FROM pg_database WHERE datname = '{}') ORDER BY 2"""
-    assert sql(15, "postgres", settings.format(DATABASE)) == sql(15, "postgres", settings.format(kept)) != ""
+    frozen = {"-|default_transaction_read_only=on", "-|session_replication_role=replica"}
+    carried, old_ones = (set(sql(15, "postgres", settings.format(name)).splitlines()) for name in (DATABASE, kept))
+    assert (carried, old_ones) == (old_ones - frozen, carried | frozen) and carried
+    for run in (foreseen, result):
+        assert "default_transaction_read_only = on (PEC could not write)" in "".join(run["notes"])
+    sql(15, DATABASE, "BEGIN; UPDATE tb_config_sistema SET ds_texto = ds_texto; ROLLBACK", user="esus")
     rights = """SELECT datconnlimit, has_database_privilege('auditor', datname, 'CONNECT WITH GRANT OPTION'),
         has_database_privilege('public', datname, 'CONNECT') FROM pg_database WHERE datname = 'esus'"""
     assert sql(15, "postgres", rights) == "77|t|f"
@@ -186,6 +192,7 @@ def assert_second_run_and_force(source: Restoring, dump: str, kept: str) -> None
         assert (again["_failed"], again["changed"], again["action"]) == (False, False, "none")
         assert "force" in again["notes"][0]
     assert source.identity(15) == oid
+    assert_changes_are_noticed(source, dump)
     refused = source.restore(dump, force=True)
     assert refused["_failed"]
     assert "PEC 5.4.37" in refused["msg"] and "replace" in refused["msg"]
@@ -194,6 +201,32 @@ def assert_second_run_and_force(source: Restoring, dump: str, kept: str) -> None
     assert (forced["changed"], forced["previous_database"]) == (True, None)
     assert source.identity(15) != oid
     assert source.postgres.databases(15) == [DATABASE, kept, "source"]
+
+
+def assert_changes_are_noticed(source: Restoring, dump: str) -> None:
+    """In copies of the restored database, in which every row keeps the transaction that wrote it."""
+    sql = source.postgres.sql
+    comment = sql(15, "postgres", "SELECT quote_literal(shobj_description(oid, 'pg_database')) FROM pg_database WHERE datname = 'esus'")
+    large = sql(15, DATABASE, "SELECT min(oid) FROM pg_largeobject_metadata")
+    for change, action in {
+        "VACUUM ANALYZE": "none",
+        "DELETE FROM tb_config_sistema WHERE co_config_sistema = 'NOMEINSTALACAO'": "restore",
+        "UPDATE tb_config_sistema SET ds_texto = ds_texto WHERE co_config_sistema = 'NOMEINSTALACAO'": "restore",
+        f"SELECT lo_put({large}, 0, 'x')": "restore",
+        f"SELECT lo_unlink({large})": "restore",
+        "SELECT setval(oid::regclass, 4711) FROM pg_class WHERE relkind = 'S' LIMIT 1": "restore",
+        "CREATE INDEX ON tb_config_sistema (ds_texto)": "restore",
+        "ALTER TABLE tb_config_sistema ALTER ds_texto SET DEFAULT 'x'": "restore",
+    }.items():
+        sql(15, "postgres", f"CREATE DATABASE used TEMPLATE {DATABASE} OWNER esus")
+        sql(15, "postgres", f"COMMENT ON DATABASE used IS {comment}")
+        sql(15, "used", change)
+        result = source.restore(dump, check=True, database="used", replace=True)
+        assert (result["_failed"], result["action"]) == (False, action), (change, result)
+        if action == "restore":
+            refused = source.restore(dump, check=True, database="used")
+            assert refused["_failed"] and "was restored from this dump on" in refused["msg"]
+        source.postgres.drop(15, "used")
 
 
 def test_an_empty_database_is_replaced_without_being_asked(source: Restoring) -> None:
@@ -210,7 +243,7 @@ def test_a_rehearsal_leaves_nothing_behind(source: Restoring) -> None:
     before, databases = source.identity(15), source.postgres.databases(15)
     result = source.restore(f"{DUMPS}/stream.dump.zst", rehearse=True)
     assert (result["_failed"], result["changed"], result["action"]) == (False, False, "rehearse")
-    assert {"create", "load", "analyze", "verify", "total"} == set(result["seconds"])
+    assert {"create", "load", "analyze", "verify", "hand_over", "total"} == set(result["seconds"])
     assert (source.identity(15), source.postgres.databases(15)) == (before, databases)
 
 
@@ -257,8 +290,11 @@ def test_newest_in_a_directory(source: Restoring) -> None:
     assert (result["dump"], result["manifest"]) == (f"{DUMPS}/{newest}", True)
     assert source.state(15) == source.state(15, "source")
     older = source.sh("ls -1 backups/*.dump* | grep -v json | head -n 1")
-    same = source.restore(f"{DUMPS}/{older}")
-    assert not same["changed"], "it has the same rows"
+    for check in (True, False):
+        other = source.restore(f"{DUMPS}/{older}", check=check)
+        assert other["_failed"] and "set replace to true" in other["msg"], "a dump with the same rows is another one"
+    replaced = source.restore(f"{DUMPS}/{older}", check=True, replace=True)
+    assert (replaced["action"], replaced["changed"]) == ("restore", True)
 
 
 def test_a_directory_that_two_municipalities_share(source: Restoring) -> None:
@@ -290,7 +326,51 @@ def test_a_directory_that_two_municipalities_share(source: Restoring) -> None:
     assert DATABASE not in source.postgres.databases(15)
 
 
-def test_by_roles_that_may_create_databases(source: Restoring) -> None:
+def test_a_dump_of_another_pec_and_municipality_is_refused_before_the_switch(source: Restoring) -> None:
+    """Without a manifest, only what was loaded shows it."""
+    sql = source.postgres.sql
+    places = """CREATE TABLE tb_localidade (co_localidade bigint, co_ibge varchar(7), no_localidade varchar(255));
+        CREATE TABLE tb_adm_municipal (co_ator_papel bigint, co_localidade bigint);
+        INSERT INTO tb_localidade VALUES (1, '5000203', 'ÁGUA CLARA'), (2, '4122008', 'RIO AZUL');
+        INSERT INTO tb_adm_municipal VALUES (1, {}), (2, {});"""
+    source.postgres.create(15, DATABASE)
+    sql(15, DATABASE, places.format(2, 2), user="esus")
+    path = source.dump(15, "theirs.sql")
+    sql(15, DATABASE, "UPDATE tb_adm_municipal SET co_localidade = 1")
+    before = source.identity(15), source.postgres.databases(15)
+    pec = {"success": True, "version": "5.4.36"}
+    try:
+        source.postgres.server.put(json.dumps(pec), "/etc/pec.config")
+        refused = source.restore(path, replace=True, from_municipality="Água Clara")
+        assert refused["_failed"]
+        for words in ("is of PEC 5.4.37, which is newer than PEC 5.4.36", "município 'RIO AZUL' (IBGE '4122008')", "'ÁGUA CLARA'"):
+            assert words in refused["msg"]
+        assert (source.identity(15), source.postgres.databases(15)) == before
+        source.postgres.server.put(json.dumps({**pec, "version": "5.5.28"}), "/etc/pec.config")
+        result = source.restore(path, replace=True, keep_previous=False, from_municipality="Rio Azul", allow_other_version=True)
+    finally:
+        source.sh("rm -f /etc/pec.config")
+    assert not result["_failed"], result
+    assert (result["installed_version"], result["pec_version"], result["update_follows"]) == ("5.5.28", "5.4.37", True)
+    assert sql(15, DATABASE, "SELECT DISTINCT co_localidade FROM tb_adm_municipal") == "2"
+
+
+def test_a_part_of_a_database_is_refused_before_the_switch(source: Restoring) -> None:
+    source.postgres.drop(15, DATABASE)
+    table = source.dump(15, "table.dump", "-Fc", "-t", "tb_config_sistema", database="source")
+    refused = source.restore(table, check=True)
+    assert refused["_failed"] and "tables: 1, and a PEC has" in refused["msg"] and "allow_partial" in refused["msg"]
+    sections = source.dump(15, "sections.sql", "-n", "public", "--section=pre-data", "--section=data", database="source")
+    objects = source.postgres.sql(15, "source", "SELECT count(DISTINCT id_objeto) FROM tb_arquivo_externo")
+    refused = source.restore(sections)
+    assert refused["_failed"] and f"large objects: {objects} of {objects} that its tables refer to" in refused["msg"]
+    assert "indexes: " in refused["msg"] and "constraints: " in refused["msg"]
+    assert DATABASE not in source.postgres.databases(15)
+    result = source.restore(sections, allow_partial=True)
+    assert not result["_failed"] and "only a part of a database" in " ".join(result["notes"])
+
+
+def test_by_roles_that_may_create_databases_and_roles(source: Restoring) -> None:
     sql = source.postgres.sql
     source.postgres.create(17, DATABASE)
     path = f"{DUMPS}/zstd.dump"
@@ -306,11 +386,11 @@ def test_by_roles_that_may_create_databases(source: Restoring) -> None:
     assert weak["_failed"] and "'ninguem'" in weak["msg"]
     given = source.restore(path, 17, replace=True, admin={"username": "chefe", "password": "a'b\\c"})
     assert not given["_failed"], given
-    sql(17, "postgres", "ALTER ROLE esus CREATEDB")
+    sql(17, "postgres", "ALTER ROLE esus CREATEDB CREATEROLE")
     try:
         own = source.restore(path, 17, replace=True, force=True, admin_account="nobody")
     finally:
-        sql(17, "postgres", "ALTER ROLE esus NOCREATEDB; DROP ROLE chefe; DROP ROLE ninguem")
+        sql(17, "postgres", "ALTER ROLE esus NOCREATEDB NOCREATEROLE; DROP ROLE chefe; DROP ROLE ninguem")
     assert not own["_failed"], own
     assert source.state(17) == source.state(15, "source")
     assert_belongs_to_pec(source, 17)
@@ -329,13 +409,16 @@ def test_a_server_that_lets_pec_into_one_database_only(source: Restoring) -> Non
     )
     source.sh("systemctl reload postgresql-17 || systemctl kill -s HUP --kill-whom=main postgresql-17")
     try:
-        refused = source.restore(f"{DUMPS}/zstd.dump", 17, replace=True)
-        assert refused["_failed"]
-        assert "pg_hba.conf" in refused["msg"] and "admin" in refused["msg"]
+        # PEC's role need not reach the new database; only the role that loads it must.
         given = source.restore(f"{DUMPS}/zstd.dump", 17, replace=True, admin={"username": "chefe", "password": "x"})
+        source.sh('sed -i "1i host all esus_loading 127.0.0.1/32 reject" "$1"; systemctl kill -s HUP --kill-whom=main postgresql-17', hba)
+        refused = source.restore(f"{DUMPS}/zstd.dump", 17, replace=True, force=True)
     finally:
         source.sh('cp -a hba "$1"; systemctl kill -s HUP --kill-whom=main postgresql-17', hba)
         source.postgres.sql(17, "postgres", "DROP ROLE chefe")
+    assert refused["_failed"]
+    assert 'host all "esus_loading" 127.0.0.1/32 md5' in refused["msg"] and "was not changed" in refused["msg"]
+    assert source.postgres.sql(17, "postgres", "SELECT count(*) FROM pg_roles WHERE rolname LIKE '%_loading'") == "0"
     assert not given["_failed"], given
     assert source.state(17) == source.state(15, "source")
     assert_belongs_to_pec(source, 17)
@@ -344,20 +427,78 @@ def test_a_server_that_lets_pec_into_one_database_only(source: Restoring) -> Non
 def test_extensions(source: Restoring) -> None:
     source.postgres.create(15, "with_extensions")
     source.postgres.sql(
-        15, "with_extensions", "CREATE EXTENSION unaccent; CREATE EXTENSION pageinspect; COMMENT ON EXTENSION unaccent IS 'x'"
+        15,
+        "with_extensions",
+        """CREATE SCHEMA "de fora"; CREATE EXTENSION unaccent SCHEMA "de fora"; CREATE EXTENSION pageinspect;
+        CREATE EXTENSION adminpack; COMMENT ON EXTENSION unaccent IS 'x'; DROP ROLE IF EXISTS bi; CREATE ROLE bi;
+        CREATE PUBLICATION pub FOR TABLE tb_config_sistema; ALTER TABLE tb_config_sistema ENABLE ROW LEVEL SECURITY;
+        CREATE POLICY p ON tb_config_sistema TO bi USING (true); COMMENT ON POLICY p ON tb_config_sistema IS 'x';
+        CREATE FUNCTION public.ao_mudar() RETURNS event_trigger LANGUAGE plpgsql AS 'begin end';
+        CREATE EVENT TRIGGER et ON ddl_command_end EXECUTE FUNCTION public.ao_mudar();""",
     )
-    for form in ("-Fc", "-Fp"):
-        path = source.dump(15, "extensions", form, database="with_extensions")
-        source.postgres.drop(15, DATABASE)
-        result = source.restore(path)
-        assert not result["_failed"], result
-        found = source.postgres.sql(15, DATABASE, "SELECT extname FROM pg_extension WHERE extname <> 'plpgsql' ORDER BY 1")
-        assert found == "pageinspect\nunaccent"
-    path = source.dump(15, "extensions", "-Fc", database="with_extensions")
+    forms = {form: source.dump(15, f"extensions{form}", form, database="with_extensions") for form in ("-Fc", "-Fp", "-Fd")}
+    source.postgres.sql(15, "postgres", "DROP DATABASE with_extensions; DROP ROLE bi")
+    for form, path in forms.items():
+        for options, kept in (
+            ({}, None),
+            ({"extensions": ["pageinspect", "unaccent"]}, "pageinspect\nunaccent"),
+            ({"without_extensions": ["pageinspect"]} if form != "-Fp" else {"skip_objects": ["EXTENSION pageinspect"]}, "unaccent"),
+        ):
+            source.postgres.drop(15, DATABASE)
+            result = source.restore(path, **options)
+            assert result["_failed"] == (kept is None), result
+            if kept is None:
+                assert "needs the extensions pageinspect, which are not allowed" in result["msg"] and "without_extensions" in result["msg"]
+            else:
+                found = source.postgres.sql(15, DATABASE, "SELECT extname FROM pg_extension WHERE extname <> 'plpgsql' ORDER BY 1")
+                assert found == kept
+                assert source.postgres.sql(15, DATABASE, """SELECT "de fora".unaccent('ação')""") == "acao"
+                assert source.postgres.sql(15, DATABASE, "SELECT count(*) FROM tb_config_sistema", user="esus") != "0"
+                notes = "".join(result["notes"])
+                for label in ("EXTENSION adminpack", "EVENT TRIGGER et", "PUBLICATION pub", "POLICY public.tb_config_sistema p"):
+                    assert label in notes, form
     source.postgres.drop(10, DATABASE)
-    refused = source.restore(path, 10, allow_older_server=True)
+    refused = source.restore(forms["-Fc"], 10, allow_older_server=True)
     assert refused["_failed"]
     assert "unaccent" in refused["msg"] and "postgresql-contrib" in refused["msg"]
+
+
+OLD = """
+CREATE FUNCTION tira(text) RETURNS text LANGUAGE sql IMMUTABLE AS $$ SELECT translate($1, 'ãé', 'ae') $$;
+CREATE FUNCTION busca(text) RETURNS text LANGUAGE sql IMMUTABLE AS $$ SELECT lower(tira($1)) $$;
+CREATE FUNCTION outra(text) RETURNS text LANGUAGE sql IMMUTABLE AS $$ SELECT lower(tira($1)) $$;
+CREATE TABLE tb_nome (no text CHECK (busca(no) <> ''));
+INSERT INTO tb_nome VALUES ('João');
+CREATE INDEX ON tb_nome (busca(no));
+CREATE MATERIALIZED VIEW mv_nome AS SELECT busca(no) FROM tb_nome;
+CREATE VIEW vw_oids AS SELECT relname FROM pg_class WHERE relhasoids;
+CREATE VIEW vw_agg AS SELECT proname FROM pg_proc WHERE proisagg;
+CREATE TABLE tb_velha (quando abstime);
+"""
+
+
+@pytest.mark.parametrize("form", ["-Fc", "-Fp"])
+def test_what_a_new_server_cannot_hold_is_named_and_left_out(source: Restoring, form: str) -> None:
+    source.postgres.create(10, "old", sample=False)
+    source.postgres.sql(10, "old", OLD)
+    path = source.dump(10, "old.dump", form, database="old", client=15)
+    source.postgres.drop(10, "old")
+    source.postgres.drop(17, DATABASE)
+    gone = ["VIEW public.vw_agg", "VIEW public.vw_oids", "TABLE public.tb_velha"]
+    options: dict[str, Any] = {"require_pec": False, "locale": "pt_BR.UTF-8"}
+    refused = source.restore(path, 17, **options)
+    assert refused["_failed"] and "12 or later" in refused["msg"]
+    assert form == "-Fp" or "skip_objects: ['VIEW public.vw_agg', 'VIEW public.vw_oids']" in refused["msg"]
+    assert [label for label in gone if label in refused["msg"]] == (gone if form == "-Fc" else ["TABLE public.tb_velha"])
+    unqualified = source.restore(path, 17, skip_objects=gone, **options)
+    assert unqualified["_failed"] and "names tira(text) without its schema" in unqualified["msg"]
+    assert "set function_search_path" in unqualified["msg"]
+    result = source.restore(path, 17, skip_objects=gone, function_search_path=["public"], **options)
+    assert not result["_failed"], result
+    assert "left out of the dump: " in "".join(result["notes"]) and all(label in "".join(result["notes"]) for label in gone)
+    sql = source.postgres.sql
+    assert sql(17, DATABASE, "SELECT proname FROM pg_proc WHERE proconfig IS NOT NULL AND proowner = 'esus'::regrole") == "busca"
+    assert sql(17, DATABASE, "SELECT busca || ' ' || no FROM mv_nome, tb_nome") == "joao João"
 
 
 def test_warnings_are_no_failure(source: Restoring) -> None:
@@ -383,3 +524,22 @@ def test_encodings_and_locales(source: Restoring) -> None:
     assert not told["_failed"], told
     assert source.identity(15).split("|")[2] == "C.UTF-8"
     assert source.state(15) == source.state(15, "source")
+    assert_an_encoding_that_nobody_chose(source)
+
+
+def assert_an_encoding_that_nobody_chose(source: Restoring) -> None:
+    sql, create = source.postgres.sql, "CREATE DATABASE {} OWNER esus TEMPLATE template0 ENCODING 'SQL_ASCII' LC_COLLATE 'C' LC_CTYPE 'C'"
+    source.postgres.drop(15, DATABASE)
+    sql(15, "postgres", create.format(DATABASE))
+    restored = source.restore(f"{DUMPS}/custom.backup")
+    assert not restored["_failed"], restored
+    chosen = "SELECT pg_encoding_to_char(encoding), datcollate FROM pg_database WHERE datname = 'esus'"
+    assert sql(15, "postgres", chosen) == "UTF8|pt_BR.UTF-8"
+    assert source.state(15) == source.state(15, "source")
+    sql(15, "postgres", create.format("bytes"))
+    sql(15, "bytes", "CREATE TABLE tb_nome (no text); INSERT INTO tb_nome VALUES (E'Jos\\xe9')")
+    path = source.dump(15, "bytes.dump", "-Fc", database="bytes")
+    source.postgres.drop(15, "bytes")
+    refused = source.restore(path, require_pec=False, replace=True, allow_partial=True)
+    assert refused["_failed"] and "replace SQL_ASCII in the line SET client_encoding by WIN1252" in refused["msg"]
+    assert sql(15, "postgres", chosen) == "UTF8|pt_BR.UTF-8"

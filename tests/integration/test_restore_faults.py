@@ -32,6 +32,7 @@ for name in ("custom", "backup.sql.gz", "backup.zip", "z0.zst", "custom.age"):
         file.seek(700001)
         file.write(bytes([byte[0] ^ 4]))
 END
+cat create.sql create.sql > create_twice.sql
 zip -q two.zip backup.sql key
 tar -czf two.tar.gz backup.sql key
 : > empty
@@ -54,7 +55,7 @@ REFUSED = [
     ("all.sql", {}, "made by pg_dumpall"),
     ("shop.dump", {}, "tb_config_sistema"),
     ("schema.dump", {}, "tb_config_sistema"),
-    ("two.zip", {}, "must hold one file, the dump, and holds backup.sql, key"),
+    ("two.zip", {}, "must hold one file, the dump, and holds backup.sql,? (?:and )?key"),
     ("truncated.zip", {}, "is damaged or incomplete"),
     ("custom.age", {}, "is encrypted; give identity or identity_path"),
     ("custom.age", {"identity_path": f"{DUMPS}/none"}, "/srv/dumps/none .*identity_path"),
@@ -79,9 +80,9 @@ FAILED = [
     ("flipped.backup.zip", {}, "is damaged or incomplete|could not be loaded"),
     ("flipped.z0.zst", {}, "is damaged or incomplete|could not be loaded"),
     ("flipped.custom.age", {"identity_path": f"{DUMPS}/key"}, "cannot be decrypted"),
-    ("two.tar.gz", {}, "must hold one file, the dump, and holds backup.sql, key"),
+    ("two.tar.gz", {}, "must hold one file, the dump, and holds backup.sql,? (?:and )?key"),
     ("shop.sql", {}, "VERSAOBANCODADOS"),
-    ("create.sql", {}, r"line \d+ has CREATE DATABASE source, which leads out of the database"),
+    ("create_twice.sql", {}, r"line \d+ has CREATE DATABASE source, which leads out of the database"),
     ("failing.sql", {}, r"could not be loaded, 1 error: psql:<stdin>:\d+: ERRO?R?:"),
     ("broken_row.sql", {}, r"could not be loaded, 1 error: psql:<stdin>:\d+: ERRO?R?:"),
 ]

@@ -103,6 +103,22 @@ def test_pec_is_started_again_after_a_failure(pec: Restoring) -> None:
     pec.wait_for_sql(15, SESSIONS, "t")
 
 
+def test_pec_is_started_again_after_a_killed_run_and_one_that_fails(pec: Restoring) -> None:
+    restore = pec.in_background(f"{DUMPS}/never.sql", replace=True, stop_service=True)
+    pec.wait_for_sql(15, ASLEEP, "t")
+    killed = pec.module_pid()
+    pec.sh("kill -KILL $1", killed)
+    restore.join()
+    assert not is_active(pec)
+    refused = pec.restore(f"{DUMPS}/custom", replace=True, stop_service=True, sha256="0" * 64)
+    assert refused["_failed"]
+    assert f"a run of esus.pec.restore (process {killed}) stopped it on" in refused["msg"]
+    failed = pec.restore(f"{DUMPS}/failing.sql", replace=True, stop_service=True)
+    assert failed["_failed"]
+    assert "PEC, which a killed run had stopped, was started again" in failed["msg"]
+    assert is_active(pec)
+
+
 def test_a_rehearsal_lets_pec_work(pec: Restoring) -> None:
     process = pec.sh(f"systemctl show -P MainPID {UNIT}")
     result = pec.restore(f"{DUMPS}/custom", rehearse=True)

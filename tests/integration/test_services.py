@@ -256,7 +256,7 @@ def test_a_correction_by_variable(pec: Pec) -> None:
     wanted = {"tentativas_login": 6}
     assert results(pec.set(wanted)) == {"tentativas_login": "manual unknown_operation"}
     key = pec.sql("select co_config_sistema from tb_config_sistema where co_config_sistema ilike '%tentativas%'")
-    sql = f"select ds_inteiro from tb_config_sistema where co_config_sistema = '{key}'"
+    sql = f"select ds_inteiro from public.tb_config_sistema where co_config_sistema = '{key}'"
     corrected = {"tentativas_login": {"read": {"sql": {"value": sql}}}}
     assert results(pec.same(wanted, operations=corrected)) == {"tentativas_login": "confirmed"}
     assert pec.cell(key) == "6"

@@ -48,6 +48,7 @@ PEC = {
     "ports": {"http": 8080, "listening": []},
     "https": {"mode": "none", "domain": None, "port": None},
     "api": {"govBREnabled": True, "error": None},
+    "installation": {"link": None},
     "database": {"reachable": True, "version": "5.4.37", "error": None},
     "health": {"error": None},
     "certificates": [],
@@ -69,6 +70,8 @@ ANSWERS: dict[str, dict[str, Any]] = {
     "govbr_oauth": WRITTEN,
     "installer": {"changed": False, "version": "5.4.37"},
     "tls_certificate": {"changed": False, "fingerprint_sha256": "00"},
+    "first_run": {"changed": True},
+    "setting": {"changed": True, "manual": []},
 }
 CONFIGURED = {
     "pec_domain": "pec.example",
@@ -256,3 +259,81 @@ def test_a_pec_that_has_had_its_time_is_restarted(controller: Controller) -> Non
     registered = {"__pec_install_run": {"changed": False, "version": "5.4.37"}, "__pec_install_info": {"pec": PEC}}
     controller.run(play, answers={"health": {"overdue": True}}, **registered)
     assert controller.restarts() == 1
+
+
+def test_a_run_that_starts_at_a_later_role(controller: Controller) -> None:
+    """What an earlier task registered is not there, and the facts are."""
+    output = controller.run("esus.pec.configure", "--start-at-task", "esus.pec.pec_https : Wait until PEC answers", **CONFIGURED)
+    assert "TASK [esus.pec.pec_https : Report the certificate]" in output and "TASK [Gathering Facts]" in output
+    assert controller.calls("properties") == []
+
+
+FIRST_RUN = {
+    "pec_domain": "pec.example",
+    "pec_https_mode": "certmgr",
+    "pec_first_run_enabled": True,
+    "pec_first_run_name": "A",
+    "pec_first_run_instalador_name": "B",
+    "pec_instalador_cpf": "529.982.247-25",
+    "pec_instalador_password": "invented",
+}
+PLAIN = "http://pec.example:8080"
+
+
+def each(entry: str, cases: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """A play that includes the role with each case's variables."""
+    role = {"name": "esus.pec.pec_first_run", "tasks_from": entry}
+    return [{"hosts": "all", "gather_facts": False, "tasks": [{"include_role": role, "vars": {**FIRST_RUN, **case}} for case in cases]}]
+
+
+@pytest.mark.parametrize(
+    ("trusted", "cases"),
+    [
+        pytest.param(
+            False,
+            [
+                ({}, PLAIN),
+                ({"pec_first_run_link": "https://pec.example:443/"}, PLAIN),
+                ({"pec_first_run_link": "https://proxy.example"}, "https://proxy.example"),
+                ({"pec_https_mode": "none"}, "https://pec.example"),
+                ({"pec_https_mode": "none", "pec_install_certificate_domain": "a.example"}, "https://a.example"),
+                ({"pec_first_run_link": PLAIN}, PLAIN),
+            ],
+            id="HTTPS comes later",
+        ),
+        pytest.param(True, [({}, "https://pec.example"), ({"pec_https_port": 8443}, "https://pec.example:8443")], id="HTTPS is there"),
+    ],
+)
+def test_the_link_of_the_first_run_can_be_opened(controller: Controller, trusted: bool, cases: list[tuple[dict[str, Any], str]]) -> None:
+    answers = {"served_certificate": {"certificate": {**CERTIFICATE, "trusted": trusted}}}
+    controller.run(each("main", [case for case, _link in cases]), answers=answers)
+    assert [call["link"] for call in controller.calls("first_run")] == [link for _case, link in cases]
+
+
+@pytest.mark.parametrize(
+    ("link", "cases", "written"),
+    [
+        pytest.param(
+            "http://pec.example:8081/",
+            [
+                {},
+                {"pec_https_port": 8443},
+                {"pec_domain": "outro.example"},
+                {"pec_first_run_enabled": False},
+                {"pec_https_mode": "none"},
+                {"pec_first_run_link": PLAIN},
+            ],
+            ["https://pec.example", "https://pec.example:8443"],
+            id="the first run's",
+        ),
+        pytest.param("http://pecXexample:8080", [{}, {"pec_domain": "ecXexample"}], [], id="names that only look like it"),
+    ],
+)
+def test_the_link_gets_https_after_https_was_provided(
+    controller: Controller, link: str | None, cases: list[dict[str, Any]], written: list[str]
+) -> None:
+    """In check mode, because the role would install a package on this machine."""
+    info = {"info": {"changed": False, "pec": {**PEC, "installation": {"link": link}}}}
+    controller.run(each("link", cases), "--check", answers=info, ansible_facts={"os_family": "Debian", "pkg_mgr": "apt"})
+    assert [call["settings"]["link_instalacao"] for call in controller.calls("setting")] == written
+    assert all(call["database_writes"] is True for call in controller.calls("setting"))

@@ -22,7 +22,7 @@ DOMAIN = "novo.pec.example"
 NAME = "município de exemplo.pfx"
 CERTIFICATE = f"/opt/e-SUS/webserver/chaves/{NAME}"
 PASSWORD = "Senha do A1 '\\\"#%1"
-SECRETS = [PASSWORD, "Segredo=do:Gov\\br!1", "Segredo-renovado:2", "CONTRA-CHAVE-DE-", "CHAVE-DO-PEC-1"]
+SECRETS = [PASSWORD, "Zx8=do:Gov\\br!1", "Renovada-7q:2", "CONTRA-CHAVE-DE-", "CHAVE-DO-PEC-1"]
 
 
 def connect(host: Any) -> ssl.SSLSocket:
@@ -47,6 +47,11 @@ def test_people_see_the_new_domain_by_a_trusted_certificate(host: Any) -> None:
     assert served is not None
     assert served["subjectAltName"] == (("DNS", DOMAIN),)
     assert ask(host, "GET", "/")[0].status == 200
+
+
+def test_the_link_of_the_first_run_got_https(host: Any) -> None:
+    query = "select ds_texto from tb_config_sistema where co_config_sistema = 'LINKINSTALACAO'"
+    assert host.check_output("cd / && runuser -u postgres -- psql -XAtqd esus -c %s", query) == "https://pec.example"
 
 
 def test_plain_http_is_off(host: Any) -> None:

@@ -80,7 +80,7 @@ OPERATIONS: dict[str, dict[str, Any]] = {
         "mutation": "login",
         "arguments": {"input": "LoginInput!"},
         "selection": "success",
-        "variables": {"input": {"username": "$username", "password": "$password", "force": "$force"}},
+        "variables": {"input": {"username": "$username", "password": "$password", "force": "$force"}},  # nosec B105  # names
         "once": True,
         "evidence": "C",
         "source": "FD MC",
@@ -112,7 +112,7 @@ OPERATIONS: dict[str, dict[str, Any]] = {
     "redefinir_senha": {
         "mutation": "redefinirSenha",
         "arguments": {"input": "RedefinirSenhaInput!"},
-        "variables": {"input": {"usuario": "$username", "token": "$token", "novaSenha": "$new_password"}},
+        "variables": {"input": {"usuario": "$username", "token": "$token", "novaSenha": "$new_password"}},  # nosec B105  # names
         "once": True,
         "evidence": "S",
         "source": "FD",

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from urllib.parse import unquote
 
+from ansible_collections.esus.pec.plugins.module_utils import beliefs
 from ansible_collections.esus.pec.plugins.module_utils.api.catalogue import (
     FIRST_RUN_DONE,
     GRAPHQL_PATH,
@@ -21,6 +22,7 @@ from ansible_collections.esus.pec.plugins.module_utils.api.catalogue import (
 )
 from ansible_collections.esus.pec.plugins.module_utils.api.operations import Catalogue, Operation, public_facts
 from ansible_collections.esus.pec.plugins.module_utils.errors import PecError
+from ansible_collections.esus.pec.plugins.module_utils.system import listening
 from ansible_collections.esus.pec.plugins.module_utils.system.http import Answer, HttpClient, UnansweredError
 
 _PATIENCE = 8.0
@@ -75,13 +77,17 @@ class PecUnreachableError(PecApiError):
 
 @dataclass(frozen=True)
 class Server:
-    """Where PEC is and how its certificate is judged. timeout is in seconds and for one request."""
+    """Where PEC is and how its certificate is judged. timeout is in seconds and for one request.
+
+    C(ports) are those that only PEC itself may listen on, if the address leads to this host.
+    """
 
     url: str
     timeout: float = 60
     validate_certs: bool = True
     ca_path: str | None = None
     version: str = ""
+    ports: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -112,7 +118,13 @@ class Client:
         self._url = server.url.rstrip("/") + GRAPHQL_PATH
         self._patience = patience
         self._sleep = sleep or time.sleep
-        self._http = HttpClient(server.timeout, verify=server.validate_certs, ca_path=server.ca_path, maximum=_MAXIMUM_ANSWER)
+        self._http = HttpClient(
+            server.timeout,
+            verify=server.validate_certs,
+            ca_path=server.ca_path,
+            maximum=_MAXIMUM_ANSWER,
+            check=lambda link: listening.require_service(link, beliefs.PEC_UNIT, server.ports),
+        )
 
     def execute(self, operation: Operation, values: Mapping[str, object] | None = None, *, patience: float | None = None) -> object:
         """Send one operation and return the value of its root field.
@@ -201,10 +213,12 @@ class Client:
             answer = self._http.ask(self._url, body, self._headers())
         except UnansweredError as error:
             raise _unreachable(self._url, error) from None
+        except listening.StrangerError as error:
+            raise PecUnreachableError(f"{self._url} is not PEC: {error}", delivered=False, final=True) from None
         fine = 200 <= answer.status < 300
         try:
             content: object = json.loads(answer.text)
-        except ValueError:
+        except (ValueError, RecursionError):  # nested too deep
             if fine:
                 raise PecApiError(f"{self._url} did not answer {operation.name} with JSON; is it PEC, or a proxy in front of it?") from None
             content = None

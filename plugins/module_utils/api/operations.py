@@ -230,8 +230,17 @@ def _read(name: str, entry: Mapping[str, Any], fields: Mapping[str, Any]) -> Rea
     values = entry.get("values") if given == ["query"] else entry[given[0]]
     if not isinstance(values, Mapping) or not values or set(values) - set(fields):
         raise PecError(f"{where} needs the place of each of its fields; {name} has {', '.join(fields)}")
+    if given == ["sql"]:
+        _require_schema(where, values)
     source = _operation(where, entry, "query") if given == ["query"] else given[0]
     return Read(source, values, entry.get("evidence", ""))
+
+
+def _require_schema(where: str, queries: Mapping[str, Any]) -> None:
+    """Every session has search_path=pg_catalog, in which the server would find no table of PEC."""
+    for key, sql in queries.items():
+        if not isinstance(sql, str) or (re.search(r"(?i)\b(?:from|join)\b", sql) and "public." not in sql.lower()):
+            raise PecError(f"{where}.sql.{key} is a query that names each table as public.TABLE, such as public.{beliefs.SETTINGS_TABLE}")
 
 
 def _write(where: str, entry: Mapping[str, Any]) -> Operation | Row:

@@ -55,8 +55,9 @@ def clients(params: Mapping[str, Any], here: installation.Installation, catalogu
         problems.append(f"ca_path: the file {params['ca_path']} does not exist")
     if problems:
         raise PecError("; ".join(problems))
+    ports = () if here.state == "absent" else here.ports
     servers = [
-        Server(url, params["timeout"], params["validate_certs"] if given else False, params["ca_path"], here.version or "")
+        Server(url, params["timeout"], params["validate_certs"] if given else False, params["ca_path"], here.version or "", ports)
         for url in ((given,) if given else here.urls)
     ]
     return [Client(server, catalogue=catalogue, patience=patience) for server in servers]

@@ -7,10 +7,13 @@ import re
 import struct
 from dataclasses import dataclass
 
+from ansible_collections.esus.pec.plugins.module_utils.errors import printable
+
 MAGIC = b"PGDMP"
 # The version of the format that each pg_dump introduced; an older pg_restore refuses it.
 _FORMATS = (((1, 16), "17"), ((1, 15), "16"), ((1, 14), "12"), ((1, 13), "9.6"))
 _INTEGERS_OF_TIME = 7
+_LONGEST = 200
 _ENCODING = re.compile(rb"SET client_encoding = '([^']+)';")
 _VERSION = re.compile(r"\s*(\d+)(?:\.(\d+))?(?:\.(\d+))?")
 
@@ -40,7 +43,7 @@ def parse(head: bytes) -> Header:
 def parse_plain(head: bytes) -> Header:
     """Read the comments at the beginning of a plain dump."""
     found = {
-        key.decode(): value.decode("utf-8", "replace").strip()
+        key.decode(): _text(value.strip())
         for key, value in re.findall(rb"^-- Dumped (from database|by pg_dump) version (.+)$", head, re.MULTILINE)
     }
     return Header(found.get("from database"), found.get("by pg_dump"), encoding=_encoding(head))
@@ -95,7 +98,7 @@ def _parse(head: bytes) -> Header:
             at += 1 + integer_size
             if at + length > len(head):
                 raise ValueError("it is cut off")
-            texts.append(head[at : at + length].decode("utf-8", "replace"))
+            texts.append(_text(head[at : at + length]))
         at += length
     database, server, dump = texts
     return Header(server, dump, database, version, _encoding(head))
@@ -104,4 +107,9 @@ def _parse(head: bytes) -> Header:
 def _encoding(head: bytes) -> str | None:
     """Return the encoding from the statement among the first entries of an archive."""
     match = _ENCODING.search(head)
-    return match.group(1).decode("ascii", "replace") if match else None
+    return _text(match.group(1)) if match else None
+
+
+def _text(data: bytes) -> str:
+    """Return a text that may be shown, because a dump can hold anything there."""
+    return printable(data[:_LONGEST].decode("utf-8", "replace"))

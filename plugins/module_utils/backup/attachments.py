@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import os
+import pwd
 import stat
 import tarfile
 from collections.abc import Callable, Iterator, Sequence
@@ -14,8 +15,11 @@ from ansible_collections.esus.pec.plugins.module_utils import beliefs
 from ansible_collections.esus.pec.plugins.module_utils.dump.manifest import Attachment
 from ansible_collections.esus.pec.plugins.module_utils.errors import PecError
 from ansible_collections.esus.pec.plugins.module_utils.pec.installation import Installation
-from ansible_collections.esus.pec.plugins.module_utils.system import host, pipeline, process
+from ansible_collections.esus.pec.plugins.module_utils.system import files, host, pipeline, process
+from ansible_collections.esus.pec.plugins.module_utils.system.directory import RefusedError, opened
 from ansible_collections.esus.pec.plugins.module_utils.system.pipeline import Pipeline, Stage
+
+_MOST_NOTES = 10
 
 
 @dataclass(frozen=True)
@@ -29,7 +33,8 @@ class Written:
 def choose(here: Installation, extra_paths: Sequence[str], directory: str) -> tuple[str, ...]:
     """Return the files and directories to archive: PEC's that exist, the targets of links among them, and the extra paths.
 
-    Raises PecError when an extra path does not exist or contains the directory of backups.
+    Raises PecError when an extra path does not exist or contains the directory of backups, and when one of the links may be another
+    account's way to files of root's.
     """
     missing = [path for path in extra_paths if not os.path.lexists(path)]
     if missing:
@@ -39,13 +44,14 @@ def choose(here: Installation, extra_paths: Sequence[str], directory: str) -> tu
     if around:
         raise PecError(f"{around[0]} cannot be backed up into {directory}, which is inside it; name its other directories one by one")
     wanted = [path for path in (*_of_pec(here), *extra_paths) if os.path.lexists(path)]
-    paths = sorted({*wanted, *(os.path.realpath(path) for path in wanted if os.path.islink(path) and os.path.exists(path))})
+    paths = sorted({*wanted, *(files.resolve(path) for path in wanted if os.path.islink(path) and os.path.exists(path))})
     return tuple(path for path in paths if not any(path != other and _holds(other, path) for other in paths))
 
 
 def check_space(paths: Sequence[str], directory: str) -> None:
     """Raise PecError when the files do not fit, counted uncompressed: they may be images, which do not shrink."""
-    needed = sum(_size(path) for path in _walk(paths))
+    entries = (entry for path in paths for entry in files.walk(path))
+    needed = sum(entry.status.st_size for entry in entries if stat.S_ISREG(entry.status.st_mode))
     free = host.disk_usage(directory).free_bytes
     if needed > free:
         raise PecError(
@@ -54,27 +60,38 @@ def check_space(paths: Sequence[str], directory: str) -> None:
         )
 
 
-def write(paths: Sequence[str], beside: str, recipients: Sequence[str] = (), *, on_bytes: Callable[[int], None] | None = None) -> Written:
+def write(
+    paths: Sequence[str],
+    beside: str,
+    recipients: Sequence[str] = (),
+    *,
+    uid: int = -1,
+    gid: int = -1,
+    on_bytes: Callable[[int], None] | None = None,
+) -> Written:
     """Write the archive of these files beside a dump, and read it again from the disk unless it is encrypted.
 
-    It is compressed with zstd if installed, else gzip, and encrypted to the recipients, if any. Raises PecError when that fails; the
-    caller then removes the unfinished file.
+    It is compressed with zstd if installed, else gzip, encrypted to the recipients, if any, and given to an account. Raises PecError when
+    that fails; the caller then removes the unfinished file.
     """
     compressed = "zst" if process.which("zstd") else "gz"
     target = f"{beside}.files.tar.{compressed}{'.age' if recipients else ''}"
     stages = [Stage(["zstd", "-q", "-T0", "-3"] if compressed == "zst" else ["gzip", "-1"])]
     stages += pipeline.encryption(recipients)
     try:
-        with open(os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600), "wb") as sink:
+        with opened(os.path.dirname(target)) as here, os.fdopen(here.create(os.path.basename(target)), "wb") as sink:
             with Pipeline(stages, feed=True, stdout=sink.fileno()) as programs:
                 entries, notes = _pack(paths, programs.input, on_bytes)
                 programs.wait()
             os.fsync(sink.fileno())
+            files.give(sink.fileno(), uid, gid)
+            with os.fdopen(here.open(os.path.basename(target)), "rb") as written:
+                if not recipients:
+                    _verify(written.fileno(), target, compressed, entries)
+                written.seek(0)
+                size, sha256 = pipeline.sha256_file(os.dup(written.fileno()))
     except (OSError, tarfile.TarError) as error:
         raise PecError(f"cannot write {target}: {getattr(error, 'strerror', None) or error}; check the directory and its disk") from None
-    if not recipients:
-        _verify(target, compressed, entries)
-    size, sha256 = pipeline.sha256_file(target)
     return Written(Attachment(os.path.basename(target), size, sha256, tuple(paths)), tuple(notes))
 
 
@@ -86,36 +103,41 @@ def _of_pec(here: Installation) -> Iterator[str]:
     if here.config_file is not None:
         yield here.config_file
     if here.https.keystore is not None:
+        _require_readable(here, here.https.keystore)
         yield here.https.keystore
     yield from here.certificates
 
 
+def _require_readable(here: Installation, keystore: str) -> None:
+    """Raise PecError for a keystore that PEC's account cannot read, if it can change the file that names it: that may be any of root's."""
+    for named in (here.application_properties, here.ssl_properties):
+        for changer in files.changers(named) if named and os.path.exists(named) and os.path.exists(keystore) else ():
+            if not _can_read(changer.uid, os.stat(keystore)):
+                raise PecError(
+                    f"{keystore}, which {named} names as the keystore, is not archived: {changer}, but cannot read the keystore; correct "
+                    f"the name, or run: {changer.remedy}"
+                )
+
+
+def _can_read(uid: int | None, status: os.stat_result) -> bool:
+    """Whether an account may read a file (of a group of accounts, nothing is known), as far as its mode says."""
+    if uid is not None and status.st_uid == uid:
+        return bool(status.st_mode & stat.S_IRUSR)
+    if uid is not None and status.st_gid in _groups(uid):
+        return bool(status.st_mode & stat.S_IRGRP)
+    return bool(status.st_mode & stat.S_IROTH)
+
+
+def _groups(uid: int) -> list[int]:
+    try:
+        account = pwd.getpwuid(uid)
+    except KeyError:
+        return []
+    return os.getgrouplist(account.pw_name, account.pw_gid)
+
+
 def _holds(directory: str, path: str) -> bool:
     return path == directory or path.startswith(directory.rstrip("/") + "/")
-
-
-def _walk(paths: Sequence[str]) -> Iterator[str]:
-    """Yield every file and directory, a directory before its content; links are not followed."""
-
-    def refuse(error: OSError) -> None:
-        if not isinstance(error, FileNotFoundError):
-            raise PecError(f"cannot read {error.filename}: {error.strerror}") from None
-
-    for path in paths:
-        yield path
-        if os.path.islink(path) or not os.path.isdir(path):
-            continue
-        for parent, directories, names in os.walk(path, onerror=refuse):
-            directories.sort()
-            yield from (os.path.join(parent, name) for name in sorted([*directories, *names]))
-
-
-def _size(path: str) -> int:
-    try:
-        status = os.lstat(path)
-    except FileNotFoundError:
-        return 0
-    return status.st_size if stat.S_ISREG(status.st_mode) else 0
 
 
 class _Steady:
@@ -134,34 +156,49 @@ class _Steady:
 def _pack(paths: Sequence[str], sink: BinaryIO, on_bytes: Callable[[int], None] | None) -> tuple[int, list[str]]:
     """Write the archive, with names relative to the root directory; return the number of entries, and notes on changed files."""
     entries, total = 0, 0
-    notes = []
+    notes: list[str] = []
+    refused: list[str] = []
     with tarfile.open(fileobj=sink, mode="w|", bufsize=pipeline.CHUNK, format=tarfile.PAX_FORMAT) as archive:
-        for path in _walk(paths):
+        for found in (entry for path in paths for entry in files.walk(path)):
             try:
-                entry = archive.gettarinfo(path, path.lstrip("/"))
-                if entry is None:  # a socket
-                    continue
-                if entry.isreg():
-                    with open(path, "rb") as stream:
-                        steady = _Steady(stream)
-                        archive.addfile(entry, steady)  # type: ignore[arg-type]
-                    notes += [f"{path} became shorter while it was read"] if steady.changed else []
-                else:
-                    archive.addfile(entry)
+                size = _add(archive, found, notes)
             except FileNotFoundError:
-                notes.append(f"{path} was removed before it was read")
+                notes.append(f"{found.path} was removed before it was read")
+                continue
+            except RefusedError as error:
+                refused += [str(error)]
+                continue
+            if size is None:
                 continue
             archive.members = []  # type: ignore[attr-defined]  # otherwise a million files would be a million objects
-            entries, total = entries + 1, total + entry.size
+            entries, total = entries + 1, total + size
             if on_bytes:
                 on_bytes(total)
+    notes += [f"{error}; it is not in the archive" for error in refused[:_MOST_NOTES]]
+    notes += [f"{len(refused) - _MOST_NOTES} other files are not in the archive for such a reason"] if refused[_MOST_NOTES:] else []
     return entries, notes
 
 
-def _verify(path: str, compressed: str, entries: int) -> None:
+def _add(archive: tarfile.TarFile, found: files.Entry, notes: list[str]) -> int | None:
+    """Add a file, directory or link, by the descriptor of its directory; return its size, None for a socket, which is left out."""
+    name = found.path.lstrip("/")
+    if not stat.S_ISREG(found.status.st_mode):
+        header = archive.gettarinfo(found.place(), name)
+        if header is not None:
+            archive.addfile(header)
+        return None if header is None else 0
+    with found.open() as stream:
+        header = archive.gettarinfo(arcname=name, fileobj=stream)
+        steady = _Steady(stream)
+        archive.addfile(header, steady)  # type: ignore[arg-type]
+    notes += [f"{found.path} became shorter while it was read"] if steady.changed else []
+    return header.size
+
+
+def _verify(descriptor: int, path: str, compressed: str, entries: int) -> None:
     """Raise PecError unless the archive, read from the disk, has all entries."""
     found = 0
-    with Pipeline([Stage(["zstd" if compressed == "zst" else "gzip", "-q", "-d", "-c", "--", path])], collect=True) as programs:
+    with Pipeline([Stage(["zstd" if compressed == "zst" else "gzip", "-q", "-d", "-c"])], collect=True, stdin=descriptor) as programs:
         try:
             with tarfile.open(fileobj=programs.output, mode="r|", bufsize=pipeline.CHUNK) as archive:
                 while archive.next() is not None:

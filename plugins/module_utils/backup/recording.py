@@ -69,8 +69,7 @@ def describe(report: Report) -> list[str]:
 def _record_success(facts: dict[str, object]) -> None:
     """The record of a failure is removed: it exists only while the last run has failed."""
     _write(_SUCCESS, facts)
-    with contextlib.suppress(FileNotFoundError):
-        os.unlink(os.path.join(DIRECTORY, _FAILURE))
+    files.unlink(os.path.join(DIRECTORY, _FAILURE))
 
 
 def _record_failure(message: str) -> None:
@@ -80,11 +79,6 @@ def _record_failure(message: str) -> None:
 
 
 def _write(name: str, facts: dict[str, object]) -> None:
-    try:
-        for path in (os.path.dirname(DIRECTORY), DIRECTORY):
-            with contextlib.suppress(FileExistsError):
-                os.mkdir(path)
-                os.chmod(path, 0o755)  # noqa: S103 - monitoring is not root, and the umask may be stricter
-    except OSError as error:
-        raise PecError(files.cannot("create the directory", DIRECTORY, error)) from None
+    for path in (os.path.dirname(DIRECTORY), DIRECTORY):
+        files.make_directory(path, mode=0o755)  # monitoring is not root
     files.write_atomic(os.path.join(DIRECTORY, name), json.dumps(facts, ensure_ascii=False, indent=1).encode() + b"\n", mode=0o644)

@@ -3,18 +3,20 @@
 
 from __future__ import annotations
 
+import grp
 import os
+import pwd
 import socket
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import cast
 
-from ansible_collections.esus.pec.plugins.module_utils.backup import attachments, sets
+from ansible_collections.esus.pec.plugins.module_utils.backup import attachments, opened, sets
 from ansible_collections.esus.pec.plugins.module_utils.backup.configuration import Config
 from ansible_collections.esus.pec.plugins.module_utils.backup.retention import Dated
 from ansible_collections.esus.pec.plugins.module_utils.dump import dumping, manifest, planning
-from ansible_collections.esus.pec.plugins.module_utils.dump.manifest import Manifest
+from ansible_collections.esus.pec.plugins.module_utils.dump.manifest import Backup, Manifest
 from ansible_collections.esus.pec.plugins.module_utils.errors import PecError
 from ansible_collections.esus.pec.plugins.module_utils.pec import installation
 from ansible_collections.esus.pec.plugins.module_utils.postgres.psql import Connection
@@ -81,16 +83,21 @@ def _make(config: Config, connection: Connection, paths: tuple[str, ...], status
         made = replace(made, kept_by=sets.KEPT_BY)
         if paths:
             status.update(phase="files", bytes=0)
-            written = attachments.write(paths, outcome.path, config.recipients, on_bytes=lambda count: status.update(bytes=count))
-            beside = os.path.join(place, written.attachment.name)
-            owner = os.stat(outcome.path)
-            os.chown(beside, owner.st_uid, owner.st_gid)
+            written = attachments.write(
+                paths,
+                outcome.path,
+                config.recipients,
+                uid=pwd.getpwnam(config.owner).pw_uid if config.owner else -1,  # which exist: the dump was given to them
+                gid=grp.getgrnam(config.group).gr_gid if config.group else -1,
+                on_bytes=lambda count: status.update(bytes=count),
+            )
             made = replace(made, attachment=written.attachment)
             notes += written.notes
         manifest.write(outcome.path, made)
         final = sets.publish(config.directory, outcome.path, made)
     status.update(phase="prune")
-    prunable, incomplete = sets.prunable(config.directory, config.keep, sets.dated_as(made))
+    prunable, incomplete, unopened = _prunable(config, sets.dated_as(made))
+    notes += unopened
     pruned = []
     for backup in prunable:
         try:
@@ -112,7 +119,7 @@ def _make(config: Config, connection: Connection, paths: tuple[str, ...], status
 def _plan(config: Config, connection: Connection, paths: tuple[str, ...]) -> Report:
     outcome = dumping.run(_dump(config, connection, config.directory), check=True)
     made = Dated(os.path.basename(outcome.path), clock.utc(), (socket.gethostname(), connection.database, config.municipality))
-    prunable, incomplete = sets.prunable(config.directory, config.keep, made)
+    prunable, incomplete, unopened = _prunable(config, made, check=True)
     return Report(
         path=outcome.path,
         manifest=None,
@@ -120,9 +127,23 @@ def _plan(config: Config, connection: Connection, paths: tuple[str, ...]) -> Rep
         files=paths,
         pruned=tuple(backup.manifest.name for backup in prunable),
         incomplete=tuple(incomplete),
-        notes=tuple(outcome.notes),
+        notes=(*outcome.notes, *unopened),
         planned=outcome.planned,
     )
+
+
+def _prunable(config: Config, made: Dated, *, check: bool = False) -> tuple[list[Backup], list[str], list[str]]:
+    """Return the sets to remove, the problems of incomplete ones, and a note if any must stay that the policy no longer keeps."""
+    prunable, incomplete = sets.prunable(config.directory, config.keep, made)
+    stay = opened.protected(config.recipients, prunable, manifest.list_backups(config.directory)[0], check=check)
+    if not stay:
+        return prunable, incomplete, []
+    note = (
+        f"{len(stay)} older backups stay beyond the retention ({stay[0].manifest.name} and newer), because no backup encrypted to the "
+        "present recipients was ever opened; prove that the private key exists: set pec_backup_rehearse_identity to it, and run "
+        "ansible-playbook esus.pec.backup --tags rehearse"
+    )
+    return [backup for backup in prunable if backup not in stay], incomplete, [note]
 
 
 def _dump(config: Config, connection: Connection, directory: str) -> planning.Desired:

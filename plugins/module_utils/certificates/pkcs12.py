@@ -9,24 +9,25 @@ from __future__ import annotations
 
 import base64
 import contextlib
+import functools
 import os
 import re
 import secrets
-import shutil
-import tempfile
 import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from ansible_collections.esus.pec.plugins.module_utils.certificates import pkcs12_envelope, x509
 from ansible_collections.esus.pec.plugins.module_utils.errors import PecError
-from ansible_collections.esus.pec.plugins.module_utils.system import files, host, process
+from ansible_collections.esus.pec.plugins.module_utils.system import confinement, files, host, process, signals
 
 # Names of variables of the environment.
-_PASSWORD = "ESUS_PEC_PKCS12_PASSWORD"  # noqa: S105
-_NEW_PASSWORD = "ESUS_PEC_PKCS12_NEW_PASSWORD"  # noqa: S105
-_KEYTOOL = ("-J-Duser.language=en", "-J-Dfile.encoding=UTF-8")
-_PEM = re.compile(r"-----BEGIN ([A-Z0-9 ]+)-----.+?-----END \1-----\n?", re.DOTALL)
+_PASSWORD = "ESUS_PEC_PKCS12_PASSWORD"  # noqa: S105  # nosec B105
+_NEW_PASSWORD = "ESUS_PEC_PKCS12_NEW_PASSWORD"  # noqa: S105  # nosec B105
+_KEYTOOL = ("-J-Duser.language=en", "-J-Dfile.encoding=UTF-8", "-J-XX:-UsePerfData")
+_KEYTOOL_ERROR = "keytool error"
+# Without hyphens inside, so that many beginnings without an end, as names in a file, cost no search to the end each.
+_PEM = re.compile(r"-----BEGIN ([A-Z0-9 ]{1,40})-----[^-]+-----END \1-----\n?")
 _FORMS = {
     pkcs12_envelope.JAVA8: ("-keypbe", "PBE-SHA1-3DES", "-certpbe", "PBE-SHA1-3DES", "-macalg", "sha1"),
     pkcs12_envelope.MODERN: ("-keypbe", "AES-256-CBC", "-certpbe", "AES-256-CBC", "-macalg", "sha256", "-iter", "10000"),
@@ -40,8 +41,8 @@ class WrongPasswordError(PecError):
 class UnreadableError(PecError):
     """Nothing on this host can open the file, although the password is not wrong."""
 
-    def __init__(self, message: str) -> None:
-        super().__init__(message, problems=["unreadable"])
+    def __init__(self, message: str, code: str = "unreadable") -> None:
+        super().__init__(message, problems=[code])
 
 
 @dataclass(frozen=True)
@@ -68,6 +69,7 @@ class Store:
     encryption: str
     ciphers: tuple[str, ...]
     keys: int
+    pbmac1: bool
     backend: str
     contents: Contents = field(repr=False)
 
@@ -117,6 +119,7 @@ def open_store(data: bytes, password: str) -> Store:
         encryption=form.encryption,
         ciphers=form.ciphers,
         keys=max(form.keys, 1 if contents.key_id else 0),
+        pbmac1=form.pbmac1,
         backend=contents.backend,
         contents=contents,
     )
@@ -127,7 +130,7 @@ def reencrypt(store: Store, password: str, form: str) -> bytes:
     bundle = (store.contents.key_pem or "") + "".join(_as_pem(der) for der in store.contents.certificates)
     argv = ["openssl", "pkcs12", "-export", *_FORMS[form], "-passout", f"env:{_PASSWORD}"]
     argv += ["-name", store.friendly_name] if store.friendly_name else []
-    with private_directory() as directory:
+    with files.private_directory() as directory:
         path = os.path.join(directory, "new.p12")
         answer = process.run([*argv, "-out", path], stdin=bundle, env={_PASSWORD: password})
         if answer.returncode != 0:
@@ -136,13 +139,24 @@ def reencrypt(store: Store, password: str, form: str) -> bytes:
 
 
 def ask_keytool(keytool: str, data: bytes, password: str) -> str | None:
-    """Return why a Java's keytool rejects the file, or None when it reads it and finds a private key."""
-    with private_directory() as directory:
-        path = _put(directory, data)
-        argv = [keytool, *_KEYTOOL, "-list", "-storetype", "PKCS12", "-keystore", path, "-storepass:env", _PASSWORD]
-        answer = process.run(argv, env={_PASSWORD: password}, timeout=120)
+    """Return why a Java's keytool rejects the file, or None when it reads it and finds a private key.
+
+    One that another account can change runs as an account without rights. Raises PecError when that account cannot reach it.
+    """
+    theirs = bool(files.changers(keytool))
+    with os.fdopen(os.memfd_create("keystore"), "wb") as memory:
+        handle = memory.fileno()
+        os.fchmod(handle, 0o600)
+        memory.write(data)
+        memory.flush()
+        if theirs:
+            confinement.lend(handle)
+        argv = [keytool, *_KEYTOOL, "-list", "-storetype", "PKCS12", "-keystore", f"/dev/fd/{handle}", "-storepass:env", _PASSWORD]
+        answer = process.run(argv, env={_PASSWORD: password}, timeout=120, confined=theirs, pass_fds=(handle,))
+    if theirs and answer.returncode != 0 and _KEYTOOL_ERROR not in answer.stdout + answer.stderr:  # it could not even start
+        files.require_ours(keytool, "PEC's keytool")
     if answer.returncode != 0:
-        return _reason(answer.stdout + "\n" + answer.stderr, "keytool error")
+        return _reason(answer.stdout + "\n" + answer.stderr, _KEYTOOL_ERROR)
     return None if "PrivateKeyEntry" in answer.stdout else "it finds no private key in it"
 
 
@@ -155,66 +169,130 @@ def key_id_of(key_pem: str) -> str:
     return x509.public_key_id(base64.b64decode("".join(lines)))
 
 
-@contextlib.contextmanager
-def private_directory() -> Iterator[str]:
-    """Make a temporary directory for this process alone, in memory if possible."""
-    memory = "/run" if os.geteuid() == 0 and os.path.isdir("/run") else None
-    directory = tempfile.mkdtemp(prefix="esus-pec-", dir=memory)
-    try:
-        yield directory
-    finally:
-        shutil.rmtree(directory, ignore_errors=True)
-
-
 def _contents(data: bytes, password: str, form: pkcs12_envelope.Form, fits: bool | None) -> Contents:
-    """Try one backend after the other; the error has the reason of each."""
+    """Try one backend after the other; the error has the reason of each, and what to do about this file on this host."""
+    proven = form.pbmac1 and fits is True  # OpenSSL before 3.4 opens the rest of such a file
     failures = []
-    for read in (_with_cryptography, _with_openssl, _with_keytool):
+    for read in (_with_cryptography, functools.partial(_with_openssl, proven=proven), _with_keytool):
         try:
             return read(data, password)
         except PecError as error:
             failures.append(str(error))
+    if fits and _key_has_another_password(data, password, form, proven=proven):
+        raise UnreadableError(
+            "the private key in the file has another password than the file, and PEC knows one password only; export it again with the "
+            "same password for both",
+            "key_password",
+        )
     ciphers = ", ".join(dict.fromkeys(form.ciphers)) or "nothing"
     said = "the password is right" if fits else "the password cannot be checked"
+    remedies = "; ".join(_remedies(password, form, fits))
     raise UnreadableError(
-        f"nothing on this host can open the file, which is encrypted with {ciphers} ({said}): {'; '.join(failures)}. Install "
-        "openssl-provider-legacy (Debian 13) or a Java (default-jre-headless), or export the certificate again with AES-256"
+        f"nothing on this host can open the file, which is encrypted with {ciphers}{' and has a PBMAC1' if form.pbmac1 else ''} ({said}): "
+        f"{'; '.join(failures)}. {remedies[0].upper()}{remedies[1:]}"
     )
 
 
-def _with_cryptography(data: bytes, password: str) -> Contents:
+def _key_has_another_password(data: bytes, password: str, form: pkcs12_envelope.Form, *, proven: bool) -> bool:
+    """Return whether the certificates open with the password and the key does not, although its cipher is one that every OpenSSL has."""
+    if not form.key_ciphers or not all(cipher.startswith("AES") or "3DES" in cipher for cipher in form.key_ciphers):
+        return False
     try:
+        return bool(_with_openssl(data, password, proven=proven, only="-nokeys").certificates)
+    except PecError:
+        return False
+
+
+def _remedies(password: str, form: pkcs12_envelope.Form, fits: bool | None) -> Iterator[str]:
+    """Yield what may help with this file on this host."""
+    plain = password.isascii()
+    again = f"export the certificate again with AES-256{'' if plain else ' and a password of ASCII characters only'}"
+    if fits is None:
+        yield "check the password first, because this host cannot"
+    if any(cipher.startswith("an unknown") for cipher in form.ciphers):
+        yield f"{again}, which every program knows"
+        return
+    if process.which("openssl") is None:
+        yield "install openssl"
+    elif form.encryption == pkcs12_envelope.LEGACY:
+        families = f"{host.os_release().get('ID', '')} {host.os_release().get('ID_LIKE', '')}".split()
+        choices = ["install openssl-provider-legacy"] if "debian" in families and not _has_legacy_provider() else []
+        if plain and next(keytools(), None) is None:  # Java opens no file with another password
+            choices.append(f"install a Java ({'default-jre-headless' if 'debian' in families else 'java-headless'})")
+        yield ", or ".join([*choices, f"{again}, on the computer where it was made"])
+    elif form.pbmac1:
+        yield f"{again} and without PBMAC1, which few programs know"
+    elif not plain:
+        yield f"{again}, because programs encode others differently"
+    else:
+        yield "the file is damaged, or its parts have different passwords; export it again with one password"
+
+
+def _has_legacy_provider() -> bool:
+    return process.run(["openssl", "list", "-providers", "-provider", "legacy"]).returncode == 0
+
+
+@contextlib.contextmanager
+def _contained(failed: str) -> Iterator[None]:
+    """Turn whatever cryptography raises into a PecError: failed, and the type of the exception.
+
+    Its types differ between its versions. If its Rust side panics, that is no Exception, and its text may hold the password.
+    """
+    try:
+        with _silent():
+            yield
+    except (KeyboardInterrupt, SystemExit, GeneratorExit, signals.Stopped):
+        raise
+    except BaseException as error:
+        raise PecError(f"{failed} ({type(error).__name__})") from None
+
+
+@contextlib.contextmanager
+def _silent() -> Iterator[None]:
+    """Discard what is written to the standard error, to which Rust writes why it panics, perhaps with the password."""
+    try:
+        heard = os.dup(2)
+    except OSError:  # it is closed: nothing is heard anyway, and nothing may be opened in its place
+        yield
+        return
+    try:
+        with open(os.devnull, "wb") as nothing:
+            os.dup2(nothing.fileno(), 2)
+        yield
+    finally:
+        os.dup2(heard, 2)
+        os.close(heard)
+
+
+def _with_cryptography(data: bytes, password: str) -> Contents:
+    with _contained("Python's cryptography is not usable"):  # not only ImportError: one that does not fit its OpenSSL fails in other ways
         from cryptography.hazmat.primitives import serialization
         from cryptography.hazmat.primitives.serialization import pkcs12
-    except Exception:  # not only ImportError: a cryptography that does not fit its OpenSSL fails in other ways
-        raise PecError("Python's cryptography is not usable") from None
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            key, certificate, others = pkcs12.load_key_and_certificates(data, password.encode() or None)
-            every = [each for each in [certificate, *others] if each is not None]
-            ders = tuple(each.public_bytes(serialization.Encoding.DER) for each in every)
-            if key is None:
-                return Contents(None, None, ders, "cryptography")
-            pem = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()).decode()
-            spki = key.public_key().public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
-    except Exception as error:  # the types differ between its versions
-        raise PecError(f"Python's cryptography rejects it ({type(error).__name__})") from None
+    with _contained("Python's cryptography rejects it"), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        key, certificate, others = pkcs12.load_key_and_certificates(data, password.encode() or None)
+        every = [each for each in [certificate, *others] if each is not None]
+        ders = tuple(each.public_bytes(serialization.Encoding.DER) for each in every)
+        if key is None:
+            return Contents(None, None, ders, "cryptography")
+        pem = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()).decode()
+        spki = key.public_key().public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
     return Contents(pem, x509.public_key_id(spki), ders, "cryptography")
 
 
-def _with_openssl(data: bytes, password: str) -> Contents:
+def _with_openssl(data: bytes, password: str, *, proven: bool = False, only: str = "") -> Contents:
+    """Open the file with openssl. proven: the password was proven already, by a code that this openssl may not know; only: an option."""
     if process.which("openssl") is None:
         raise PecError("openssl is not installed")
-    with private_directory() as directory:
-        return _openssl_file(_put(directory, data), password)
+    with files.private_directory() as directory:
+        return _openssl_file(_put(directory, data), password, [*(["-nomacver"] if proven else []), *([only] if only else [])])
 
 
-def _openssl_file(path: str, password: str) -> Contents:
+def _openssl_file(path: str, password: str, more: Sequence[str]) -> Contents:
     """Try without, then with the legacy provider; OpenSSL 1.1 has no such option and needs none."""
     answers = []
     for options in ([], ["-legacy"]):
-        argv = ["openssl", "pkcs12", "-in", path, "-passin", f"env:{_PASSWORD}", "-nodes", *options]
+        argv = ["openssl", "pkcs12", "-in", path, "-passin", f"env:{_PASSWORD}", "-nodes", *more, *options]
         answer = process.run(argv, env={_PASSWORD: password})
         if answer.returncode == 0:
             return _from_pem(answer.stdout, "openssl -legacy" if options else "openssl")
@@ -228,7 +306,7 @@ def _with_keytool(data: bytes, password: str) -> Contents:
     if keytool is None:
         raise PecError("no Java is installed")
     new = secrets.token_hex(16)
-    with private_directory() as directory:
+    with files.private_directory() as directory:
         source, target = _put(directory, data), os.path.join(directory, "converted.p12")
         argv = [keytool, *_KEYTOOL, "-importkeystore", "-noprompt", "-srcstoretype", "PKCS12", "-srckeystore", source]
         argv += ["-srcstorepass:env", _PASSWORD, "-deststoretype", "PKCS12", "-destkeystore", target, "-deststorepass:env", _NEW_PASSWORD]
@@ -248,10 +326,10 @@ def _with_keytool(data: bytes, password: str) -> Contents:
 
 
 def keytools() -> Iterator[str]:
-    """Yield every keytool on this host, with that of PEC's own Java."""
+    """Yield every keytool on this host that only root can change."""
     for java in host.java():
         path = os.path.join(os.path.dirname(os.path.realpath(java.path)), "keytool")
-        if os.access(path, os.X_OK):
+        if os.access(path, os.X_OK) and not files.changers(path):
             yield path
 
 

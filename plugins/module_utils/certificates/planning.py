@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import base64
 import binascii
-import hashlib
 import os
 import pwd
 import stat
@@ -18,7 +17,7 @@ from ansible_collections.esus.pec.plugins.module_utils.errors import PecError
 from ansible_collections.esus.pec.plugins.module_utils.system import clock, files, systemd
 
 MODE = 0o600
-REPLACED = f"{files.STATE_DIRECTORY}/replaced"
+REPLACED = files.REPLACED
 
 
 @dataclass(frozen=True)
@@ -101,13 +100,7 @@ def read_current(path: str, password: str) -> Current | None:
     """Return the file at the path, None when nothing exists there. Raises PecError when it is not a file or cannot be read."""
     if not os.path.lexists(path):
         return None
-    try:
-        status = os.stat(path)
-    except OSError as error:
-        raise PecError(f"cannot read {path}: {error.strerror}; check where the link leads") from None
-    if not stat.S_ISREG(status.st_mode):
-        raise PecError(f"{path} is not a file; remove it, or choose another name")
-    data = files.read_bytes(path)
+    data, status = files.read(path, files.CERTIFICATE)
     try:
         store = pkcs12.open_store(data, password)
     except PecError:
@@ -186,21 +179,7 @@ def content(desired: Desired, password: str) -> bytes:
 
 def keep(path: str, data: bytes, now: datetime) -> str:
     """Copy the old file to where only root can read it, and return that path."""
-    files.make_private(REPLACED)
-    kept = f"{REPLACED}/{os.path.basename(path)}.{clock.compact(now)}.{hashlib.sha256(data).hexdigest()[:8]}"
-    files.write_atomic(kept, data, mode=MODE)
-    return kept
-
-
-def make_directory(directory: str, owner: Owner) -> None:
-    """Create the directory for its owner alone; an existing one is left as it is."""
-    if os.path.isdir(directory):
-        return
-    try:
-        os.mkdir(directory, 0o700)
-        os.chown(directory, owner.uid, owner.gid)
-    except OSError as error:
-        raise PecError(files.cannot("create the directory", directory, error)) from None
+    return files.keep(path, data, now, REPLACED)
 
 
 def _fits(data: bytes, password: str) -> bool:

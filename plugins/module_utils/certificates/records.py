@@ -16,6 +16,7 @@ from ansible_collections.esus.pec.plugins.module_utils import beliefs
 from ansible_collections.esus.pec.plugins.module_utils.certificates import x509
 from ansible_collections.esus.pec.plugins.module_utils.errors import PecError
 from ansible_collections.esus.pec.plugins.module_utils.system import clock, files, locks
+from ansible_collections.esus.pec.plugins.module_utils.system.directory import RefusedError
 
 RECORDS = f"{files.STATE_DIRECTORY}/certificates.json"
 _KINDS = {".p12": "pkcs12", ".pfx": "pkcs12", ".jks": "jks"}
@@ -47,7 +48,7 @@ def write_note(path: str, entry: dict[str, str | None] | None, record: str = REC
     """Record the content of the file C(path), or remove its record; records of files that no longer exist are removed too."""
     files.make_private(os.path.dirname(record))
     with locks.lock("certificates"):
-        notes = {name: each for name, each in read_notes(record).items() if os.path.exists(name) and name != path}
+        notes = {name: each for name, each in read_notes(record).items() if os.path.lexists(name) and name != path}
         if entry is not None:
             notes[path] = entry
         text = json.dumps(notes, indent=1, sort_keys=True, ensure_ascii=False) + "\n"
@@ -60,14 +61,15 @@ def describe(path: str, notes: Mapping[str, Mapping[str, str | None]], now: date
     kind = _KINDS.get(suffix, "certificate")
     found: dict[str, object] = {"path": path, "kind": kind, **dict.fromkeys(("holder", "cnpj", "not_after", "days_left", "problem"))}
     not_after = problem = None
+    refused = False
     try:
-        data = files.read_bytes(path)
+        data = files.read_bytes(path, files.CERTIFICATE)
         if kind == "pkcs12":
             known, not_after = _from_note(data, notes.get(path))
         elif kind == "certificate":
             known, not_after = _from_file(data)
     except PecError as error:
-        problem = str(error)
+        problem, refused = str(error), isinstance(error, RefusedError)
     if not_after is not None:
         problem = f"expired on {clock.human(not_after)}" if not_after <= now else None
         found = {**found, **known, "not_after": clock.utc(not_after), "days_left": (not_after - now).days}
@@ -75,7 +77,7 @@ def describe(path: str, notes: Mapping[str, Mapping[str, str | None]], now: date
         problem = "the content is not known, because only its password opens the file; check it with esus.pec.certificate"
     if kind != "pkcs12" and f"/{beliefs.KEYS_DIRECTORY}/" in path:
         rejected = f"PEC does not accept {suffix} files here; it takes {' or '.join(beliefs.CERTIFICATE_SUFFIXES)}"
-        problem = f"{rejected}; {problem}" if not_after is not None and problem else rejected
+        problem = f"{rejected}; {problem}" if problem and (not_after is not None or refused) else rejected
     return {**found, "problem": problem}
 
 

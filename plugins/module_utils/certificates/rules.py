@@ -16,6 +16,7 @@ from ansible_collections.esus.pec.plugins.module_utils.system import clock
 _RSA_BITS = 2048  # what ICP-Brasil issues since 2012
 _EC_BITS = 256
 _SIGNS = ("digitalSignature", "nonRepudiation")
+_SIGNS_CERTIFICATES = ("keyCertSign", "cRLSign")
 
 Problems = Dict[str, str]
 """A sentence for each problem, by the code that modules return in C(problems)."""
@@ -34,7 +35,7 @@ def problems(store: pkcs12.Store, wanted: Wanted, now: datetime) -> Problems:
     """Return why this certificate would not work, most basic first."""
     leaf = store.leaf
     found = {**_key_problems(store), **validity_problems(leaf, now)}
-    if leaf.is_ca:
+    if leaf.is_ca and not _is_its_own_authority(store):
         found["authority"] = f"{leaf.holder} is a certificate authority; export the certificate that it issued, with its private key"
     usage = "serverAuth" if wanted.domain else "clientAuth"
     if leaf.extended_key_usage and usage not in leaf.extended_key_usage and "any" not in leaf.extended_key_usage:
@@ -110,6 +111,13 @@ def _key_problems(store: pkcs12.Store) -> Problems:
     if store.keys > 1:
         return {"several_keys": f"the file contains {store.keys} private keys, and PEC could use the wrong one; export one alone"}
     return {} if store.key_matches else foreign_key(store.leaf)
+
+
+def _is_its_own_authority(store: pkcs12.Store) -> bool:
+    """Return whether it is a certificate by openssl req -x509, which is marked as an authority's and used by a server all the same."""
+    leaf = store.leaf
+    for_certificates_only = bool(leaf.key_usage) and set(leaf.key_usage) <= set(_SIGNS_CERTIFICATES)
+    return leaf.self_signed and not for_certificates_only and not any(each.issuer == leaf.subject for each in store.chain)
 
 
 def _cnpj_problems(leaf: x509.Certificate, expected: str) -> Problems:

@@ -59,7 +59,7 @@ _KEY_TYPES = {_RSA: "RSA", "1.2.840.113549.1.1.10": "RSA", _EC: "EC", "1.2.840.1
 _CURVES = {"1.2.840.10045.3.1.7": 256, "1.3.132.0.34": 384, "1.3.132.0.35": 521, "1.3.132.0.10": 256, "1.3.36.3.3.2.8.1.1.7": 256}
 _EDWARDS = {"1.3.101.112": ("Ed25519", 256), "1.3.101.113": ("Ed448", 456)}
 _TIME = re.compile(r"(\d{2}|\d{4})(\d\d)(\d\d)(\d\d)(\d\d)(\d\d)?(?:\.\d+)?(?:Z|([+-])(\d\d)(\d\d))?")
-_PEM = re.compile(r"-----BEGIN (?:X509 |TRUSTED )?CERTIFICATE-----(.+?)-----END (?:X509 |TRUSTED )?CERTIFICATE-----", re.DOTALL)
+PEM = re.compile(r"-----BEGIN (?:X509 |TRUSTED )?CERTIFICATE-----([^-]+)-----END (?:X509 |TRUSTED )?CERTIFICATE-----")
 
 
 @dataclass(frozen=True)
@@ -110,7 +110,7 @@ def read(der: bytes) -> Certificate:
 
 def blocks(data: bytes) -> list[bytes]:
     """Return the certificates of a file as DER: one from DER, all from PEM, none from anything else."""
-    found = _PEM.findall(data.decode("latin-1"))
+    found = PEM.findall(data.decode("latin-1"))
     if not found:
         return [data] if data[:1] == b"\x30" else []
     try:
@@ -133,7 +133,7 @@ def _certificate(der: bytes) -> Certificate:
     not_before, not_after = (_time(element) for element in validity.children()[:2])
     key_type, key_bits, key_id = _public_key(spki)
     names = extensions["2.5.29.17"].children() if "2.5.29.17" in extensions else []
-    common_names = [value for kind, value in _pairs(subject) if kind == "CN"]
+    common_names = _values(subject, "CN")
     common_name = common_names[-1] if common_names else ""
     subject_text, issuer_text = _rfc4514(subject), _rfc4514(issuer)
     return Certificate(
@@ -149,7 +149,7 @@ def _certificate(der: bytes) -> Certificate:
         extended_key_usage=_extended_key_usage(extensions.get("2.5.29.37")),
         is_ca=_is_ca(extensions.get("2.5.29.19")),
         dns_names=tuple(asn1.octets(name).decode("latin-1") for name in names if name.tag == 0x82),
-        identity=icp_brasil.identity(_other_names(names), common_name),
+        identity=icp_brasil.identity(_other_names(names), common_name, _values(subject, "serialNumber"), _values(issuer, "O")),
         self_signed=subject_text == issuer_text,
         fingerprint_sha256=hashlib.sha256(whole.whole).hexdigest(),
         public_key=key_id,
@@ -203,6 +203,10 @@ def _pairs(name: asn1.Element) -> list[tuple[str, str]]:
             oid = asn1.object_identifier(kind)
             pairs.append((_ATTRIBUTES.get(oid, oid), asn1.text(value)))
     return pairs
+
+
+def _values(name: asn1.Element, wanted: str) -> list[str]:
+    return [value for kind, value in _pairs(name) if kind == wanted]
 
 
 def _rfc4514(name: asn1.Element) -> str:

@@ -59,6 +59,28 @@ def _exists(facts: Facts, table: str) -> Answer:
     return Answer.ok("existe") if table in facts.database.tables else Answer.diverges("a tabela não existe")
 
 
+@belief("tables-usual", "Número de tabelas", "cerca de {value}", needs=(DATABASE_FACTS,))
+def _tables_usual(facts: Facts) -> Answer:
+    count = facts.database.facts.table_count if facts.database.facts else 0
+    return Answer.discovered(str(count))
+
+
+@belief("tables-at-least", "Menor número de tabelas", "{value} ou mais", needs=(DATABASE_FACTS,))
+def _tables_at_least(facts: Facts) -> Answer:
+    count = facts.database.facts.table_count if facts.database.facts else 0
+    return judged(count >= beliefs.TABLES_AT_LEAST, str(count))
+
+
+@belief("places-table", "Tabela de localidades", needs=(DATABASE,))
+def _places_table(facts: Facts) -> Answer:
+    return _exists(facts, beliefs.PLACES_TABLE)
+
+
+@belief("municipalities-table", "Tabela dos municípios da instalação", needs=(DATABASE,))
+def _municipalities_table(facts: Facts) -> Answer:
+    return _exists(facts, beliefs.MUNICIPALITIES_TABLE)
+
+
 @belief("migrations-table", "Tabela das migrações", needs=(DATABASE,))
 def _migrations_table(facts: Facts) -> Answer:
     return _exists(facts, beliefs.MIGRATIONS_TABLE)

@@ -12,7 +12,10 @@ from ansible_collections.esus.pec.plugins.module_utils.preflight.database import
 from ansible_collections.esus.pec.plugins.module_utils.system.host import Disk, Listener
 from ansible_collections.esus.pec.plugins.module_utils.system.systemd import Unit
 
-TABLES = ("tb_migracao", "tb_migracao_trava", "tb_adm_municipal", "tb_cfg_rnds", "tb_cfg_certificado", "tb_ativacao_agendamento_online")
+TABLES = (
+    *("tb_migracao", "tb_migracao_trava", "tb_adm_municipal", "tb_localidade"),
+    *("tb_cfg_rnds", "tb_cfg_certificado", "tb_ativacao_agendamento_online"),
+)
 """Tables of which only a name is known, or that seem to have been renamed."""
 
 

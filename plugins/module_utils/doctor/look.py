@@ -16,6 +16,7 @@ from ansible_collections.esus.pec.plugins.module_utils.errors import PecError
 from ansible_collections.esus.pec.plugins.module_utils.installer import jar
 from ansible_collections.esus.pec.plugins.module_utils.pec import installation
 from ansible_collections.esus.pec.plugins.module_utils.redact import Redactor
+from ansible_collections.esus.pec.plugins.module_utils.system import files
 
 INSTALLER_LOGS = "var/log/esus-pec/*"
 INSTALLER_PLACES = ("root", "opt", "opt/e-SUS", "srv", "home/*", "tmp", "var/cache/esus-pec", "var/lib/esus-pec")
@@ -83,8 +84,8 @@ def _without_secrets(found: installation.Installation, clean: Redactor) -> insta
     """Judging requires the place of the database, not its password."""
     return replace(
         found,
-        connection=replace(found.connection, password="") if found.connection else None,
-        read_only=replace(found.read_only, password="") if found.read_only else None,
+        connection=replace(found.connection, password="") if found.connection else None,  # nosec B106  # taken out
+        read_only=replace(found.read_only, password="") if found.read_only else None,  # nosec B106  # taken out
         reasons=tuple(clean(reason) for reason in found.reasons),
     )
 
@@ -92,7 +93,7 @@ def _without_secrets(found: installation.Installation, clean: Redactor) -> insta
 def _find_jar(root: str) -> str | None:
     patterns = [os.path.join(root, place, "eSUS-AB-PEC-*.jar") for place in INSTALLER_PLACES]
     paths = [path for pattern in patterns for path in glob.glob(pattern)]
-    return max(paths, key=os.path.getmtime) if paths else None
+    return max(paths, key=_changed, default=None)
 
 
 def _constants(archive: zipfile.ZipFile) -> frozenset[str]:
@@ -129,13 +130,19 @@ def _logs(found: installation.Installation, root: str) -> tuple[str, ...]:
     if found.home:
         patterns += [os.path.join(found.home, directory, "*.log") for directory in (os.path.dirname(beliefs.LOG_FILE), "logs")]
     paths = [path for pattern in patterns for path in glob.glob(pattern) if os.path.isfile(path)]
-    return tuple(sorted(paths, key=os.path.getmtime, reverse=True)[:_LOGS])
+    return tuple(sorted(paths, key=_changed, reverse=True)[:_LOGS])
+
+
+def _changed(path: str) -> float:
+    """When a file was changed; every account can put a link that leads nowhere into /tmp."""
+    try:
+        return os.lstat(path).st_mtime
+    except OSError:
+        return 0
 
 
 def _tail(path: str) -> bytes:
     try:
-        with open(path, "rb") as stream:
-            stream.seek(max(0, os.path.getsize(path) - _LOG_BYTES))
-            return stream.read()
-    except OSError:
+        return files.read_end(path, _LOG_BYTES)
+    except PecError:
         return b""

@@ -9,7 +9,7 @@ from ansible_collections.esus.pec.plugins.module_utils import beliefs
 from ansible_collections.esus.pec.plugins.module_utils.doctor.facts import TABLES, DatabaseSeen
 from ansible_collections.esus.pec.plugins.module_utils.errors import PecError
 from ansible_collections.esus.pec.plugins.module_utils.pec.installation import Installation
-from ansible_collections.esus.pec.plugins.module_utils.postgres import psql
+from ansible_collections.esus.pec.plugins.module_utils.postgres import peer, psql
 
 _CATALOG_SQL = """
 select json_build_object(
@@ -30,9 +30,9 @@ _SETTINGS_SQL = """
 select coalesce(json_object_agg(line ->> 'co_config_sistema', (
   select coalesce(json_agg(pair.key order by pair.key), '[]') from json_each_text(line) pair
   where pair.value is not null and pair.key not in ('co_config_sistema', 'ds_config_sistema')
-)), '{}') from (select row_to_json(one) as line from <settings> one) lines
+)), '{}') from (select row_to_json(one) as line from public.<settings> one) lines
 """
-_LOCK_SQL = "select coalesce(json_agg(row_to_json(one) ->> 'locked'), '[]') from <lock> one"
+_LOCK_SQL = "select coalesce(json_agg(row_to_json(one) ->> 'locked'), '[]') from public.<lock> one"
 
 
 def look_at_database(found: Installation, clean: Callable[[str], str]) -> DatabaseSeen:
@@ -41,7 +41,7 @@ def look_at_database(found: Installation, clean: Callable[[str], str]) -> Databa
     if connection is None:
         return DatabaseSeen(error="nenhum arquivo do PEC diz como chegar ao banco")
     try:
-        method = psql.authentication_method(connection.host, connection.port, connection.username, connection.database)
+        method = _ask(connection)
         catalog = _object(psql.query(connection, _sql(_CATALOG_SQL)))
     except PecError as error:
         return DatabaseSeen(error=clean(str(error)), authentication=_method(connection))
@@ -80,16 +80,21 @@ def _sql(text: str) -> str:
     return text
 
 
+def _ask(connection: psql.Connection) -> str:
+    place = connection.host, connection.port, connection.username, connection.database
+    return peer.authentication_method(*place, sslmode=connection.sslmode)
+
+
 def _method(connection: psql.Connection) -> str | None:
     try:
-        return psql.authentication_method(connection.host, connection.port, connection.username, connection.database)
+        return _ask(connection)
     except PecError:
         return None
 
 
 def _settings(connection: psql.Connection) -> Mapping[str, tuple[str, ...]] | None:
     try:
-        answer = _object(psql.query(connection, _sql(_SETTINGS_SQL)))
+        answer = _object(psql.query_tables(connection, _sql(_SETTINGS_SQL)))
     except PecError:
         return None
     return {key: tuple(str(column) for column in _list(columns)) for key, columns in answer.items()}
@@ -97,7 +102,7 @@ def _settings(connection: psql.Connection) -> Mapping[str, tuple[str, ...]] | No
 
 def _locked(connection: psql.Connection) -> bool | None:
     try:
-        return "true" in _list(psql.query(connection, _sql(_LOCK_SQL)))
+        return "true" in _list(psql.query_tables(connection, _sql(_LOCK_SQL)))
     except PecError:
         return None
 

@@ -19,6 +19,7 @@ from ansible_collections.esus.pec.plugins.module_utils.pec import credentials
 from ansible_collections.esus.pec.plugins.module_utils.pec.installation import Installation
 from ansible_collections.esus.pec.plugins.module_utils.properties import reading
 from ansible_collections.esus.pec.plugins.module_utils.system import files, host
+from ansible_collections.esus.pec.plugins.module_utils.system.directory import RefusedError
 
 _BELOW_HOME = (
     "webserver", "bundle", "standalone", "application-properties", "credentials-file", "log-file", "keys-directory", "certmgr",
@@ -31,6 +32,7 @@ _PROPERTY_NAME = re.compile(r"[A-Za-z][A-Za-z0-9]*([.-][A-Za-z0-9]+){1,9}")
 _JSON_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_.-]{0,39}")
 _COMMENT = re.compile(r"(^|\s)#|#\s?OPCIONAL", re.IGNORECASE)
 _SECRET_NAME = re.compile(r"pass|secret|senha", re.IGNORECASE)
+_NOT_READ = "não foi lido: {}"
 _HARMLESS_OPTION = re.compile(
     r"-X[A-Za-z0-9:+.-]+|-D(?:java\.net|java\.awt|file\.encoding|user\.(?:timezone|language|country))[A-Za-z0-9.]*=[\w/.-]+"
 )
@@ -43,7 +45,7 @@ def look_at_files(found: Installation, root: str = "/") -> FilesSeen:
     config_file = found.config_file or os.path.join(root, beliefs.CONFIG_FILE.lstrip("/"))
     paths["config-file"] = see(config_file)
     script = paths["standalone"].path
-    text = files.read_text_lenient(script) if os.path.isfile(script) else None
+    text = _script(script)
     keys_directory = paths["keys-directory"].path
     return FilesSeen(
         paths=paths,
@@ -61,6 +63,13 @@ def look_at_files(found: Installation, root: str = "/") -> FilesSeen:
         key_files=len(os.listdir(keys_directory)) if os.path.isdir(keys_directory) else 0,
         temporary_owners=tuple(sorted(see(path).owner for path in glob.glob(os.path.join(root, "tmp/PEC-*")))),
     )
+
+
+def _script(path: str) -> str | None:
+    try:
+        return files.read_text_lenient(path) if os.path.isfile(path) else None
+    except RefusedError:
+        return None
 
 
 def see(path: str) -> PathSeen:
@@ -125,10 +134,13 @@ def _java_version(directory: str) -> str:
 def _config(path: str) -> Keys | None:
     if not os.path.isfile(path):
         return None
-    text, encoding = _decode(files.read_bytes(path))
+    try:
+        text, encoding = _decode(files.read_bytes(path))
+    except RefusedError as error:
+        return Keys(problem=_NOT_READ.format(error))
     try:
         content = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return Keys(problem="não é JSON", encoding=encoding)
     if not isinstance(content, dict):
         return Keys(problem="não é um objeto JSON", encoding=encoding)
@@ -138,7 +150,10 @@ def _config(path: str) -> Keys | None:
 def _properties(path: str) -> Keys | None:
     if not os.path.isfile(path):
         return None
-    text = files.read_bytes(path).decode("latin-1")
+    try:
+        text = reading.read_text(path)
+    except RefusedError as error:
+        return Keys(problem=_NOT_READ.format(error))
     try:
         pairs = reading.parse(text)
     except PecError:
@@ -163,7 +178,10 @@ def _keys(names: Iterable[str], shape: re.Pattern[str], encoding: str) -> Keys:
 def _credentials(path: str) -> CredentialsSeen | None:
     if not os.path.isfile(path):
         return None
-    text, encoding = _decode(files.read_bytes(path))
+    try:
+        text, encoding = _decode(files.read_bytes(path))
+    except RefusedError as error:
+        return CredentialsSeen(problem=_NOT_READ.format(error))
     lines = len(text.splitlines())
     try:
         content = credentials.parse(text)

@@ -33,7 +33,7 @@ def look_at_host(found: Installation, clean: Callable[[str], str]) -> HostSeen:
         disks=tuple(host.disk_usage(path) for path in (home, _TEMPORARY)),
         listeners=host.listeners(),
         units=units,
-        unit_texts={name: clean(without_values(files.read_text_lenient(path))) for name, path in texts.items()},
+        unit_texts={name: clean(without_values(_text(path))) for name, path in texts.items()},
         unit_user=(units[beliefs.PEC_UNIT].user or "root") if found.pec_unit_file else None,
         unit_days=None if seconds is None else int(seconds // 86400),
         timezone=host.timezone(),
@@ -63,6 +63,13 @@ def _without_value(line: str) -> str:
     except ValueError:
         return f"{key}=(omitido)"
     return f"{key}={' '.join(f'{name}=(omitido)' for name in names)}"
+
+
+def _text(path: str) -> str:
+    try:
+        return files.read_text_lenient(path)
+    except PecError:  # such as a link to /dev/null, which is a masked unit
+        return ""
 
 
 def _output(argv: list[str]) -> str | None:

@@ -61,7 +61,7 @@ def _ask(url: str, path: str, body: object = None) -> tuple[int | None, str]:
 def _json(text: str) -> dict[str, object] | None:
     try:
         content = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):  # nested too deep
         return None
     return content if isinstance(content, dict) else None
 

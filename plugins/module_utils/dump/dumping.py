@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import grp
 import hashlib
 import os
@@ -12,17 +13,18 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from ansible_collections.esus.pec.plugins.module_utils.dump import manifest, planning, writing
+from ansible_collections.esus.pec.plugins.module_utils.dump import manifest, planning, sealing, writing
 from ansible_collections.esus.pec.plugins.module_utils.dump.manifest import Manifest
 from ansible_collections.esus.pec.plugins.module_utils.dump.planning import Desired, Plan, Tools
 from ansible_collections.esus.pec.plugins.module_utils.errors import PecError
 from ansible_collections.esus.pec.plugins.module_utils.pec import installation
-from ansible_collections.esus.pec.plugins.module_utils.postgres import contents, psql
+from ansible_collections.esus.pec.plugins.module_utils.postgres import contents, fingerprints, psql
 from ansible_collections.esus.pec.plugins.module_utils.postgres.psql import Connection, DatabaseFacts
-from ansible_collections.esus.pec.plugins.module_utils.postgres.session import Session, database_lock
+from ansible_collections.esus.pec.plugins.module_utils.postgres.session import Session, database_locks
 from ansible_collections.esus.pec.plugins.module_utils.system import clock, files, host, locks, process, status_file
 
 PARTIAL = ".partial"
+_MOST_UNPROVEN = 10
 _REPLACED = PARTIAL + ".replaced"  # an old dump that a rename cannot replace, until the new one has its name
 # The session that holds the snapshot is idle while pg_dump works. Not every version of the server has all of these.
 _PATIENT = """
@@ -66,13 +68,18 @@ def _run(desired: Desired, check: bool) -> Outcome:
     job = _prepare(desired, connection)
     if check:
         return Outcome(True, job.plan.path, None, _describe(job), job.plan.notes)
-    with locks.lock(database_lock(connection)), locks.lock(_place_lock(job)):
+    with contextlib.ExitStack() as stack:
+        for name in (*database_locks(connection), _place_lock(job)):
+            stack.enter_context(locks.lock(name, run=f"a dump of {connection.database!r}"))
         notes = (*job.plan.notes, *_clear(job))
         _refuse_existing(job.plan.path, desired.overwrite)  # again, because another run may have ended since
         status = status_file.StatusFile("dump", connection.database)
         partial = job.plan.path + PARTIAL
+        if not desired.recipients:
+            writing.require_private(partial, job.uid, job.gid)
         try:
-            made = _make(job, partial, status, notes)
+            with status:
+                made = _make(job, partial, status, notes)
             _publish(job, partial, made)
         except BaseException:
             writing.remove(manifest.path_for(partial))  # before its dump, as in _clear
@@ -80,7 +87,7 @@ def _run(desired: Desired, check: bool) -> Outcome:
             status.update(phase="failed")
             raise
         status.remove()
-    return Outcome(True, job.plan.path, made, _describe(job), notes)
+    return Outcome(True, job.plan.path, made, _describe(job), made.notes)
 
 
 def _prepare(desired: Desired, connection: Connection) -> _Job:
@@ -129,7 +136,7 @@ def has_zstd(client: psql.Client) -> bool:
     if client.version[0] < 16:
         return False
     probe = [client.path, "--format=custom", "--compress=zstd", "--host=/nonexistent", "--dbname=probe", "--no-password"]
-    return "compression" not in process.run(probe, timeout=10).stderr
+    return "compression" not in process.run(probe, timeout=10, confined=True).stderr
 
 
 def _make(job: _Job, partial: str, status: status_file.StatusFile, notes: tuple[str, ...]) -> Manifest:
@@ -143,24 +150,33 @@ def _make(job: _Job, partial: str, status: status_file.StatusFile, notes: tuple[
             session.execute(f"set transaction snapshot {psql.literal(desired.snapshot)}")
         snapshot = desired.snapshot or str(session.query("select to_json(pg_export_snapshot())"))
         held = contents.read_contents(session)
+        left_out = contents.read_left_out(session)
         progress = writing.Progress(status, held.tables, parallel=plan.jobs > 1)
-        programs = writing.Programs(job.tools.client.path, pg_restore, psql.environment(conn), (conn.password,))
+        environment = {**psql.environment(conn), **psql.options(psql.server_keepalives(conn))}
+        arguments = tuple(psql.lasting(conn, job.tools.client.path))
+        programs = writing.Programs(job.tools.client.path, pg_restore, environment, (conn.password,), arguments)
         try:
             written = writing.write(plan, programs, snapshot, desired.recipients, partial, progress)
         except PecError as error:
             raise PecError(f"{psql.describe(conn)} was not dumped into {plan.path}: {error}") from None
+        unproven: list[str] = []
         fingerprint = None
         if desired.fingerprint and not desired.schema_only:
             progress.phase("fingerprint")
-            fingerprint = contents.read_fingerprint(
+            fingerprint = fingerprints.read_fingerprint(
                 conn,
                 psql_path,
-                contents.choose_method(job.facts.server_version_num),
+                fingerprints.choose_method(job.facts.server_version_num, job.facts.encoding),
                 snapshot=snapshot,
                 jobs=desired.jobs or job.tools.processors,
                 exclude=desired.exclude_table_data,
                 on_table=lambda done, total: status.update(tables_done=done, tables_total=total),
+                on_failure=lambda name, reason: unproven.append(f"not in the fingerprint, because it cannot be read: {name} ({reason})"),
             )
+    version = held.pec_version
+    held, fewer = contents.dumped(
+        held, written.toc.counts if written.toc else None, schema_only=desired.schema_only, exclude=desired.exclude_table_data
+    )
     return Manifest(
         name=os.path.basename(plan.path),
         format=plan.format,
@@ -181,16 +197,22 @@ def _make(job: _Job, partial: str, status: status_file.StatusFile, notes: tuple[
         client_version=".".join(map(str, job.tools.client.version)),
         contents=held,
         municipality=desired.municipality,
-        pec_version=held.pec_version,
+        pec_version=version,
         training=job.facts.training,
         toc_entries=written.toc_entries,
-        fingerprint=fingerprint,
+        fingerprint=None if desired.recipients else fingerprint,
+        sealed_fingerprint=sealing.seal(fingerprint, desired.recipients) if fingerprint and desired.recipients else "",
         recipients=desired.recipients,
         schema_only=desired.schema_only,
         excluded_table_data=desired.exclude_table_data,
         files=written.files,
-        notes=notes,
+        notes=(*notes, *progress.notes(), *left_out, *fewer, *_shortened(unproven)),
     )
+
+
+def _shortened(notes: list[str]) -> list[str]:
+    more = len(notes) - _MOST_UNPROVEN
+    return notes if more <= 0 else [*notes[:_MOST_UNPROVEN], f"not in the fingerprint either: {more} more tables"]
 
 
 def _publish(job: _Job, partial: str, made: Manifest) -> None:
@@ -200,7 +222,7 @@ def _publish(job: _Job, partial: str, made: Manifest) -> None:
     manifest.write(partial, made, uid=job.uid, gid=job.gid)  # first, because on a full disk this fails
     try:
         for place in (partial, *(os.path.join(partial, name) for name in made.files)):
-            os.chown(place, job.uid, job.gid)
+            files.give(place, job.uid, job.gid)
         if os.path.lexists(path) and (os.path.isdir(path) or os.path.isdir(partial)):  # a rename replaces a file by a file only
             os.rename(path, aside)
         os.rename(partial, path)

@@ -19,7 +19,33 @@ PLAIN_NAME = "backup.sql"  # in a .zip and a .tar.gz, as the operating procedure
 _SHARE_PLAIN, _SHARE_COMPRESSED = 0.80, 0.30
 _HIGHEST_LEVEL = {"zstd": 19, "gzip": 9, "zip": 9, "tar.gz": 9}
 _PATTERN = re.compile(r"[a-z0-9_.*?]+")  # of a table, which pg_dump and a fingerprint understand alike
+_SECRET_KEY = re.compile("PRIVATE KEY|AGE-(SECRET|PLUGIN)-", re.IGNORECASE)
 _RECIPIENT = re.compile(r"age1[0-9a-z]{20,}|ssh-(ed25519|rsa) [A-Za-z0-9+/=]{20,}( .*)?")
+# Public keys that documents and tests show, which are pasted as they are: nobody has their private keys, or everybody has. The manual
+# and the tests of age, rage, SOPS and agenix, and Vagrant's key. Compared without the kind before an SSH key and the comment after it.
+_SAMPLES = (
+    "age1ql3z7hjy54pw3hyww5ayyfg7zqgvc7w3j2elw8zmrj2kg5sfn9aqmcac8p",
+    "age1lggyhqrw2nlhcxprm67z43rta597azn8gknawjehu9d9dl0jq3yqqvfafg",
+    "age1yhm4gctwfmrpz87tdslm550wrx6m79y9f2hdzt0lndjnehwj0ukqrjpyx5",
+    "age1gde3ncmahlqd9gg50tanl99r960llztrhfapnmx853s4tjum03uqfssgdh",
+    "age1lvyvwawkr0mcnnnncaghunadrqkmuf9e6507x9y920xxpp866cnql7dp2z",
+    "age1zvkyg2lqzraa2lnjvqej32nkuu0ues2s82hzrye869xeexvn73equnujwj",
+    "age1t7rxyev2z3rw82stdlrrepyc39nvn86l5078zqkf5uasdy86jp6svpy7pa",
+    "age1uvscypafkkxt6u2gkguxet62cenfmnpc0smzzlyun0lzszfatawq4kvf2u",
+    "age1ex4ty8ppg02555at009uwu5vlk5686k3f23e7mac9z093uvzfp8sxr5jum",
+    "age1pymw5hyr39qyuc950tget63aq8vfd52dclj8x7xhm08g6ad86dkserumnz",
+    "age1y8m84r6pwd4da5d45zzk03rlgv2xr7fn9px80suw3psrahul44ashl0usm",
+    "age1yt3tfqlfrwdwx0z0ynwplcr6qxcxfaqycuprpmy89nr83ltx74tqdpszlw",
+    "age1lzd99uklcjnc0e7d860axevet2cz99ce9pq6tzuzd05l5nr28ams36nvun",
+    "age1afnrdrkyvy0sl5e08t9ffs4c7g5e5npc8luf7hjc77syewg5gajsls4r90",
+    "age1tmaae3ld5vpevmsh5yacsauzx8jetg300mpvc4ugp5zr5l6ssq9sla97ep",
+    "AAAAC3NzaC1lZDI1NTE5AAAAID+Wi8WZw2bXfBpcs/WECttCzP39OkenS6pHWHWGFJvN",
+    "AAAAC3NzaC1lZDI1NTE5AAAAIL0idNvgGiucWgup/mP78zyC23uFjYq0evcWdjGQUaBH",
+    "AAAAC3NzaC1lZDI1NTE5AAAAILI6jSq53F/3hEmSs+oq9L4TwOo1PrDMAgcA1uo1CCV/",
+    "AAAAC3NzaC1lZDI1NTE5AAAAIPJDyIr/FSz1cJdcoW69R+NrWzwGK/+3gJpqD1t8L2zE",
+    "AAAAC3NzaC1lZDI1NTE5AAAAIKzxQgondgEYcLpcPdJLrTdNgZ2gznOHCAxMdaceTUT1",
+    "AAAAB3NzaC1yc2EAAAABIwAAAQEA6NF8iallvQVp22WDkTkyrtvp9eWW6A8YVr+kz4TjGYe7gHzIw+niNltGEFHzD8",
+)
 
 
 @dataclass(frozen=True)
@@ -139,17 +165,28 @@ def leftover_name(desired: Desired, hostname: str, database: str) -> re.Pattern[
     return re.compile(rf"{stem}{rest}\.partial(\.{re.escape(PLAIN_NAME)}|\.json(\.partial)?)?")
 
 
-def recipient_problem(recipient: str) -> str | None:
-    """Return what is wrong with a public key of age, or None. A secret key must not travel, let alone be used here."""
-    if recipient.strip().upper().startswith("AGE-SECRET-KEY"):
-        return "a recipient is a secret key of age; give the public one, which begins with age1, and keep the secret one off this host"
-    if not _RECIPIENT.fullmatch(recipient.strip()):
-        return f"the recipient {recipient[:20]!r} is not a public key of age (age1...) nor of SSH (ssh-ed25519 ..., ssh-rsa ...)"
-    return None
+def refuse_recipients(recipients: Sequence[str]) -> None:
+    """Raises PecError if one of them is no public key, or one whose private key the operator cannot have.
+
+    It is not quoted: a secret key, which must not be here at all, may be meant.
+    """
+    for number, recipient in enumerate(recipients, start=1):
+        secret = _SECRET_KEY.search(recipient)
+        if secret or not _RECIPIENT.fullmatch(recipient.strip()):
+            what = "is a secret key; keep that one off this host, and" if secret else "is no public key;"
+            raise PecError(
+                f"number {number} of the recipients {what} give a public one of age (age1...) or SSH (ssh-ed25519 ..., ssh-rsa ...)"
+            )
+        if any(sample in recipient for sample in _SAMPLES):
+            raise PecError(
+                f"number {number} of the recipients is a sample key from a manual, so that nobody could read the dump, or everybody; make "
+                "a key of your own with age-keygen on another computer, and give its public key"
+            )
 
 
 def _refuse(desired: Desired) -> None:
-    problem = next(_problems(desired), None) or next(filter(None, map(recipient_problem, desired.recipients)), None)
+    refuse_recipients(desired.recipients)
+    problem = next(_problems(desired), None)
     if problem:
         raise PecError(problem)
 

@@ -10,6 +10,7 @@ import os
 import re
 import shutil
 import signal
+import stat
 import tarfile
 import threading
 import time
@@ -19,11 +20,13 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import BinaryIO
 
-from ansible_collections.esus.pec.plugins.module_utils.archive import sql_filter
+from ansible_collections.esus.pec.plugins.module_utils.archive import sql_filter, toc
+from ansible_collections.esus.pec.plugins.module_utils.archive.toc import Toc
 from ansible_collections.esus.pec.plugins.module_utils.dump import manifest
 from ansible_collections.esus.pec.plugins.module_utils.dump.planning import PLAIN_NAME, Plan
 from ansible_collections.esus.pec.plugins.module_utils.errors import PecError
-from ansible_collections.esus.pec.plugins.module_utils.system import pipeline, process
+from ansible_collections.esus.pec.plugins.module_utils.system import confinement, pipeline
+from ansible_collections.esus.pec.plugins.module_utils.system.directory import account_name
 from ansible_collections.esus.pec.plugins.module_utils.system.pipeline import Pipeline, Stage
 from ansible_collections.esus.pec.plugins.module_utils.system.status_file import StatusFile
 
@@ -32,11 +35,17 @@ _STATUS_SECONDS = 1.0
 _AGAIN = "check the host's disk and memory (journalctl -k), then run again"
 # Printed by pg_dump after the line with the error; often the half that helps.
 _DETAIL = re.compile(r"(Error message from server|Query was): .*", re.IGNORECASE)
+_WARNING = re.compile(r"^pg_dump(?:\.exe)?: (?:warning|aviso|WARNING|AVISO): (.*)|^(?:WARNING|AVISO): (.*)")
+_MOST_WARNINGS = 10
 _REMEDIES = (
     (r"No space left on device", "free some space, or give another path"),
     (
         r"timeout.*Query was: LOCK TABLE",
         "another session keeps a table locked (pg_stat_activity shows which); end it, or raise lock_timeout",
+    ),
+    (
+        r"timed out|timeout expired|No route to host|Network is unreachable",
+        "the network between this host and the database's server was cut: check it, then run again",
     ),
     (r"server closed the connection|EOF detected|terminating connection", "the server ended the connection; see its log"),
     (r"permission denied|permissão negada", "give the role that owns the database: it may read all tables"),
@@ -45,39 +54,41 @@ _REMEDIES = (
 
 @dataclass(frozen=True)
 class Written:
-    """A verified dump under its partial name. C(files) is for the directory format only: size and SHA-256 by name."""
+    """A verified dump under its partial name. C(toc) is None for a plain one.
+
+    C(files) is for the directory format only: size and SHA-256 by name.
+    """
 
     bytes: int
     sha256: str
-    toc_entries: int | None
+    toc: Toc | None
     files: Mapping[str, tuple[int, str]] = field(default_factory=dict)
+
+    @property
+    def toc_entries(self) -> int | None:
+        """The number of entries of an archive."""
+        return len(self.toc.entries) if self.toc else None
 
 
 @dataclass(frozen=True)
 class Programs:
-    """The client programs, and the environment that leads them to the database."""
+    """The client programs, and the environment and arguments that lead them to the database."""
 
     pg_dump: str
     pg_restore: str
     environment: Mapping[str, str] = field(repr=False)
     secrets: tuple[str, ...] = field(repr=False, default=())
+    arguments: tuple[str, ...] = ()
 
 
 def write(plan: Plan, programs: Programs, snapshot: str, recipients: tuple[str, ...], partial: str, progress: Progress) -> Written:
     """Make the dump at C(partial), which must not exist, and verify it. Raises PecError, and leaves what was written."""
-    argv = [programs.pg_dump, *plan.options, f"--snapshot={snapshot}"]
+    argv = [programs.pg_dump, *plan.options, *programs.arguments, f"--snapshot={snapshot}"]
     try:
         if plan.compression == "tar.gz":
             return _write_tar(plan, programs, argv, partial, progress)
         if plan.direct:
-            if plan.format == "directory":
-                os.mkdir(partial, 0o700)
-            else:
-                os.close(_create(partial))
-            with progress.watching(partial):
-                _dump(programs, [*argv, f"--file={partial}"], progress)
-            progress.phase("verifying")
-            return _verify_directory(programs, partial) if plan.format == "directory" else _verify_archive(programs, partial)
+            return (_write_directory if plan.format == "directory" else _write_file)(programs, argv, partial, progress)
         stages = [*([Stage(plan.compressor)] if plan.compressor else []), *pipeline.encryption(recipients)]
         with progress.watching(partial):
             entries = _stream(plan, programs, argv, stages, partial, progress)
@@ -92,11 +103,13 @@ def write(plan: Plan, programs: Programs, snapshot: str, recipients: tuple[str, 
 class Progress:
     """How far a dump is, for the status file: the tables that pg_dump has reported, and the bytes on the disk.
 
-    C(detail) is the second half of pg_dump's first error.
+    C(detail) is the second half of pg_dump's first error, C(warnings) is what it warned of, such as a column that it leaves out.
     """
 
     def __init__(self, status: StatusFile, tables_total: int, parallel: bool = False) -> None:
         self.detail = ""
+        self.warnings: list[str] = []
+        self._more_warnings = 0
         self._status = status
         self._tables = 0
         # Parallel processes report the beginning of a table, mixed into each other's lines; their parent reports its end.
@@ -114,6 +127,17 @@ class Progress:
         detail = _DETAIL.search(line)
         if detail and not self.detail:
             self.detail = detail.group()[:200]
+
+        warning = _WARNING.match(line)
+        if warning and len(self.warnings) < _MOST_WARNINGS:
+            self.warnings.append((warning.group(1) or warning.group(2)).strip()[:200])
+        elif warning:
+            self._more_warnings += 1
+
+    def notes(self) -> list[str]:
+        """Return pg_dump's warnings for the operator."""
+        more = [f"pg_dump warned {self._more_warnings} times more"] if self._more_warnings else []
+        return [f"pg_dump warned: {text}" for text in self.warnings] + more
 
     @contextlib.contextmanager
     def watching(self, path: str) -> Iterator[None]:
@@ -133,6 +157,29 @@ class Progress:
             ended.set()
             watcher.join()
             self._status.update(bytes=size(path), tables_done=self._tables)
+
+
+def require_private(path: str, uid: int = -1, gid: int = -1) -> None:
+    """Make the file, look at it, and remove it. Raises PecError when other accounts than root and this owner could read it.
+
+    exFAT, NTFS and network disks may give every file one owner and one mode, whatever is asked for. Its name does not tell.
+    """
+    descriptor = _create(path)
+    try:
+        with contextlib.suppress(PermissionError):  # what came of it is looked at
+            os.fchown(descriptor, uid, gid)
+        found = os.fstat(descriptor)
+    finally:
+        os.close(descriptor)
+        os.unlink(path)
+    mode = stat.S_IMODE(found.st_mode)
+    if mode & 0o077 or found.st_uid not in (os.geteuid(), uid):
+        raise PecError(
+            f"{os.path.dirname(path)} cannot keep a dump private: a file made there with mode 0600 has mode {mode:04o} and the owner "
+            f"{account_name(found.st_uid)}, as on exFAT, NTFS or a network disk, so that other accounts could read every patient's record; "
+            "encrypt it (recipients; in the role pec_backup_recipients), choose a directory on a file system such as ext4, or mount that "
+            "disk with uid=0,gid=0,umask=077"
+        )
 
 
 def size(path: str) -> int:
@@ -160,15 +207,15 @@ def end_orphans(path: str) -> int:
 
     The kernel kills pg_dump with the run, but not the parallel processes that pg_dump started.
     """
-    ended, word = 0, os.fsencode(f"--file={path}")
-    for place in glob.glob("/proc/[0-9]*/cmdline"):
+    writers = set()
+    for place in glob.glob("/proc/[0-9]*/fd/*"):
         with contextlib.suppress(OSError):
-            with open(place, "rb") as file:
-                ours = word in file.read().split(b"\0")
-            if ours:
-                os.kill(int(place.split("/")[2]), signal.SIGKILL)
-                ended += 1
-    return ended
+            if os.readlink(place) == path:
+                writers.add(int(place.split("/")[2]))
+    for pid in writers:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+    return len(writers)
 
 
 def _helpful(error: str, progress: Progress) -> str:
@@ -179,15 +226,61 @@ def _helpful(error: str, progress: Progress) -> str:
 
 def _create(path: str) -> int:
     """Create the file ourselves: it is private from its first moment, and a link in its place is not followed."""
-    return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
+    return os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
 
 
-def _dump(programs: Programs, argv: list[str], progress: Progress) -> None:
-    with Pipeline([Stage(argv, programs.environment)], on_line=progress.line, secrets=programs.secrets) as dump:
+def _dump(programs: Programs, argv: list[str], progress: Progress, *, file: int | None = None, directory: int | None = None) -> None:
+    """Run pg_dump, which has no right to open a file by name: it writes to one of these descriptors."""
+    arguments = [] if directory is None else [f"--file=/dev/fd/{directory}"]
+    stage = Stage([*argv, *arguments], programs.environment, pass_fds=() if directory is None else (directory,))
+    with Pipeline([stage], stdout=file, on_line=progress.line, secrets=programs.secrets) as dump:
         dump.wait()
 
 
-def _stream(plan: Plan, programs: Programs, argv: list[str], stages: list[Stage], partial: str, progress: Progress) -> int | None:
+def _write_file(programs: Programs, argv: list[str], partial: str, progress: Progress) -> Written:
+    with open(_create(partial), "w+b") as file:
+        with progress.watching(partial):
+            _dump(programs, argv, progress, file=file.fileno())
+        progress.phase("verifying")
+        file.seek(0)
+        entries = _list(programs, file=file.fileno())
+        os.fsync(file.fileno())
+    return Written(*pipeline.sha256_file(partial), entries)
+
+
+def _write_directory(programs: Programs, argv: list[str], partial: str, progress: Progress) -> Written:
+    """The directory belongs to the account without rights while pg_dump fills it, and to root from then on."""
+    os.mkdir(partial, 0o700)
+    directory = os.open(partial, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+    try:
+        confinement.lend(directory)
+        with progress.watching(partial):
+            _dump(programs, argv, progress, directory=directory)
+        progress.phase("verifying")
+        entries = _list(programs, directory=directory)
+        os.fchown(directory, os.geteuid(), os.getegid())
+        for name in os.listdir(directory):
+            _take_over(name, directory)
+        os.fsync(directory)
+    finally:
+        os.close(directory)
+    files, sha256 = manifest.digest_directory(partial)
+    return Written(sum(count for count, _sha256 in files.values()), sha256, entries, files)
+
+
+def _take_over(name: str, directory: int) -> None:
+    handle = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=directory)
+    try:
+        if not stat.S_ISREG(os.fstat(handle).st_mode):
+            raise PecError(f"pg_dump wrote {name}, which is not a file; {_AGAIN}")
+        os.fchown(handle, os.geteuid(), os.getegid())
+        os.fchmod(handle, 0o600)
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _stream(plan: Plan, programs: Programs, argv: list[str], stages: list[Stage], partial: str, progress: Progress) -> Toc | None:
     """Carry pg_dump's output through the other programs into the file. It is judged on its way, because encrypted it cannot be."""
     with open(_create(partial), "wb") as file, contextlib.ExitStack() as stack:
         source = stack.enter_context(
@@ -252,8 +345,8 @@ class _Judge:
             except BrokenPipeError:  # it has read the table of contents, which comes first
                 self._reading = False
 
-    def verdict(self) -> int | None:
-        """Return the number of entries of an archive, None for a plain dump. Raises PecError when the dump is not complete."""
+    def verdict(self) -> Toc | None:
+        """Return the table of contents of an archive, None for a plain dump. Raises PecError when the dump is not complete."""
         if self._plain:
             if sql_filter.END not in self._tail:
                 raise PecError(f"pg_dump ended without an error, but its output is cut off; {_AGAIN}")
@@ -266,9 +359,8 @@ class _Judge:
 def _write_tar(plan: Plan, programs: Programs, argv: list[str], partial: str, progress: Progress) -> Written:
     content = f"{partial}.{PLAIN_NAME}"
     try:
-        os.close(_create(content))
-        with progress.watching(content):
-            _dump(programs, [*argv, f"--file={content}"], progress)
+        with open(_create(content), "wb") as file, progress.watching(content):
+            _dump(programs, argv, progress, file=file.fileno())
         progress.phase("compressing")
         with open(content, "rb") as source:
             source.seek(max(0, os.path.getsize(content) - _TAIL))
@@ -309,28 +401,19 @@ def _read_through(argv: list[str], path: str) -> tuple[int, str]:
         return file.tell(), digest.hexdigest()
 
 
-def _verify_archive(programs: Programs, path: str) -> Written:
-    entries = _list(programs, path)
-    return Written(*pipeline.sha256_file(path), entries)
+def _list(programs: Programs, *, file: int | None = None, directory: int | None = None) -> Toc:
+    place = [] if directory is None else [f"/dev/fd/{directory}"]
+    stage = Stage([programs.pg_restore, "--list", *place], pass_fds=() if directory is None else (directory,))
+    try:
+        with Pipeline([stage], stdin=file, collect=True) as listing:
+            text = listing.output.read()
+    except PecError as error:
+        raise PecError(f"the dump was written but cannot be read back: {error}; {_AGAIN}") from None
+    return _entries(text)
 
 
-def _verify_directory(programs: Programs, path: str) -> Written:
-    entries = _list(programs, path)
-    for entry in os.scandir(path):  # pg_dump creates them as everybody's to read, in a directory that is not
-        os.chmod(entry.path, 0o600)
-    files, sha256 = manifest.digest_directory(path)
-    return Written(sum(count for count, _sha256 in files.values()), sha256, entries, files)
-
-
-def _list(programs: Programs, path: str) -> int:
-    answer = process.run([programs.pg_restore, "--list", path], timeout=600)
-    if answer.returncode != 0:
-        raise PecError(f"{path} was written but pg_restore cannot read it: {answer.stderr.strip()[:300]}; {_AGAIN}")
-    return _entries(answer.stdout.encode())
-
-
-def _entries(listing: bytes) -> int:
-    count = sum(1 for line in listing.splitlines() if line.strip() and not line.startswith(b";"))
-    if count == 0:
+def _entries(listing: bytes) -> Toc:
+    found = toc.parse(listing.decode("utf-8", "surrogateescape"))
+    if not found.entries:
         raise PecError("the dump has an empty table of contents, so there is nothing to restore; check whether the database is empty")
-    return count
+    return found

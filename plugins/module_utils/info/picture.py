@@ -88,7 +88,7 @@ def picture(root: str, ask_database: bool, ask_health: bool) -> dict[str, object
         "https": describe_https(found, facts, ask_health),
         "certificates": describe_certificates(root, found),
         "contra_chaves": describe_contra_chaves(root),
-        "secret_files": secret_files(found),
+        "secret_files": found.secret_files,
         "disk": [asdict(host.disk_usage(path)) for path in disk_paths(found)],
         "memory_bytes": host.memory_bytes(),
         "processors": host.processors(),
@@ -126,7 +126,7 @@ def describe_connection(connection: psql.Connection | None) -> dict[str, object]
     if connection is None:
         return dict.fromkeys(("jdbc_url", "host", "port", "database", "username"))
     return {
-        "jdbc_url": jdbc.build(connection.host, connection.port, connection.database),
+        "jdbc_url": jdbc.build(connection.host, connection.port, connection.database, connection.sslmode, connection.sslrootcert),
         "host": connection.host,
         "port": connection.port,
         "database": connection.database,
@@ -215,11 +215,6 @@ def describe_contra_chaves(root: str) -> list[Mapping[str, str]] | None:
         return contra_chave.describe(contra_chave.read(os.path.join(root, contra_chave.PATH.lstrip("/"))))
     except PecError:
         return None  # esus.pec.contra_chave reports what is wrong with the file
-
-
-def secret_files(found: installation.Installation) -> list[str]:
-    places = (found.config_file, found.application_properties, found.credentials_file)
-    return [place for place in places if place and os.path.exists(place)]
 
 
 def disk_paths(found: installation.Installation) -> list[str]:

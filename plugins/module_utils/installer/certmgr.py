@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import shutil
 
 from ansible_collections.esus.pec.plugins.module_utils import beliefs
 from ansible_collections.esus.pec.plugins.module_utils.certificates import handshake
@@ -47,22 +46,18 @@ def keep(here: Installation, *, replaces: bool) -> None:
     if not os.path.isdir(CHANGING):
         partial = f"{CHANGING}.partial"
         try:
-            os.makedirs(files.STATE_DIRECTORY, mode=0o700, exist_ok=True)
-            shutil.rmtree(partial, ignore_errors=True)
-            os.mkdir(partial, 0o700)
-            if os.path.isdir(_directory(here.home)):
-                shutil.copytree(_directory(here.home), os.path.join(partial, _CONFIGURATION))
+            files.make_private(files.STATE_DIRECTORY)
+            files.remove_tree(partial)
+            files.make_private(partial)
+            if files.is_directory(_directory(here.home)):
+                files.copy_tree(_directory(here.home), os.path.join(partial, _CONFIGURATION))
             if here.config_file and os.path.isfile(here.config_file):
-                shutil.copy2(here.config_file, os.path.join(partial, _CONFIG_FILE))
-            os.rename(partial, CHANGING)
-            files.sync_directory(files.STATE_DIRECTORY)
-        except OSError as error:
-            raise PecError(
-                f"cannot copy {_directory(here.home)} to {CHANGING}: {error.strerror or error}; check the disk of {files.STATE_DIRECTORY}"
-            ) from None
+                files.copy(here.config_file, os.path.join(partial, _CONFIG_FILE))
+            files.rename(partial, CHANGING)
+        except PecError as error:
+            raise PecError(f"cannot copy {_directory(here.home)} to {CHANGING}: {error}") from None
     if replaces and here.ssl_properties:
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(here.ssl_properties)
+        files.unlink(here.ssl_properties)
 
 
 def bring_back(here: Installation, *, config_file: bool) -> str:
@@ -78,23 +73,23 @@ def bring_back(here: Installation, *, config_file: bool) -> str:
     try:
         for name in sorted(os.listdir(kept)) if os.path.isdir(kept) else ():
             if os.path.isfile(os.path.join(kept, name)):
-                _restore(os.path.join(kept, name), os.path.join(directory, name))
+                files.copy(os.path.join(kept, name), os.path.join(directory, name))
         if not had:
-            with contextlib.suppress(FileNotFoundError):
-                os.unlink(ssl_properties)
+            files.unlink(ssl_properties)
         if config_file and os.path.isfile(os.path.join(CHANGING, _CONFIG_FILE)):
-            _restore(os.path.join(CHANGING, _CONFIG_FILE), here.config_file or beliefs.CONFIG_FILE)
+            files.copy(os.path.join(CHANGING, _CONFIG_FILE), here.config_file or beliefs.CONFIG_FILE)
     except (OSError, PecError) as error:
         return f"The previous certificate could not be restored to {directory}: {error}. Copy it back from {CHANGING}."
-    shutil.rmtree(CHANGING, ignore_errors=True)
+    with contextlib.suppress(PecError):
+        files.remove_tree(CHANGING)
     return "HTTPS is as it was before." if had else "PEC has no HTTPS, as before."
 
 
 def settle() -> None:
     """After a success, keep only the last certificate that was replaced."""
     if os.path.isdir(CHANGING):
-        shutil.rmtree(PREVIOUS, ignore_errors=True)
-        os.rename(CHANGING, PREVIOUS)
+        files.remove_tree(PREVIOUS)
+        files.rename(CHANGING, PREVIOUS)
 
 
 def what_is_missing(wanted: CertmgrHttps | None, here: Installation) -> list[str]:
@@ -111,8 +106,3 @@ def what_is_missing(wanted: CertmgrHttps | None, here: Installation) -> list[str
 
 def _directory(home: str) -> str:
     return os.path.dirname(os.path.join(home, beliefs.SSL_PROPERTIES))
-
-
-def _restore(source: str, path: str) -> None:
-    status = os.stat(source)
-    files.write_atomic(path, files.read_bytes(source), mode=status.st_mode & 0o7777, uid=status.st_uid, gid=status.st_gid)

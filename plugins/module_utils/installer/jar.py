@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from ansible_collections.esus.pec.plugins.module_utils import beliefs
 from ansible_collections.esus.pec.plugins.module_utils.errors import PecError
 from ansible_collections.esus.pec.plugins.module_utils.pec import installation
-from ansible_collections.esus.pec.plugins.module_utils.system import pipeline
+from ansible_collections.esus.pec.plugins.module_utils.system import files, pipeline
 
 MANIFEST = "META-INF/MANIFEST.MF"
 # Raised by zipfile for a damaged archive; RuntimeError when damaged bits mean a password or another compression.
@@ -51,13 +51,15 @@ def named_version(path: str, version: str = "") -> str:
 def inspect(path: str, *, version: str = "", sha256: str = "") -> Jar:
     """Return the installer at C(path). The SHA-256 is compared only when one is given: the real file has nearly 1 GB.
 
-    Raises PecError when the file is missing, damaged, another one than meant, or not PEC's installer for Linux.
+    Raises PecError when the file is missing, damaged, another one than meant, not PEC's installer for Linux, or one that
+    another account can change.
     """
     if not os.path.exists(path):
         raise PecError(f"there is no installer at {path}; download it from the official site and correct the path")
     if not os.path.isfile(path):
         raise PecError(f"{path} is not a file; give the path of the installer itself, such as {os.path.join(path, _EXAMPLE)}")
     found = named_version(path, version)
+    files.require_ours(path, "the installer")  # which is checked now, and opened again when root runs it
     if sha256:
         _require_sha256(path, sha256)
     return Jar(path, found, _main_class(path))

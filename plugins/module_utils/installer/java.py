@@ -10,28 +10,55 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from ansible_collections.esus.pec.plugins.module_utils import beliefs
 from ansible_collections.esus.pec.plugins.module_utils.errors import PecError
-from ansible_collections.esus.pec.plugins.module_utils.system import host, process
+from ansible_collections.esus.pec.plugins.module_utils.system import files, host, process
 
 ARGUMENTS_PREFIX = "java-arguments-"
 
 
-def find() -> str:
-    """Return the best launcher on this host: of the releases that the installer accepts, the one nearest to that it was built for.
+def find(named: str | None = None) -> str:
+    """Return the launcher C(named), else the best on this host: of the releases that the installer accepts, the one nearest to its own.
 
-    PEC's own Java is left out, because the installer replaces it. Raises PecError when there is none.
+    PEC's own Java is left out, because the installer replaces it. Raises PecError when there is none, and when another account can change
+    it, because the installer runs as root.
     """
+    if named:
+        _require_ours(named)
+        return named
     homes = tuple(f"{home}/" for home in beliefs.HOMES)
     usable = [java for java in host.java() if java.major >= beliefs.JAVA_MAJOR and not java.path.startswith(homes)]
     if not usable:
         raise PecError(f"no Java {beliefs.JAVA_MAJOR} or newer on this host; install one (Debian: default-jre-headless) or name it in java")
-    return min(usable, key=lambda java: java.major).path
+    ours = [java for java in usable if not any(map(files.changers, parts(java.path)))]
+    best = min(ours or usable, key=lambda java: java.major).path
+    _require_ours(best)
+    return best
+
+
+def parts(launcher: str) -> list[str]:
+    """Return the launcher, and what it loads."""
+    library = os.path.join(os.path.dirname(os.path.dirname(os.path.realpath(launcher))), "lib")
+    return [launcher, *(path for path in (library, os.path.join(library, "modules")) if os.path.exists(path))]
+
+
+def _require_ours(launcher: str) -> None:
+    for path in parts(launcher):
+        files.require_ours(path, "the Java for the installer")
+
+
+def require_plain(java_options: Sequence[str]) -> None:
+    """Raise PecError for an option that Java would not get as it is."""
+    for number, option in enumerate(java_options, 1):
+        if any(ord(character) < ord(" ") or character == "\x7f" for character in option):
+            raise PecError(
+                f"option {number} of java_options has a line break or another control character in it; set each option on its own"
+            )
 
 
 def environment(java_options: Sequence[str]) -> Mapping[str, str]:
     """Return the environment of the installer. The bundled PostgreSQL inherits the locale, so its databases sort as Portuguese does."""
     spelled = beliefs.LOCALE.replace("UTF-8", "utf8")
     language = beliefs.LOCALE if spelled in host.locales() else "C.UTF-8"
-    variables = {"PATH": process.SYSTEM_PATH, "HOME": os.path.expanduser("~root"), "LANG": language, "LC_ALL": language}
+    variables = {"PATH": process.search_path(), "HOME": os.path.expanduser("~root"), "LANG": language, "LC_ALL": language}
     return {**variables, "JAVA_TOOL_OPTIONS": " ".join(java_options)} if java_options else variables
 
 

@@ -3,13 +3,22 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
 
 from ansible_collections.esus.pec.plugins.module_utils import beliefs
 from ansible_collections.esus.pec.plugins.module_utils.errors import PecError
-from ansible_collections.esus.pec.plugins.module_utils.pec import installation
+from ansible_collections.esus.pec.plugins.module_utils.pec import installation, stopping
 from ansible_collections.esus.pec.plugins.module_utils.postgres import psql
 from ansible_collections.esus.pec.plugins.module_utils.system import systemd
+
+
+@dataclass(frozen=True)
+class Database:
+    """What an installer that is interrupted may have changed in PEC's database."""
+
+    pec_version: str | None
+    table_count: int
 
 
 @dataclass(frozen=True)
@@ -18,23 +27,26 @@ class Before:
 
     running: bool
     version: str | None
-    database: psql.DatabaseFacts | None
+    database: Database | None
 
 
 def look() -> Before:
-    """Return what must be unchanged after a failure for PEC to be started again."""
+    """Return what must be unchanged after a failure for PEC to be started again: as it was before a killed installer, if there was one."""
+    left = stopping.find()
+    if left and not left.harmless:
+        return _recorded(left.facts)
     here = installation.discover()
     try:
-        database = psql.read_facts(here.connection) if here.connection else None
+        database = _database(here.connection) if here.connection else None
     except PecError:
         database = None
-    return Before(systemd.state(beliefs.PEC_UNIT) not in systemd.STOPPED, here.version, database)
+    return Before(systemd.state(beliefs.PEC_UNIT) not in systemd.STOPPED or left is not None, here.version, database)
 
 
-def settle(own_database: bool) -> None:
+def settle(before: Before, own_database: bool) -> None:
     """Stop PEC and start its own PostgreSQL, as an update requires; it is not known whether the installer does so itself."""
-    if systemd.state(beliefs.PEC_UNIT) not in systemd.STOPPED:
-        systemd.systemctl("stop", beliefs.PEC_UNIT)
+    if before.running:
+        stopping.stop(stopping.INSTALLER, version=before.version, database=asdict(before.database) if before.database else None)
     database = systemd.units((beliefs.DATABASE_UNIT,))[beliefs.DATABASE_UNIT]
     if own_database and database.load_state == "loaded" and database.active_state != "active":
         systemd.systemctl("start", beliefs.DATABASE_UNIT)
@@ -49,7 +61,7 @@ def resume(before: Before) -> str:
     try:
         obstacle = _difference(before)
         if not obstacle:
-            systemd.systemctl("start", beliefs.PEC_UNIT)
+            stopping.start()
             return f"PEC {before.version} and its database are unchanged, so it was started again."
     except PecError as error:
         obstacle = str(error)
@@ -66,7 +78,7 @@ def _difference(before: Before) -> str:
     if before.database is None or here.connection is None:
         return "its database did not answer before, so it is not known whether it has changed"
     try:
-        now = psql.read_facts(here.connection)
+        now = _database(here.connection)
     except PecError as error:
         return f"its database cannot be compared with before ({error})"
     if now.pec_version != before.database.pec_version:
@@ -74,3 +86,15 @@ def _difference(before: Before) -> str:
     if now.table_count != before.database.table_count:
         return f"its database had {before.database.table_count} tables and now has {now.table_count}"
     return ""
+
+
+def _database(connection: psql.Connection) -> Database:
+    facts = psql.read_facts(connection)
+    return Database(facts.pec_version, facts.table_count)
+
+
+def _recorded(facts: Mapping[str, object]) -> Before:
+    """What the killed installer knew."""
+    version, database = facts.get("version"), facts.get("database")
+    known = Database(database.get("pec_version"), int(database.get("table_count") or 0)) if isinstance(database, dict) else None
+    return Before(True, None if version is None else str(version), known)

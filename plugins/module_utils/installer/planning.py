@@ -82,6 +82,23 @@ def plan(current: Current, desired: Desired) -> Plan:
     return Plan("certificate", reason, planned.from_version, replaces)
 
 
+def keep_protection(current: Current, desired: Desired) -> Desired:
+    """Return what is desired, with the TLS of the database in use unless another was requested: the installer writes PEC's URL anew.
+
+    Raises PecError if that URL has parameters that would be lost.
+    """
+    here, wanted = current.connection, desired.database
+    if here is None or wanted is None or here.place != wanted.place:
+        return desired
+    if here.unsupported:
+        raise PecError(
+            f"the URL of PEC's database has {', '.join(here.unsupported)}, which the installer would drop when it writes the URL anew; "
+            "protect the connection by sslmode and sslrootcert instead, or remove those parameters from application.properties first"
+        )
+    sslmode, sslrootcert = _protection(here, wanted)
+    return replace(desired, database=replace(wanted, sslmode=sslmode, sslrootcert=sslrootcert))
+
+
 def diff(current: Current, desired: Desired, planned: Plan) -> dict[str, str]:
     """Return the versions, and the certificate if it changes, before and after."""
     flaw = ", not complete" if planned.action == "repair" else ""
@@ -155,6 +172,16 @@ def _refuse_other_database(current: Current, desired: Desired) -> None:
             f"PEC connects to the database {_say(here)} as {here.username!r}, but another role or password is requested; "
             "request those in its application.properties, or change them there and in PostgreSQL first"
         )
+    elif current.state == "installed" and _protection(here, wanted) != (here.sslmode, here.sslrootcert):
+        raise PecError(
+            f"PEC connects to the database {_say(here)} with sslmode {here.sslmode or 'prefer'}, but {wanted.sslmode or 'prefer'} or "
+            "another sslrootcert is requested; set them in the URL in its application.properties (esus.pec.properties), and restart PEC"
+        )
+
+
+def _protection(here: Connection, wanted: Connection) -> tuple[str | None, str | None]:
+    """What was not requested stays as it is."""
+    return wanted.sslmode or here.sslmode, wanted.sslrootcert or here.sslrootcert
 
 
 def _other_database(here: Connection, wanted: str) -> str:

@@ -8,7 +8,7 @@ import json
 import os
 import selectors
 import signal
-import subprocess
+import subprocess  # nosec B404  # lists of arguments only, never a shell
 import time
 from collections import deque
 from collections.abc import Iterator, Sequence
@@ -17,13 +17,14 @@ from dataclasses import dataclass, field
 from ansible_collections.esus.pec.plugins.module_utils.errors import PecError
 from ansible_collections.esus.pec.plugins.module_utils.installer import java
 from ansible_collections.esus.pec.plugins.module_utils.redact import Redactor
-from ansible_collections.esus.pec.plugins.module_utils.system import files, signals, status_file
+from ansible_collections.esus.pec.plugins.module_utils.system import files, process, signals, status_file
 from ansible_collections.esus.pec.plugins.module_utils.system.status_file import StatusFile
 
 STATUS = "installer"
 _KEPT_LINES = 20000
 _QUIET_SECONDS = 1.0
 _GRACE_SECONDS = 15.0
+WORK_DIRECTORY = "/var/lib/esus-pec"
 
 
 @dataclass(frozen=True)
@@ -101,13 +102,19 @@ def refuse_survivor(directory: str = status_file.RUNTIME_DIRECTORY) -> None:
 
 
 def prepare_directories(log_directory: str, work_directory: str, directory: str = status_file.RUNTIME_DIRECTORY) -> None:
-    """Create what a run needs, and remove the argument files of killed runs."""
+    """Create what a run needs, and remove the argument files of killed runs. Raises PecError where another account can change one."""
     for path, mode in ((directory, 0o700), (log_directory, 0o700), (work_directory, 0o755)):
+        existing = os.path.abspath(path)
+        while not os.path.lexists(existing):
+            existing = os.path.dirname(existing)
+        files.require_ours(existing, "a directory of the installer's run")
         try:
             os.makedirs(path, mode=mode, exist_ok=True)
         except OSError as error:
             raise PecError(files.cannot("create the directory", path, error)) from None
     os.chmod(directory, 0o700)
+    if work_directory == WORK_DIRECTORY and not os.stat(work_directory).st_mode & 0o077:
+        os.chmod(work_directory, 0o755)  # noqa: S103  # nosec B103  # what the installer starts as another account begins in it
     for name in os.listdir(directory):
         if name.startswith(java.ARGUMENTS_PREFIX):
             os.unlink(os.path.join(directory, name))
@@ -156,7 +163,7 @@ def _open_log(path: str) -> Iterator[int]:
 
 def _start(command: Command, arguments: str) -> subprocess.Popen[bytes]:
     try:
-        return subprocess.Popen(
+        return subprocess.Popen(  # nosec B603  # no shell
             [command.java, f"@{arguments}"],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
@@ -165,10 +172,9 @@ def _start(command: Command, arguments: str) -> subprocess.Popen[bytes]:
             env=java.environment(command.java_options),
             start_new_session=True,
         )
-    except OSError as error:
-        raise PecError(
-            f"cannot start {command.java} in {command.work_directory}: {error.strerror}; correct java or work_directory"
-        ) from None
+    except (OSError, ValueError) as error:
+        why = process.why_not_started(error)
+        raise PecError(f"cannot start {command.java} in {command.work_directory}: {why}; correct java or work_directory") from None
 
 
 def _watch(

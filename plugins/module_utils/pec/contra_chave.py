@@ -75,11 +75,14 @@ class Desired:
 
 @dataclass(frozen=True)
 class Plan:
+    """What to write. C(loses): a contra-chave or chave of the file is not in the entries."""
+
     entries: tuple[Entry, ...]
     changed: bool
     before: str
     after: str
     entry: Entry | None
+    loses: bool = False
 
 
 def from_text(text: str, where: str) -> str:
@@ -113,10 +116,15 @@ def read(path: str = PATH) -> tuple[Entry, ...]:
         ) from None
 
 
+def keep(path: str = PATH) -> str:
+    """Copy the file to where only root can read it, and return that path. Nobody issues the same contra-chave again."""
+    return files.keep(path, files.read_bytes(path))
+
+
 def write(entries: Sequence[Entry], path: str = PATH) -> None:
     """Write the entries; without any, remove the file."""
     if not entries:
-        os.unlink(path)
+        files.unlink(path)
         return
     files.make_private(os.path.dirname(path))
     content = {VARIABLE: [{name: value for name, value in asdict(entry).items() if value} for entry in entries]}
@@ -135,7 +143,11 @@ def plan(current: Sequence[Entry], desired: Desired) -> Plan:
     new = _merged(desired, old) if desired.present else None
     after = {**{other: entry for other, entry in before.items() if other != key}, **({key: new} if new else {})}
     entries = tuple(after[each] for each in sorted(after))
-    return Plan(entries, new != old, _shown(old), _shown(new), new)
+    return Plan(entries, new != old, _shown(old), _shown(new), new, old is not None and _loses(old, new))
+
+
+def _loses(old: Entry, new: Entry | None) -> bool:
+    return new is None or new.contra_chave != old.contra_chave or old.chave not in ("", new.chave)
 
 
 def _merged(desired: Desired, old: Entry | None) -> Entry:

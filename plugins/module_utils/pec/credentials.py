@@ -18,6 +18,7 @@ _URL = re.compile(r"jdbc:[a-z]+:\S+", re.IGNORECASE)
 _USERNAME = re.compile(r"^\W*usu.{1,3}rio\s*:\s*(?P<value>\S.*?)\s*$", re.IGNORECASE)
 _PASSWORD = re.compile(r"^\W*senha\s*:\s*(?P<value>\S.*?)\s*$", re.IGNORECASE)
 _TRAILING = ".,;"
+_LONGEST_LINE = 1000  # the patterns take long for longer ones, and PEC's account can write what it likes
 
 
 @dataclass(frozen=True)
@@ -51,7 +52,7 @@ def _logins(text: str) -> list[Login]:
     """Pair each user with the password after it; full access comes first, then read access."""
     logins = []
     username = None
-    for line in unicodedata.normalize("NFC", text).splitlines():
+    for line in (unicodedata.normalize("NFC", line) for line in text.splitlines() if len(line) <= _LONGEST_LINE):
         user_line = _USERNAME.match(line)
         password_line = _PASSWORD.match(line)
         if user_line:

@@ -97,7 +97,7 @@ def _complaint(path: str, answer: Answer | UnansweredError, expected: tuple[int,
 def _version(info: Answer | UnansweredError) -> str | None:
     try:
         content = json.loads(info.text) if isinstance(info, Answer) and info.status == 200 else None
-    except ValueError:
+    except (ValueError, RecursionError):  # nested too deep
         return None
     version = content.get(beliefs.INFO_VERSION_KEY) if isinstance(content, dict) else None
     return version if isinstance(version, str) else None

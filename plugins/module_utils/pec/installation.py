@@ -3,10 +3,13 @@
 
 from __future__ import annotations
 
+import glob
+import itertools
 import json
 import os
 import re
-from collections.abc import Mapping
+import stat
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 from ansible_collections.esus.pec.plugins.module_utils import beliefs
@@ -16,9 +19,11 @@ from ansible_collections.esus.pec.plugins.module_utils.postgres import jdbc
 from ansible_collections.esus.pec.plugins.module_utils.postgres.psql import Connection
 from ansible_collections.esus.pec.plugins.module_utils.properties import reading
 from ansible_collections.esus.pec.plugins.module_utils.system import files
+from ansible_collections.esus.pec.plugins.module_utils.system.directory import RefusedError
 
 _VERSION = re.compile(r"(\d+)\.(\d+)\.(\d+)")
 _CERTIFICATES = (".p12", ".pfx", ".jks", ".pem", ".crt", ".cer")
+_MOST_FILES = 2000  # that are looked at in a directory of certificates, which PEC's account can fill
 _TEXT_OF_BOOLEAN = {"true": True, "false": False}
 
 
@@ -70,6 +75,12 @@ class Installation:
     certificates: tuple[str, ...] = ()
 
     @property
+    def ports(self) -> tuple[int, ...]:
+        """The ports that PEC itself listens on."""
+        served = () if self.https.mode == "none" else (self.https.port or beliefs.HTTPS_PORT,)
+        return (self.http_port or beliefs.HTTP_PORT, *served)
+
+    @property
     def urls(self) -> tuple[str, ...]:
         """Where this server should answer locally, most likely first (an https certificate cannot match the address)."""
         http = f"http://127.0.0.1:{self.http_port or beliefs.HTTP_PORT}"
@@ -77,6 +88,12 @@ class Installation:
             return (http,)
         https = f"https://127.0.0.1:{self.https.port or beliefs.HTTPS_PORT}"
         return (https,) if self.https.port == self.http_port else (https, http)
+
+    @property
+    def secret_files(self) -> list[str]:
+        """The files that hold passwords and exist."""
+        places = (self.config_file, self.application_properties, self.credentials_file)
+        return [place for place in places if place and os.path.exists(place)]
 
 
 def parse_version(text: str) -> tuple[int, int, int]:
@@ -91,11 +108,13 @@ def parse_version(text: str) -> tuple[int, int, int]:
 def discover(root: str = "/") -> Installation:
     """Read PEC's files on this host (below C(root)) and judge the installation, without running or connecting to anything.
 
-    Raises PecError if an existing file cannot be read; only root can read all of them.
+    A file that another account can have put there to reach root's, such as a link in a directory of PEC's own account, is not read: the
+    installation then counts as broken. Raises PecError if another one cannot be read; only root can read all of them.
     """
     notes: list[str] = []
+    refused: list[str] = []
     config_file = _existing(root, beliefs.CONFIG_FILE)
-    config = _read_config(config_file, notes)
+    config = _read_config(config_file, notes, refused)
     units = {name: _unit_file(root, name) for name in (beliefs.PEC_UNIT, beliefs.DATABASE_UNIT)}
     home = _find_home(root, _text(config, "directory"))
     if home is None and config_file is None and not any(units.values()):
@@ -111,9 +130,9 @@ def discover(root: str = "/") -> Installation:
         database_unit_file=units[beliefs.DATABASE_UNIT],
     )
     if home is None or not os.path.isdir(os.path.join(home, beliefs.WEBSERVER)):
-        return replace(found, reasons=(_without_application(found), *notes))
-    found = _with_application(root, home, found, config, notes)
-    broken = _broken(home, found, config)
+        return replace(found, reasons=(_without_application(found), *refused, *notes))
+    found = _with_application(root, home, found, config, notes, refused)
+    broken = [*refused, *_broken(home, found, config)]
     return replace(found, state="broken" if broken else "installed", reasons=(*broken, *_remarks(found), *notes))
 
 
@@ -126,12 +145,14 @@ def connection(here: Installation | None = None) -> Connection:
     return found.connection
 
 
-def _with_application(root: str, home: str, found: Installation, config: Mapping[str, object], notes: list[str]) -> Installation:
+def _with_application(
+    root: str, home: str, found: Installation, config: Mapping[str, object], notes: list[str], refused: list[str]
+) -> Installation:
     """Add what the application's own files say."""
-    spring = _read_properties(os.path.join(home, beliefs.APPLICATION_PROPERTIES), notes)
+    spring = _read_properties(os.path.join(home, beliefs.APPLICATION_PROPERTIES), notes, refused)
     ssl_file = os.path.join(home, beliefs.SSL_PROPERTIES)
-    ssl = _read_properties(ssl_file, notes)
-    logins = _read_credentials(os.path.join(home, beliefs.CREDENTIALS_FILE), notes)
+    ssl = _read_properties(ssl_file, notes, refused)
+    logins = _read_credentials(os.path.join(home, beliefs.CREDENTIALS_FILE), notes, refused)
     port = _port(spring.get(beliefs.PORT_KEY, str(beliefs.HTTP_PORT)))
     https = _certmgr_https(root, home, ssl) if os.path.exists(ssl_file) else _keystore_https(root, home, spring, port)
     connection, source = _connection(home, found.config_file, spring, config, logins, notes)
@@ -151,7 +172,7 @@ def _with_application(root: str, home: str, found: Installation, config: Mapping
         ssl_properties=ssl_file if os.path.exists(ssl_file) else None,
         https=https,
         http_port=port,
-        certificates=_certificates(home),
+        certificates=_certificates(home, notes),
     )
 
 
@@ -172,7 +193,23 @@ def _broken(home: str, found: Installation, config: Mapping[str, object]) -> lis
         units = {beliefs.PEC_UNIT: found.pec_unit_file, beliefs.DATABASE_UNIT: found.database_unit_file}
         missing = [name for name, path in units.items() if path is None]
         reasons.extend(f"the service {name} is not installed, so it does not start with the system; {again}" for name in missing)
+        reasons.extend(f"only root can enter {path}, but {beliefs.BUNDLED_USER} must; {again}" for path in closed_to_database(home))
     return reasons
+
+
+def closed_to_database(home: str) -> list[str]:
+    """The directories on the way to the programs of the bundled PostgreSQL that are root's alone, as sudo's umask 077 makes them."""
+    above = os.path.join(home, beliefs.BUNDLED_CLIENTS.partition("/")[0])
+    ways = (os.path.dirname(path) for path in glob.glob(os.path.join(glob.escape(home), beliefs.BUNDLED_CLIENTS)))
+    return [path for path in dict.fromkeys((os.path.realpath(home), above, *sorted(ways))) if _is_roots_alone(path)]
+
+
+def _is_roots_alone(path: str) -> bool:
+    try:
+        status = os.lstat(path)
+    except OSError:
+        return False
+    return stat.S_ISDIR(status.st_mode) and status.st_uid == 0 and not status.st_mode & 0o077
 
 
 def _remarks(found: Installation) -> list[str]:
@@ -231,7 +268,16 @@ def _connection(
         except PecError as error:
             notes.append(f"{source}: {error}")
             continue
-        return Connection(address.host, address.port, address.database or username, username, password), source
+        return Connection(
+            address.host,
+            address.port,
+            address.database or username,
+            username,
+            password,
+            sslmode=address.sslmode,
+            sslrootcert=address.sslrootcert,
+            unsupported=address.unsupported,
+        ), source
     return None, stated[0][0] if stated else None
 
 
@@ -255,12 +301,17 @@ def _keystore(root: str, home: str, pairs: Mapping[str, str]) -> str | None:
     return _under(root, name) if os.path.isabs(name) else os.path.normpath(os.path.join(home, beliefs.WEBSERVER, name))
 
 
-def _certificates(home: str) -> tuple[str, ...]:
+def _certificates(home: str, notes: list[str]) -> tuple[str, ...]:
     """Every keystore and certificate in the directories of the application, of certmgr and of the RNDS."""
     directories = [os.path.dirname(beliefs.APPLICATION_PROPERTIES), beliefs.CERTMGR, beliefs.KEYS_DIRECTORY]
-    trees = [os.walk(os.path.join(home, directory)) for directory in directories]
-    paths = (os.path.join(directory, name) for tree in trees for directory, _directories, names in tree for name in names)
-    return tuple(sorted(path for path in paths if path.lower().endswith(_CERTIFICATES)))
+    found: list[str] = []
+    for path in (os.path.join(home, directory) for directory in directories):
+        try:
+            entries = itertools.islice(files.walk(path, follow=True), _MOST_FILES)
+            found += [each.path for each in entries if each.name.lower().endswith(_CERTIFICATES) and not stat.S_ISDIR(each.status.st_mode)]
+        except PecError as error:
+            notes.append(str(error))
+    return tuple(sorted(found))
 
 
 def _jre(root: str, home: str, configured: str | None) -> str | None:
@@ -278,21 +329,22 @@ def _unit_file(root: str, name: str) -> str | None:
     return next((found for found in (_existing(root, path) for path in paths) if found), None)
 
 
-def _read_config(path: str | None, notes: list[str]) -> Mapping[str, object]:
-    if path is None:
+def _read_config(path: str | None, notes: list[str], refused: list[str]) -> Mapping[str, object]:
+    text = None if path is None else _read(path, refused)
+    if text is None:
         return {}
     try:
-        content = json.loads(files.read_text_lenient(path))
-    except ValueError as error:
+        content = json.loads(text)
+    except (ValueError, RecursionError) as error:
         notes.append(f"{path} is not JSON: {error}")
         return {}
     return content if isinstance(content, dict) else {}
 
 
-def _read_properties(path: str, notes: list[str]) -> Mapping[str, str]:
-    if not os.path.exists(path):
+def _read_properties(path: str, notes: list[str], refused: list[str]) -> Mapping[str, str]:
+    text = _read(path, refused, reading.read_text) if os.path.exists(path) else None
+    if text is None:
         return {}
-    text = files.read_bytes(path).decode("latin-1")
     try:
         return reading.parse(text)
     except PecError as error:
@@ -300,14 +352,22 @@ def _read_properties(path: str, notes: list[str]) -> Mapping[str, str]:
         return {}
 
 
-def _read_credentials(path: str, notes: list[str]) -> credentials.Credentials | None:
-    if not os.path.exists(path):
+def _read_credentials(path: str, notes: list[str], refused: list[str]) -> credentials.Credentials | None:
+    text = _read(path, refused) if os.path.exists(path) else None
+    if text is None:
         return None
-    text = files.read_text_lenient(path)
     try:
         return credentials.parse(text)
     except PecError as error:
         notes.append(f"{path}: {error}")
+        return None
+
+
+def _read(path: str, refused: list[str], read: Callable[[str], str] = files.read_text_lenient) -> str | None:
+    try:
+        return read(path)
+    except RefusedError as error:
+        refused.append(str(error))
         return None
 
 

@@ -1,32 +1,51 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Logins that may create databases, and the statements that create, rename and drop them. Private to the collection."""
+"""Logins that may create databases and roles, and the statements that create, rename and drop them. Private to the collection."""
 
 from __future__ import annotations
 
+import contextlib
+import hashlib
 import os
 import re
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import cast
 
 from ansible_collections.esus.pec.plugins.module_utils import beliefs
 from ansible_collections.esus.pec.plugins.module_utils.errors import PecError
-from ansible_collections.esus.pec.plugins.module_utils.postgres.psql import Connection, identifier, literal
+from ansible_collections.esus.pec.plugins.module_utils.postgres.psql import MAINTENANCE, Connection, identifier, literal
 from ansible_collections.esus.pec.plugins.module_utils.postgres.session import Session, describe
+from ansible_collections.esus.pec.plugins.module_utils.system.locks import HeldError
 
-MAINTENANCE = ("postgres", "template1")
-SOCKET_DIRECTORIES = ("/var/run/postgresql", "/tmp")  # noqa: S108  # PostgreSQL's defaults
+SOCKET_DIRECTORIES = ("/var/run/postgresql", "/tmp")  # noqa: S108  # nosec B108  # PostgreSQL's defaults
 _LONGEST_NAME = 63
 _LIST_SETTINGS = ("search_path", "temp_tablespaces", "local_preload_libraries", "session_preload_libraries")
+_ITEM = re.compile(r'\s*("(?:[^"]|"")*"|[^",]*?)\s*(?:,|\Z)')
 _IN_USE = re.compile(r"other users|outros usuários|other session|outra sessão|outras sessões", re.IGNORECASE)
 _SWITCH_ATTEMPTS = 20
 
 _WHO_SQL = """
 select json_build_object(
-  'role', rolname, 'superuser', rolsuper, 'createdb', rolcreatedb, 'started', extract(epoch from pg_postmaster_start_time())::text,
+  'role', rolname, 'superuser', rolsuper, 'createdb', rolcreatedb, 'createrole', rolcreaterole,
+  'started', extract(epoch from pg_postmaster_start_time())::text,
   'version', current_setting('server_version'), 'version_num', current_setting('server_version_num')::int,
   'data_directory', case when rolsuper then current_setting('data_directory') end
 ) from pg_roles where rolname = current_user
+"""
+_LOCK_CLASS = 0x65737573  # "esus"
+_LINGER = 20  # tenths of a second that the session of a run which was just killed may still be listed
+_HOLDERS_SQL = """
+select coalesce(json_agg('session ' || l.pid || coalesce(' from ' || host(a.client_addr), '')
+  || coalesce(', since ' || to_char(a.backend_start at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"'), '')), '[]'::json)
+from pg_locks l left join pg_stat_activity a on a.pid = l.pid
+where l.locktype = 'advisory' and l.classid = {kind} and l.objid = {key} and l.objsubid = 2 and l.granted and l.pid <> pg_backend_pid()
+"""
+# The session that holds the lock is idle, and its end is noticed also if the network is cut. Not every version has all of these.
+_LASTING_SQL = """
+select set_config(name, '0', false) from pg_settings where name = 'idle_session_timeout'
+union all select set_config(name, case name when 'tcp_keepalives_idle' then '10' else '5' end, false) from pg_settings
+where name in ('tcp_keepalives_idle', 'tcp_keepalives_interval', 'tcp_keepalives_count')
 """
 _TABLES_SQL = """
 select coalesce(json_agg(oid::regclass::text order by pg_relation_size(oid) desc), '[]'::json) from pg_class
@@ -47,15 +66,22 @@ class Login:
     role: str
     superuser: bool
     createdb: bool
+    createrole: bool
     started: str
     version: str
     version_num: int
     data_directory: str | None
 
+    @property
+    def able(self) -> bool:
+        """Whether it may create a database, and the role that loads a dump into it."""
+        return self.superuser or (self.createdb and self.createrole)
+
     def session(self, database: str | None = None) -> Session:
         """Open a session, in this database or in the one that always exists."""
         conn = replace(self.conn, database=database) if database else self.conn
-        return Session(conn, self.client, options={"client_min_messages": "warning"}, user=self.user)
+        options = {"client_min_messages": "warning", "default_transaction_read_only": "off"}
+        return Session(conn, self.client, options=options, user=self.user)
 
     def execute(self, *statements: str, database: str | None = None) -> None:
         """Run statements, each in a transaction of its own unless they say otherwise."""
@@ -84,16 +110,19 @@ def log_in(conn: Connection, client: str, user: str | None = None, *, also: Sequ
 
 
 def find(pec: Login, given: tuple[str, str] | None, account: str | None) -> Login:
-    """Return a login that may create databases: the one given, PEC's own, or the server's administrator by its account on this host.
+    """Return a login that may create databases and roles: the one given, PEC's own, or the server's administrator by its account here.
 
     Raises PecError when there is none.
     """
     if given is not None:
         login = log_in(replace(pec.conn, username=given[0], password=given[1]), pec.client)
-        if not (login.superuser or login.createdb):
-            raise PecError(f"the role {login.role!r} given as admin may not create databases; give one that may (CREATEDB or SUPERUSER)")
+        if not login.able:
+            raise PecError(
+                f"the role {login.role!r} given as admin may not create databases and roles; give one that may (SUPERUSER, or CREATEDB and "
+                "CREATEROLE)"
+            )
         return login
-    if pec.superuser or pec.createdb:
+    if pec.able:
         return pec
     tried = []
     name = account or beliefs.BUNDLED_USER
@@ -103,8 +132,8 @@ def find(pec: Login, given: tuple[str, str] | None, account: str | None) -> Logi
         except PecError as error:
             tried.append(str(error))
     raise PecError(
-        f"the role {pec.role!r} may not create databases at {pec.conn.host}:{pec.conn.port}, and this host has no administrator of that "
-        f"server{' (' + tried[0] + ')' if tried else ''}; give admin with the username and password of one"
+        f"the role {pec.role!r} may not create databases and roles at {pec.conn.host}:{pec.conn.port}, and this host has no administrator "
+        f"of that server{' (' + tried[0] + ')' if tried else ''}; give admin with the username and password of one"
     )
 
 
@@ -136,8 +165,8 @@ def property_statements(name: str, like: Mapping[str, object]) -> list[str]:
     for role, setting in cast("Sequence[Sequence[str | None]]", like.get("settings") or []):
         key, _equals, value = str(setting).partition("=")
         scope = f"ROLE {identifier(role)} IN {whose}" if role else whose
-        # The value of a list is stored as SQL.
-        statements.append(f"ALTER {scope} SET {key} TO {value if key in _LIST_SETTINGS and value else literal(value)}")
+        name_of_setting = ".".join(map(identifier, key.split(".")))
+        statements.append(f"ALTER {scope} SET {name_of_setting} TO {_list(value) if key in _LIST_SETTINGS else literal(value)}")
     rights = cast("Sequence[Sequence[str | None]] | None", like.get("rights"))
     if rights is not None:
         statements.append(f"REVOKE ALL ON {whose} FROM PUBLIC")
@@ -145,6 +174,22 @@ def property_statements(name: str, like: Mapping[str, object]) -> list[str]:
     if int(str(like.get("datconnlimit", -1))) >= 0:
         statements.append(f"ALTER {whose} CONNECTION LIMIT {like['datconnlimit']}")
     return statements
+
+
+def _list(value: str) -> str:
+    """Return the SQL for a value that is a list of names.
+
+    It is stored as SQL when it was set in the usual way, but C(SET ... FROM CURRENT), which every role may use for itself, stores any text.
+    """
+    items, at = [], 0
+    while at < len(value):
+        item = _ITEM.match(value, at)
+        if item is None:
+            return literal(value)
+        text = item.group(1)
+        items.append(text[1:-1].replace('""', '"') if text.startswith('"') else text)
+        at = item.end()
+    return ", ".join(map(literal, items or [""]))
 
 
 def comment_statement(name: str, comment: str | None) -> str:
@@ -157,6 +202,31 @@ def end_sessions_statement(name: str) -> str:
     return f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = {literal(name)} AND pid <> pg_backend_pid()"
 
 
+@contextlib.contextmanager
+def alone(login: Login, name: str) -> Iterator[None]:
+    """Hold a lock in the server itself while a run restores this database, from whichever host. It ends with this session.
+
+    So whoever holds it has proven that no other run lives whose second database it might take for a dead one's. Raises HeldError.
+    """
+    key = int(hashlib.sha256(name.encode()).hexdigest()[:8], 16) >> 1
+    with login.session() as session:
+        session.execute(_LASTING_SQL)
+        for attempt in range(_LINGER):
+            mine = session.query(f"select to_json(pg_try_advisory_lock({_LOCK_CLASS}, {key}))")
+            others = cast("list[str]", session.query(_HOLDERS_SQL.format(kind=_LOCK_CLASS, key=key)))
+            if mine and not others:
+                break
+            if mine:
+                session.execute(f"select pg_advisory_unlock({_LOCK_CLASS}, {key})")
+            if attempt == _LINGER - 1:
+                raise HeldError(
+                    f"another run is restoring the database {name!r} on this server ({', '.join(others) or 'it has just ended'}); "
+                    "wait until it ends, then run again"
+                )
+            time.sleep(0.1)
+        yield
+
+
 def drop(login: Login, name: str, *, disk_full: bool = False) -> None:
     """Drop a database and end its sessions. On a full disk its tables go first, because dropping a database requires a checkpoint."""
     if disk_full:
@@ -164,7 +234,11 @@ def drop(login: Login, name: str, *, disk_full: bool = False) -> None:
             session.execute(end_sessions_statement(name))
             for table in cast("list[str]", session.query(_TABLES_SQL)):
                 session.execute(f"DROP TABLE IF EXISTS {table} CASCADE")
-    _insist(login, [end_sessions_statement(name), f"DROP DATABASE IF EXISTS {identifier(name)}"])
+    # The owner of a database may make it a template, and a dump is its owner; a template cannot be dropped.
+    ordinary = (
+        f"select format('ALTER DATABASE %I IS_TEMPLATE false', datname) from pg_database where datname = {literal(name)} and datistemplate"
+    )
+    _insist(login, [f"{ordinary} \\gexec", end_sessions_statement(name), f"DROP DATABASE IF EXISTS {identifier(name)}"])
 
 
 def switch(login: Login, old: str | None, before: str, new: str, name: str, comments: Mapping[str, str]) -> None:
@@ -205,6 +279,7 @@ def _log_in(conn: Connection, client: str, user: str | None) -> Login:
         role=str(who["role"]),
         superuser=bool(who["superuser"]),
         createdb=bool(who["createdb"]),
+        createrole=bool(who["createrole"]),
         started=str(who["started"]),
         version=str(who["version"]),
         version_num=int(str(who["version_num"])),

@@ -11,6 +11,12 @@ from ansible_collections.esus.pec.plugins.module_utils.errors import PecError
 
 PREFIX = "jdbc:postgresql:"
 DEFAULT_PORT = 5432
+MODES = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")
+"""What the driver and libpq both understand by C(sslmode). Without one the driver prefers TLS from 42.2.5 on; before, it uses none."""
+
+_NOT_VALIDATING = "org.postgresql.ssl.NonValidatingFactory"
+_OWN_FACTORIES = ("", "org.postgresql.ssl.LibPQFactory", "org.postgresql.ssl.jdbc4.LibPQFactory", _NOT_VALIDATING)
+_NOT_HONOURED = ("sslcert", "sslkey", "sslpassword", "sslpasswordcallback", "sslfactoryarg", "sslhostnameverifier")
 
 
 @dataclass(frozen=True)
@@ -21,6 +27,27 @@ class JdbcUrl:
     port: int
     database: str
     params: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+    @property
+    def sslmode(self) -> str | None:
+        """How the driver protects the connection, as libpq calls it. None is the default, C(prefer)."""
+        mode = self.params.get("sslmode", "").lower()
+        if not mode and self.params.get("ssl", "false").lower() in ("", "true"):
+            mode = "require" if self.params.get("sslfactory") == _NOT_VALIDATING else "verify-full"
+        return None if mode in ("", "prefer") else mode
+
+    @property
+    def sslrootcert(self) -> str | None:
+        """The file with the authority of the server's certificate."""
+        return self.params.get("sslrootcert") or None
+
+    @property
+    def unsupported(self) -> tuple[str, ...]:
+        """The parameters that say who the other end must be, or who we are, and that libpq has no equal for."""
+        names = [name for name in _NOT_HONOURED if self.params.get(name)]
+        names += ["sslfactory"] if self.params.get("sslfactory", "") not in _OWN_FACTORIES else []
+        names += ["sslmode"] if self.sslmode and self.sslmode not in MODES else []
+        return tuple(names)
 
 
 def parse(url: str) -> JdbcUrl:
@@ -40,10 +67,11 @@ def parse(url: str) -> JdbcUrl:
     return JdbcUrl(host, port, unquote(rest.lstrip("/")), dict(parse_qsl(query, keep_blank_values=True)))
 
 
-def build(host: str, port: int, database: str) -> str:
-    """Return the URL that leads to this database."""
+def build(host: str, port: int, database: str, sslmode: str | None = None, sslrootcert: str | None = None) -> str:
+    """Return the URL that leads to this database. It never holds a password."""
     bracketed = f"[{host}]" if ":" in host else host
-    return f"{PREFIX}//{bracketed}:{port}/{quote(database, safe='')}"
+    params = [f"{name}={quote(value)}" for name, value in (("sslmode", sslmode), ("sslrootcert", sslrootcert)) if value]
+    return f"{PREFIX}//{bracketed}:{port}/{quote(database, safe='')}{'?' if params else ''}{'&'.join(params)}"
 
 
 def _authority(text: str, address: str) -> tuple[str, int]:

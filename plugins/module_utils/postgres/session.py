@@ -14,6 +14,7 @@ from ansible_collections.esus.pec.plugins.module_utils.postgres import psql
 from ansible_collections.esus.pec.plugins.module_utils.system.pipeline import Pipeline, Stage
 
 _FIELD = "\x1f"
+_LONGEST_ANSWER = 12 << 20  # PEC's largest, the columns of all its tables, is 1 MiB
 
 describe = psql.describe
 
@@ -21,17 +22,19 @@ describe = psql.describe
 class Session:
     """A psql that stays open from C(with) to its end, so that one transaction can span several statements.
 
-    options are settings of the session such as {"synchronous_commit": "off"}; user is the account of the system to run as, for peer
-    authentication. A statement that fails ends the session. Raises PecError with the server's message.
+    options are settings of the session such as {"synchronous_commit": "off"}, beside those of C(psql.PINNED); user is the account of the
+    system to run as, for peer authentication; without it psql runs as an account without rights. A statement that fails ends the session.
+    Raises PecError with the server's message.
     """
 
     def __init__(
         self, conn: psql.Connection, client_path: str, *, options: Mapping[str, str] | None = None, user: str | None = None
     ) -> None:
         self._conn = conn
-        argv = [client_path, "-XAtqw", "-F", _FIELD, "-v", "ON_ERROR_STOP=1"]
-        environment = {**psql.environment(conn), **options_environment(options or {})}
-        self._psql = Pipeline([Stage(argv, environment, user)], feed=True, collect=True, secrets=[conn.password])
+        argv = [client_path, "-XAtqw", "-F", _FIELD, "-v", "ON_ERROR_STOP=1", *psql.lasting(conn, client_path)]
+        settings = {**psql.PINNED, **psql.server_keepalives(conn), **(options or {})}
+        environment = {**psql.environment(conn), **psql.options(settings)}
+        self._psql = Pipeline([Stage(argv, environment, user, secret=True)], feed=True, collect=True, secrets=[conn.password])
         self._failure: PecError | None = None
 
     def __enter__(self) -> Session:
@@ -41,11 +44,15 @@ class Session:
     def __exit__(self, kind: object, error: object, trace: object) -> None:
         self._psql.kill()
 
+    def stop(self) -> None:
+        """End psql, from any thread; a statement that waits for its answer fails."""
+        self._psql.kill()
+
     def query(self, sql: str) -> object:
         """Run SQL that returns one JSON value and return it, decoded."""
         try:
             return json.loads("\n".join(self._ask(sql)))
-        except ValueError:
+        except (ValueError, RecursionError):
             raise PecError(f"{describe(self._conn)}: the answer of the server is not one JSON value") from None
 
     def rows(self, sql: str) -> list[list[str]]:
@@ -65,12 +72,19 @@ class Session:
             self._psql.input.write(f"{sql.strip().rstrip(';')}\n;\n\\echo {end}\n".encode())
             self._psql.input.flush()
         lines: list[str] = []
-        for raw in iter(self._psql.output.readline, b""):
+        length = 0
+        for raw in iter(lambda: self._psql.output.readline(_LONGEST_ANSWER + 1), b""):
+            length += len(raw)
+            if length > _LONGEST_ANSWER:
+                self._psql.kill()
+                self._failure = PecError(f"{describe(self._conn)}: the answer of the server is longer than {_LONGEST_ANSWER >> 20} MiB")
+                raise self._failure
             line = raw.decode().rstrip("\n")
             if line == end:
                 return lines
             lines.append(line)
-        self._failure = PecError(f"{describe(self._conn)}: {self._end()}")
+        said = self._end()
+        self._failure = PecError(f"{describe(self._conn)}: {said}{psql.network_remedy(said)}")
         raise self._failure
 
     def _end(self) -> str:
@@ -81,16 +95,28 @@ class Session:
         return "psql ended before it answered"
 
 
-def options_environment(options: Mapping[str, str]) -> dict[str, str]:
-    """Return the variable that gives any client these settings of its session; empty without settings."""
-    return {"PGOPTIONS": " ".join(f"-c {name}={_escaped(value)}" for name, value in options.items())} if options else {}
+def database_locks(conn: psql.Connection) -> list[str]:
+    """Return the names of all locks of one database: by its address, and by what the server itself says it is, where that can be read.
+
+    Two runs that reach it by different addresses, as by a tunnel, have the latter in common.
+    """
+    cluster = psql.cluster(conn)
+    return [database_lock(conn), *([_lock_name(f"{cluster} {conn.database}")] if cluster else [])]
+
+
+def same_database(one: psql.Connection, other: psql.Connection) -> bool:
+    """Return whether two connections lead to one database; if one of the servers does not say, the name decides."""
+    if one.place == other.place or one.database != other.database:
+        return one.place == other.place
+    clusters = psql.cluster(one), psql.cluster(other)
+    return not all(clusters) or clusters[0] == clusters[1]
 
 
 def database_lock(conn: psql.Connection) -> str:
     """Return the name of the lock of one database. All addresses and sockets of this host count as one."""
     host, port, database = conn.place
-    return "database-" + hashlib.sha256(f"{host}:{port}:{database}".encode()).hexdigest()[:12]
+    return _lock_name(f"{host}:{port}:{database}")
 
 
-def _escaped(value: str) -> str:
-    return "".join(f"\\{character}" if character in "\\ \t\n" else character for character in value)
+def _lock_name(text: str) -> str:
+    return "database-" + hashlib.sha256(text.encode()).hexdigest()[:12]

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 from ansible_collections.esus.pec.plugins.module_utils import beliefs
 from ansible_collections.esus.pec.plugins.module_utils.pec import installation
+from ansible_collections.esus.pec.plugins.module_utils.postgres.peer import VERIFYING, stays_here
 from ansible_collections.esus.pec.plugins.module_utils.postgres.psql import Connection, DatabaseFacts
 from ansible_collections.esus.pec.plugins.module_utils.preflight.model import DatabaseSeen, DatabaseWanted, Facts, Finding, error, warning
 
@@ -29,7 +30,7 @@ def in_use(facts: Facts, wanted: DatabaseWanted) -> Iterator[Finding]:
     here = facts.installed_connection
     if here is None:
         return
-    asked = Connection(wanted.host, wanted.port, wanted.name, wanted.username, wanted.password)
+    asked = wanted.connection
     used = f"{here.database!r} on {here.host}:{here.port}"
     moved = bool(facts.installed_custom_database) if wanted.mode == "bundled" else here.place != asked.place
     if moved:
@@ -44,6 +45,12 @@ def in_use(facts: Facts, wanted: DatabaseWanted) -> Iterator[Finding]:
             "database_login_differs",
             f"PEC logs in to {used} with another name or password than pec_database_username and pec_database_password",
             "set those to the values in PEC's application.properties, or change them there and in PostgreSQL first",
+        )
+    elif wanted.mode != "bundled" and asked.sslmode not in (None, here.sslmode):
+        yield error(
+            "database_tls_differs",
+            f"PEC connects to {used} with sslmode {here.sslmode or 'prefer'}, not {asked.sslmode} as requested",
+            "set sslmode in the URL in PEC's application.properties, by esus.pec.properties, or remove pec_database_sslmode",
         )
 
 
@@ -110,7 +117,15 @@ def _access(seen: DatabaseSeen, wanted: DatabaseWanted) -> Iterator[Finding]:
             f"the server of {wanted.place} requires an authentication of the role {wanted.username!r} that PEC's driver does not support",
             f"put the line {rule} first in that server's pg_hba.conf, and reload",
         )
-    if seen.login_error and seen.authentication in USABLE_AUTHENTICATION:  # otherwise it is the authentication that fails
+    elif seen.authentication == "password" and not (stays_here(wanted.host) or wanted.sslmode in VERIFYING):
+        yield error(
+            "database_clear_text",
+            f"the server of {wanted.place} asks for the password of {wanted.username!r} in clear text, and anyone who answers in its place "
+            "would receive it",
+            f"put the line {rule} first in that server's pg_hba.conf, and reload; or set pec_database_sslmode: verify-full and "
+            "pec_database_sslrootcert",
+        )
+    elif seen.login_error and seen.authentication in USABLE_AUTHENTICATION:  # otherwise it is the authentication that fails
         yield error(
             "database_login",
             f"the login of PEC fails: {seen.login_error}",

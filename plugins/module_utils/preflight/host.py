@@ -16,6 +16,9 @@ FREE_FOR_INSTALLING = {"home": 6 * GB, "database": 3 * GB, "temporary": 1 * GB}
 """Our own estimate of what an installation writes (jar of 0.9 GB, unpacked tree, empty database, room to work); there is no gate
 in the installer and no official figure. Needs on one filesystem add up."""
 
+POSTGRESQL = ("postgres", "postmaster")
+"""Names of its processes."""
+
 LEAST_MEMORY = int(3.5 * GB)
 """A machine of 4 GB, as its kernel reports it; with less, migrations were seen to die (single source: RS in docs/contract.md)."""
 
@@ -136,8 +139,21 @@ def ports(facts: Facts, wishes: Wishes) -> Iterator[Finding]:
     if wishes.database.mode == "bundled":
         yield from _owned(facts, {beliefs.BUNDLED_PORT: (beliefs.DATABASE_UNIT, "postgres")})
     port = wishes.database.port
-    if wishes.database.mode == "managed" and facts.listeners.get(port, "postgres") not in ("postgres", "postmaster"):
-        yield _port_taken(port, facts.listeners[port], "stop it, or set pec_database_port to the port of this host's PostgreSQL")
+    if wishes.database.mode == "managed" and facts.listeners.get(port, "postgres") not in POSTGRESQL:
+        yield from _database_port(facts, wishes, port)
+
+
+def _database_port(facts: Facts, wishes: Wishes, port: int) -> Iterator[Finding]:
+    """If the process cannot be seen, its account's processes or its answer show whether it is PostgreSQL."""
+    here = facts.installed_connection
+    unnamed = not facts.listeners[port]
+    answers = facts.database is not None and bool(facts.database.authentication)
+    if unnamed and (answers or set(POSTGRESQL) & set(facts.possible_listeners.get(port, ()))):
+        return
+    if unnamed and here is not None and here.place == wishes.database.connection.place:
+        yield _port_unknown(facts, port, "the database of the PEC on this host")
+    else:
+        yield _port_taken(facts, port, "stop it, or set pec_database_port to the port of this host's PostgreSQL")
 
 
 def certificate_ports(facts: Facts, wishes: Wishes) -> Iterator[Finding]:
@@ -149,12 +165,31 @@ def certificate_ports(facts: Facts, wishes: Wishes) -> Iterator[Finding]:
 
 def _owned(facts: Facts, owners: dict[int, tuple[str, str]]) -> Iterator[Finding]:
     for port, (unit, program) in owners.items():
-        if port in facts.listeners and not (unit in facts.active_units and facts.listeners[port] == program):
-            yield _port_taken(port, facts.listeners[port], f"stop and disable it, or give it another port; {unit} requires this one")
+        active = unit in facts.active_units
+        if port not in facts.listeners or (active and facts.listeners[port] == program):
+            continue
+        possible = facts.possible_listeners.get(port, ())
+        if active and not facts.listeners[port] and (not possible or program in possible):
+            yield _port_unknown(facts, port, unit)
+        else:
+            yield _port_taken(facts, port, f"stop and disable it, or give it another port; {unit} requires this one")
 
 
-def _port_taken(port: int, program: str, remedy: str) -> Finding:
-    return error("port_taken", f"port {port} is taken by {program or 'a process that cannot be named'}", remedy)
+def _port_taken(facts: Facts, port: int, remedy: str) -> Finding:
+    return error("port_taken", f"port {port} is taken by {facts.listeners[port] or _unnamed(facts, port)}", remedy)
+
+
+def _port_unknown(facts: Facts, port: int, owner: str) -> Finding:
+    return warning(
+        "port_unknown",
+        f"port {port} is taken by {_unnamed(facts, port)}, which is believed to be {owner}",
+        f"check it by: ss -ltnp sport = :{port}",
+    )
+
+
+def _unnamed(facts: Facts, port: int) -> str:
+    account = facts.accounts.get(port)
+    return f"a process of the account {account} that cannot be named" if account else "a process that cannot be named"
 
 
 def another_run(facts: Facts, _desired: Wishes) -> Iterator[Finding]:

@@ -33,23 +33,43 @@ def domain(facts: Facts, wishes: Wishes) -> Iterator[Finding]:
     yield from (error("domain", problem, "correct pec_https_domain") for problem in problems)
     if problems or facts.domain_addresses is None:
         return
+    ipv4 = [address for address in facts.domain_addresses if ":" not in address]
     if not facts.domain_addresses and facts.domain_resolves:
         yield warning(
             "domain_only_here",
             f"the DNS does not know {wishes.domain}, only this host's own hosts file does",
             "make sure that the public DNS has an A record with this server's public address",
         )
-    elif not facts.domain_addresses:
+    elif not ipv4:
         yield error(
             "domain_unresolved",
-            f"the DNS does not know {wishes.domain}",
+            f"the DNS has no A record of {wishes.domain}" if facts.domain_addresses else f"the DNS does not know {wishes.domain}",
             "create an A record, without a port, with this server's public address, and wait until it is visible",
         )
-    elif wishes.public_address and wishes.public_address not in facts.domain_addresses:
+    elif wishes.public_address and set(ipv4) != {wishes.public_address}:
+        strange = ", ".join(address for address in ipv4 if address != wishes.public_address)
         yield error(
             "domain_elsewhere",
-            f"{wishes.domain} resolves to {', '.join(facts.domain_addresses)}, and this server's public address is {wishes.public_address}",
+            f"{wishes.domain} resolves to {', '.join(ipv4)}, and this server's public address is {wishes.public_address}, not {strange}",
             "correct the A record, or pec_https_public_address",
+        )
+    yield from _ipv6(facts, wishes)
+
+
+def _ipv6(facts: Facts, wishes: Wishes) -> Iterator[Finding]:
+    found = [address for address in facts.domain_addresses or () if ":" in address]
+    strange = [address for address in found if address not in facts.own_ipv6]
+    if strange:
+        yield error(
+            "domain_elsewhere_ipv6",
+            f"{wishes.domain} has an AAAA record with {', '.join(strange)}, not an address of this server, and the authority asks there",
+            "remove the AAAA record, because PEC answers on IPv4 only",
+        )
+    elif found:
+        yield warning(
+            "domain_ipv6",
+            f"{wishes.domain} has an AAAA record with {', '.join(found)}, and PEC answers on IPv4 only (java.net.preferIPv4Stack)",
+            "remove the AAAA record, unless something else on this server answers there",
         )
 
 

@@ -10,12 +10,21 @@ import re
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 
-from ansible_collections.esus.pec.plugins.module_utils import brazil
+from ansible_collections.esus.pec.plugins.module_utils import beliefs, brazil
 from ansible_collections.esus.pec.plugins.module_utils.pec import installation
 from ansible_collections.esus.pec.plugins.module_utils.preflight import host, https
 from ansible_collections.esus.pec.plugins.module_utils.preflight.database import database_rules, in_use
 from ansible_collections.esus.pec.plugins.module_utils.preflight.host import count
-from ansible_collections.esus.pec.plugins.module_utils.preflight.model import VERSION, Facts, Finding, Wishes, error, jar_name, warning
+from ansible_collections.esus.pec.plugins.module_utils.preflight.model import (
+    VERSION,
+    Address,
+    Facts,
+    Finding,
+    Wishes,
+    error,
+    jar_name,
+    warning,
+)
 
 INSTALLATION_TYPES = ("PRONTUARIO", "CENTRALIZADORA")
 
@@ -49,6 +58,12 @@ def _jar(_facts: Facts, wishes: Wishes) -> Iterator[Finding]:
         yield error("no_jar", "no installer is named", f"set one of {ways}")
     if len(wishes.jars) > 1:
         yield error("many_jars", f"{len(wishes.jars)} installers are named: {', '.join(wishes.jars)}", f"set exactly one of {ways}")
+    if wishes.jar_sha256 and not re.fullmatch(r"\s*[0-9a-fA-F]{64}\s*", wishes.jar_sha256):
+        yield error(
+            "sha256",
+            f"{wishes.jar_sha256!r} is not a SHA-256; it has 64 hexadecimal digits",
+            "correct pec_install_jar_sha256 from a source that you trust",
+        )
     for jar in wishes.jars:
         name = jar_name(jar)["name"]
         if jar_name(jar)["platform"] == "Win":
@@ -56,6 +71,12 @@ def _jar(_facts: Facts, wishes: Wishes) -> Iterator[Finding]:
         if "://" in jar and not wishes.jar_sha256:
             unknown = f"{name} is downloaded, but its SHA-256 is not known"
             yield error("no_sha256", unknown, "set pec_install_jar_sha256 from a source that you trust")
+
+
+def _jar_on_host(facts: Facts, _wishes: Wishes) -> Iterator[Finding]:
+    if facts.jar_problem:
+        message, _semicolon, remedy = facts.jar_problem.rpartition("; ")
+        yield error("jar", message or remedy, remedy if message else "correct pec_install_jar_path")
 
 
 def _version(_facts: Facts, wishes: Wishes) -> Iterator[Finding]:
@@ -91,7 +112,7 @@ def _domain(facts: Facts, wishes: Wishes) -> Iterator[Finding]:
     needed = wishes.certificate_port is not None
     problems = brazil.domain_problems(wishes.domain) if wishes.domain or needed else []
     yield from (error("domain", problem, "correct pec_domain") for problem in problems)
-    if not problems and facts.domain_resolves is False and not wishes.hosts_entry:
+    if not problems and facts.domain_resolves is False and not wishes.hosts_entry and facts.link_state != "unresolved":
         yield warning(
             "domain_unresolved",
             f"this host cannot resolve {wishes.domain}, and PEC rejects a link that it cannot open itself",
@@ -120,6 +141,32 @@ def _first_run(_facts: Facts, wishes: Wishes) -> Iterator[Finding]:
         yield error("instalador_password", problem, "choose another pec_instalador_password")
 
 
+def _link(facts: Facts, wishes: Wishes) -> Iterator[Finding]:
+    """PEC opens the link at the end of the installation, and rejects what it cannot open."""
+    link = wishes.link
+    if link is None:
+        return
+    https = wishes.https.address if wishes.https else None
+    if facts.link_state == "unresolved":
+        yield error(
+            "link_unresolved",
+            f"this host cannot resolve {link.host}, and PEC rejects a link that it cannot open itself",
+            "correct the DNS, or set pec_prerequisites_hosts_entry: true, which is for pec_domain",
+        )
+    elif facts.link_state == "unanswered":
+        plain = Address("http", link.host, beliefs.HTTP_PORT)
+        remedy = f"set pec_first_run_link to {https or plain}"
+        if link.scheme == "https" and https is None:
+            remedy = f"set pec_https_mode, so that esus.pec.configure provides HTTPS and then changes the link, or {remedy}"
+        yield error("link_unanswered", f"nothing answers at {link}, and PEC rejects a link that it cannot open itself", remedy)
+    elif https and link.scheme == "http" and link.host == https.host:
+        yield warning(
+            "link_without_https",
+            f"the link is {link}, and HTTPS will be at {https}",
+            f"set pec_first_run_link to {https}; until HTTPS is there, the first run uses a link with http",
+        )
+
+
 def _database(facts: Facts, wishes: Wishes) -> Iterator[Finding]:
     yield from in_use(facts, wishes.database)
     yield from database_rules(facts.database, wishes.database, wishes.wanted_version, update=wishes.update)
@@ -127,8 +174,8 @@ def _database(facts: Facts, wishes: Wishes) -> Iterator[Finding]:
 
 RULES: dict[str, tuple[Callable[[Facts, Wishes], Iterator[Finding]], ...]] = {
     "host": host.RULES,
-    "installation": (_jar, _version, _installed),
-    "site": (_domain, _first_run),
+    "installation": (_jar, _jar_on_host, _version, _installed),
+    "site": (_domain, _first_run, _link),
     "database": (_database,),
     "https": https.RULES,
 }

@@ -4,10 +4,12 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
+from typing import NamedTuple, cast
+from urllib.parse import urlsplit
 
 from ansible_collections.esus.pec.plugins.module_utils import beliefs
-from ansible_collections.esus.pec.plugins.module_utils.postgres.psql import Connection, DatabaseFacts
+from ansible_collections.esus.pec.plugins.module_utils.postgres.psql import Connection, DatabaseFacts, connection_from
 
 VERSION = r"\d+\.\d+\.\d+"
 
@@ -41,10 +43,16 @@ class DatabaseWanted:
     name: str = "esus"
     username: str = "esus"
     password: str = field(default="", repr=False)
+    sslmode: str = "prefer"
+    sslrootcert: str = ""
 
     @property
     def place(self) -> str:
         return f"{self.name!r} on {self.host}:{self.port}"
+
+    @property
+    def connection(self) -> Connection:
+        return cast(Connection, connection_from(asdict(self)))
 
 
 @dataclass(frozen=True)
@@ -70,6 +78,38 @@ class Place:
     free_bytes: int
 
 
+class Address(NamedTuple):
+    scheme: str
+    host: str
+    port: int
+
+    @classmethod
+    def of(cls, link: str) -> Address | None:
+        """Return where a link leads, None if that cannot be known."""
+        try:
+            parts = urlsplit(link)
+            port = parts.port or {"http": 80, "https": 443}.get(parts.scheme, 0)
+        except ValueError:
+            return None
+        return cls(parts.scheme, parts.hostname, port) if parts.hostname and port else None
+
+    def __str__(self) -> str:
+        usual = (self.scheme, self.port) in (("http", 80), ("https", 443))
+        return f"{self.scheme}://{self.host}" + ("" if usual else f":{self.port}")
+
+
+@dataclass(frozen=True)
+class Https:
+    """Where HTTPS will be, by this installation or by esus.pec.configure after it."""
+
+    domain: str
+    port: int = beliefs.HTTPS_PORT
+
+    @property
+    def address(self) -> Address:
+        return Address("https", self.domain.lower(), self.port)
+
+
 @dataclass(frozen=True)
 class FirstRun:
     name: str
@@ -87,6 +127,7 @@ class Wishes:
     version: str = ""
     jars: tuple[str, ...] | None = None  # None: the installer is not this run's business
     jar_sha256: str = ""
+    jar_path: str | None = None  # of the installer that is on the host already
     update: bool = False
     domain: str = ""
     hosts_entry: bool = False
@@ -94,11 +135,26 @@ class Wishes:
     certificate_port: int | None = None
     public_address: str = ""
     first_run: FirstRun | None = None
+    https: Https | None = None
     accepted: tuple[str, ...] = ()
 
     @property
     def database_is_here(self) -> bool:
         return self.database.mode != "external"
+
+    @property
+    def link(self) -> Address | None:
+        """Where the first run's link leads; None without a first run, or if it leads nowhere."""
+        if self.first_run is None:
+            return None
+        usual = str(self.https.address) if self.https else f"https://{self.domain}" if self.domain else ""
+        return Address.of(self.first_run.link.strip() or usual)
+
+    def serves(self, link: Address, http_port: int) -> bool:
+        """Return True if PEC, once it is installed and configured, is what answers at the link."""
+        if link.scheme == "https":
+            return self.https is not None and link == self.https.address
+        return link.port == http_port and self.certificate_port is None  # with certmgr PEC listens on its HTTPS port only
 
     @property
     def wanted_version(self) -> str:
@@ -125,13 +181,18 @@ class Facts:
     processors: int
     places: tuple[Place, ...] = ()
     listeners: dict[int, str] = field(default_factory=dict)
+    possible_listeners: dict[int, tuple[str, ...]] = field(default_factory=dict)  # of a port without a name, if root sees the account's
+    accounts: dict[int, str] = field(default_factory=dict)  # whose such a port is
     active_units: tuple[str, ...] = ()
     installed_state: str = "absent"
     installed_version: str = ""
     installed_reasons: tuple[str, ...] = ()
     installed_connection: Connection | None = field(default=None, repr=False)
     installed_custom_database: bool | None = None
+    jar_problem: str = ""  # what is wrong with the installer that is on the host already
     another_run: str = ""  # who holds the installer's lock
     domain_resolves: bool | None = None  # None: nobody asked
+    link_state: str = ""  # unresolved or unanswered: the first run's link cannot be opened when PEC will check it
     domain_addresses: tuple[str, ...] | None = None  # what the DNS says, without the hosts file; None: nobody asked
+    own_ipv6: tuple[str, ...] = ()
     database: DatabaseSeen | None = None  # None: there is no server to look at, or no reason to

@@ -11,6 +11,7 @@ old password; removing the key removes all of them.
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
@@ -48,7 +49,15 @@ def edit(text: str, values: Mapping[str, str], absent: Iterable[str] = ()) -> st
 
 
 def value_problems(key: str, value: str) -> list[str]:
-    """Return what looks like a mistake in a value, which Java would take literally. No sentence repeats the value."""
+    """Return what looks like a mistake in a value to be written. No sentence repeats the value."""
+    problems = _literal_problems(key, value)
+    if "}" in value.partition("${")[2]:
+        problems.append(f"the value of {key} contains ${{...}}, which PEC replaces by another setting; choose a value without it")
+    return problems
+
+
+def _literal_problems(key: str, value: str) -> list[str]:
+    """Return what Java takes literally although its writer hardly means it."""
     problems = []
     if value != value.strip(" \t\r\n\f\v\xa0\ufeff\u200b"):
         problems.append("begins or ends with a blank or a line end, which Java takes as part of the value; remove it")
@@ -75,8 +84,8 @@ def key_problems(key: str) -> list[str]:
 
 
 def mistakes(text: str) -> list[str]:
-    """Return the keys whose values in this text look like mistakes."""
-    return [key for key, value in reading.parse(text).items() if value_problems(key, value)]
+    """Return the keys whose values in this text look like mistakes. What PEC replaces may be there on purpose."""
+    return [key for key, value in reading.parse(text).items() if _literal_problems(key, value)]
 
 
 def _with_value(line: Line, value: str) -> Line:
@@ -119,8 +128,8 @@ def _append(lines: list[Line], new: list[Line], end: str) -> str:
 
 
 def _line_end(text: str) -> str:
-    ends = _LINE_ENDS.findall(text)
-    return max(ends, key=ends.count) if ends else "\n"
+    ends = Counter(_LINE_ENDS.findall(text))
+    return ends.most_common(1)[0][0] if ends else "\n"
 
 
 def _escape(text: str, *, key: bool = False) -> str:

@@ -3,13 +3,19 @@
 
 from __future__ import annotations
 
+import contextlib
+import hashlib
 import os
-from collections.abc import Callable, Mapping
+import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import ContextManager
 
 from ansible_collections.esus.pec.plugins.module_utils.properties import editing, reading
 from ansible_collections.esus.pec.plugins.module_utils.redact import MASK, looks_secret
-from ansible_collections.esus.pec.plugins.module_utils.system import files
+from ansible_collections.esus.pec.plugins.module_utils.system import files, locks
+
+_WAIT = 10.0
 
 
 @dataclass(frozen=True)
@@ -33,8 +39,30 @@ class Plan:
 
 
 def read_current(path: str) -> str | None:
-    """Return the text of a file, None when it does not exist. Raises PecError when it cannot be read."""
-    return reading.read_text(path) if os.path.lexists(path) else None
+    """Return the text of a file, None when it does not exist. Raises PecError when it cannot be read or changed."""
+    if not os.path.lexists(path):
+        return None
+    text = reading.read_text(path)
+    reading.require_bytes_as_characters(path, text)
+    return text
+
+
+def alone(path: str | None, *, check_mode: bool = False) -> ContextManager[None]:
+    """Keep other runs from changing a file between the reading and the writing. Only root's runs know of each other."""
+    if path is None or check_mode or os.geteuid() != 0:
+        return contextlib.nullcontext()
+    place = os.path.realpath(path).encode("utf-8", "surrogateescape")
+    return locks.lock_soon("properties-" + hashlib.sha256(place).hexdigest()[:12], _WAIT)
+
+
+def warnings(path: str, text: str | None) -> list[str]:
+    """Return what makes Java read another text than an operator sees."""
+    hidden = reading.hidden_keys(text or "")
+    if not hidden:
+        return []
+    start = re.match(r"[A-Za-z0-9_.-]{0,100}", hidden[0])
+    key = start.group() if start else ""
+    return [f"{path}: an invisible byte order mark precedes {key}, so PEC does not find this key; save the file without the mark"]
 
 
 def plan(current: str | None, desired: Desired) -> Plan:
@@ -51,9 +79,9 @@ def plan(current: str | None, desired: Desired) -> Plan:
     return Plan(wanted, changed, added, removed, old, "".join(_shown(key, after[key], before.get(key)) for key in added))
 
 
-def apply(path: str, todo: Plan, backup: Callable[[str], str] | None) -> dict[str, str]:
-    """Write the planned text, after C(backup) copied the old file; return what the module returns of that."""
-    kept = backup(path) if backup else ""
+def apply(path: str, todo: Plan, *, backup: bool = False) -> dict[str, str]:
+    """Write the planned text, with C(backup) after a copy of the old file; return what the module returns of that."""
+    kept = files.back_up(path) if backup and os.path.lexists(path) else ""
     files.write_atomic(path, todo.text.encode("latin-1"))
     return {"backup_file": kept} if kept else {}
 

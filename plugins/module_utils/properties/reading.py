@@ -13,6 +13,10 @@ from dataclasses import dataclass
 from ansible_collections.esus.pec.plugins.module_utils.errors import PecError
 from ansible_collections.esus.pec.plugins.module_utils.system.files import read_bytes
 
+LONGEST = 1 << 20
+"""The most bytes of a file: while it is read, each of them takes much memory."""
+_BYTE_ORDER_MARK = "\xef\xbb\xbf"
+_UTF_16_OR_32 = re.compile(r"\A(?:\xff\xfe|\xfe\xff|\0\0\xfe\xff)|(?:[^\0]\0){3}|(?:\0[^\0]){3}|(?:[^\0]\0\0\0){2}|(?:\0\0\0[^\0]){2}")
 _BLANK = " \t\f"
 _LONE_BACKSLASH_AT_END = re.compile(r"(?:^|[\r\n])[ \t\f]*\\[\r\n]?\Z")
 _PHYSICAL = re.compile(r"[^\r\n]*(?:\r\n|\r|\n)|[^\r\n]+")
@@ -53,7 +57,20 @@ def load(path: str) -> dict[str, str]:
 
 def read_text(path: str) -> str:
     """Return the text of a file with one character for each of its bytes. Raises PecError when it cannot be read."""
-    return read_bytes(path).decode("latin-1")
+    return read_bytes(path, LONGEST).decode("latin-1")
+
+
+def require_bytes_as_characters(path: str, text: str) -> None:
+    """Raise PecError for the text of a file that has several bytes for each character, all of it or a line that was appended."""
+    if _UTF_16_OR_32.search(text):
+        raise PecError(f"{path} contains text in UTF-16 or UTF-32, which PEC cannot read; save it as ASCII or Latin-1, then run again")
+
+
+def hidden_keys(text: str) -> list[str]:
+    """Return the keys that nobody finds, because Java takes a byte order mark ahead of them as their first characters."""
+    joined = (line.joined or "" for line in lines(text))
+    marked = (line[len(_BYTE_ORDER_MARK) :].lstrip(_BLANK) for line in joined if line.startswith(_BYTE_ORDER_MARK))
+    return [rest[: spans(rest)[0]] for rest in marked if rest and rest[0] not in "#!=:"]
 
 
 def parse(text: str) -> dict[str, str]:

@@ -12,7 +12,7 @@ from ansible_collections.esus.pec.plugins.module_utils import beliefs
 from ansible_collections.esus.pec.plugins.module_utils.certificates import handshake
 from ansible_collections.esus.pec.plugins.module_utils.certificates.x509 import Certificate
 from ansible_collections.esus.pec.plugins.module_utils.errors import PecError
-from ansible_collections.esus.pec.plugins.module_utils.pec import health, installation
+from ansible_collections.esus.pec.plugins.module_utils.pec import health, installation, stopping
 from ansible_collections.esus.pec.plugins.module_utils.system import clock, locks, systemd
 
 _PAUSE = 2
@@ -52,7 +52,10 @@ def run(days: int, seconds: float, report: Callable[[str], None]) -> None:
         port = here.https.port or beliefs.HTTPS_PORT
         old = handshake.fetch(here.https.domain, port) if here.https.mode == "certmgr" and active else None
         planned = plan(here.https, active, old.certificate if old else None, days, datetime.now(timezone.utc))
+        left = stopping.find()
         report(planned.reason)
+        if left:
+            raise PecError(str(left))
         if not planned.restart:
             return
         report(f"restarting {beliefs.PEC_UNIT}")

@@ -16,26 +16,29 @@ _OWN_OPTION = {"host": "from_host", "municipality": "from_municipality"}
 _SHOWN = 5
 
 
-def choose(desired: Desired, database: str) -> tuple[str, Manifest | None]:
-    """Return the path of the dump, and its manifest if it has one. Raises PecError if there is no such dump."""
+def choose(desired: Desired, database: str) -> tuple[str, Manifest | None, list[str]]:
+    """Return the path of the dump, its manifest if it has one, and a sentence for each manifest in the directory that cannot be used.
+
+    Raises PecError if there is no such dump.
+    """
     if desired.directory:
-        backup = _newest(desired, desired.directory, database)
-        return backup.path, backup.manifest
+        backups, unusable = manifest.list_backups(desired.directory)
+        backup = _newest(desired, desired.directory, database, backups, unusable)
+        return backup.path, manifest.read(manifest.path_for(backup.path)), unusable
     path = os.path.abspath(desired.path or "")
     if not os.path.exists(path):
         raise PecError(f"the dump {path} does not exist on this host; check the path, or copy the dump there first")
     described = manifest.path_for(path)
-    return path, manifest.read(described) if os.path.exists(described) else None
+    return path, manifest.read(described) if os.path.exists(described) else None, []
 
 
-def _newest(desired: Desired, directory: str, database: str) -> Backup:
+def _newest(desired: Desired, directory: str, database: str, backups: list[Backup], unusable: list[str]) -> Backup:
     """Return the newest complete dump of this host, database and município, because several servers may share the directory."""
     where = {"database": database, **desired.where}
     _check_fields(where)
-    backups = manifest.list_backups(directory)
     fitting = [backup for backup in backups if backup.complete and _fits(backup.manifest, where, desired)]
     if not fitting:
-        raise PecError(_nothing_fits(desired, directory, where, backups))
+        raise PecError(_nothing_fits(desired, directory, where, backups, unusable))
     municipalities = {slug(backup.manifest.municipality): backup.manifest.municipality for backup in fitting}
     if not desired.from_municipality and len(municipalities) > 1:
         names = ", ".join(sorted(map(repr, municipalities.values())))
@@ -64,11 +67,12 @@ def _fits(made: Manifest, where: dict[str, str], desired: Desired) -> bool:
     )
 
 
-def _nothing_fits(desired: Desired, directory: str, where: dict[str, str], backups: list[Backup]) -> str:
+def _nothing_fits(desired: Desired, directory: str, where: dict[str, str], backups: list[Backup], unusable: list[str]) -> str:
     municipality = [f"municipality {desired.from_municipality}"] if desired.from_municipality else []
     wanted = ", ".join([f"host {desired.from_host}", *municipality, *(f"{name} {value}" for name, value in where.items())])
     seen = "; ".join(f"{os.path.basename(backup.path)}: {backup.problem or _source(backup.manifest)}" for backup in backups[:_SHOWN])
     seen += f"; and {len(backups) - _SHOWN} more" if len(backups) > _SHOWN else ""
+    seen = "; ".join(part for part in (seen, *unusable[:_SHOWN]) if part)
     return (
         f"{directory} has no complete dump from {wanted} ({seen or 'it has no dump with a manifest'}); to restore one of another host or "
         "município, name it in from_host or from_municipality (role: pec_restore_from_host, pec_restore_from_municipality); to restore one "

@@ -7,22 +7,26 @@ import os
 import re
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import cast
 
 from ansible_collections.esus.pec.plugins.module_utils import beliefs
-from ansible_collections.esus.pec.plugins.module_utils.archive import reading, toc
-from ansible_collections.esus.pec.plugins.module_utils.dump import manifest
+from ansible_collections.esus.pec.plugins.module_utils.archive import reading, sql_filter, toc
+from ansible_collections.esus.pec.plugins.module_utils.archive.opening import Dump
+from ansible_collections.esus.pec.plugins.module_utils.archive.text_encoding import BrokenAccents
+from ansible_collections.esus.pec.plugins.module_utils.dump import manifest, sealing
 from ansible_collections.esus.pec.plugins.module_utils.errors import PecError
-from ansible_collections.esus.pec.plugins.module_utils.pec import installation
+from ansible_collections.esus.pec.plugins.module_utils.installer import jar
+from ansible_collections.esus.pec.plugins.module_utils.pec import installation, stopping
+from ansible_collections.esus.pec.plugins.module_utils.pec.installation import Installation
 from ansible_collections.esus.pec.plugins.module_utils.postgres import administrator, contents
 from ansible_collections.esus.pec.plugins.module_utils.postgres.administrator import Login
 from ansible_collections.esus.pec.plugins.module_utils.postgres.psql import Connection, literal
-from ansible_collections.esus.pec.plugins.module_utils.postgres.session import Session, database_lock
-from ansible_collections.esus.pec.plugins.module_utils.restore import choosing, planning, tools
+from ansible_collections.esus.pec.plugins.module_utils.postgres.session import Session, database_lock, same_database
+from ansible_collections.esus.pec.plugins.module_utils.restore import completeness, loading_role, origin, planning, tools, unchanged
 from ansible_collections.esus.pec.plugins.module_utils.restore.planning import Current, Desired, Service, Target
 from ansible_collections.esus.pec.plugins.module_utils.restore.tools import Clients, Listing
-from ansible_collections.esus.pec.plugins.module_utils.system import host, pipeline, systemd
+from ansible_collections.esus.pec.plugins.module_utils.system import host, systemd
 
 _STAMP = re.compile(r"\d{8}T\d{6}Z")
 _LINGER = 20  # tenths of a second that a session which has just ended may still be listed
@@ -54,7 +58,10 @@ where datname = {name} and usesysid is not null and pid <> pg_backend_pid()
   and coalesce(row_to_json(a)->>'backend_type', 'client backend') = 'client backend'
 """
 _DATABASES_SQL = """
-select coalesce(json_agg(json_build_array(datname, shobj_description(oid, 'pg_database')) order by datname), '[]'::json) from pg_database
+select coalesce(json_agg(
+  json_build_array(datname, left(shobj_description(oid, 'pg_database'), 100000), (select rolname from pg_roles r where r.oid = datdba))
+  order by datname
+), '[]'::json) from pg_database
 where datname like {prefix} || '%' and datallowconn
 """
 _SERVER_SQL = """
@@ -75,6 +82,7 @@ class Found:
     """What was read, the logins and the programs. C(place) is the server's data directory, None if it is not visible on this host."""
 
     current: Current
+    dump: Dump
     pec: Login
     admin: Login
     clients: Clients
@@ -82,23 +90,52 @@ class Found:
     place: str | None
 
 
-def read(desired: Desired, connection: Connection, identity: reading.Identity, on_bytes: Callable[[int], None]) -> Found:
-    """Raises PecError if the server cannot be reached, or if the dump differs from its manifest or from the SHA-256 that was given."""
-    path, described = choosing.choose(desired, connection.database)
+def read(
+    dump: Dump,
+    described: manifest.Manifest | None,
+    desired: Desired,
+    connection: Connection,
+    identity: reading.Identity,
+    on_bytes: Callable[[int], None],
+) -> Found:
+    """C(described) is the manifest of the dump.
+
+    Raises PecError if the server cannot be reached, or if the dump differs from its manifest or from the SHA-256 that was given.
+    """
     sets = tools.find()
     pec = administrator.log_in(connection, sets[0].psql)
     admin = administrator.find(pec, desired.admin_login, desired.admin_account)
-    sha256 = _verified(path, described, on_bytes)
+    if dump.changeable and (desired.sha256 or desired.require_manifest):
+        raise PecError(f"{dump.path} may change after its SHA-256 was checked: {dump.changeable}")
+    sha256 = manifest.verify(dump, described, on_bytes) if described else manifest.digest(dump, on_bytes)[1]
     if desired.sha256 and desired.sha256.lower() != sha256:
-        raise PecError(f"{path} has the SHA-256 {sha256}, but {desired.sha256} was given; check whether the dump was replaced")
-    found = reading.inspect(path, identity)
-    clients = tools.choose(sets, pec.version_num, found.header)
-    listing = None if found.kind == reading.PLAIN else tools.list_archive(found, clients, identity)
+        raise PecError(f"{dump.path} has the SHA-256 {sha256}, but {desired.sha256} was given; check whether the dump was replaced")
+    found = replace(reading.inspect(dump, identity), accepts_broken_accents=desired.force)
+    described = sealing.unseal(dump.path, described, identity) if described else None
+    clients = tools.choose(sets, pec.version_num, found)
+    listing = None
+    if found.kind != reading.PLAIN:
+        listing = tools.list_archive(dump, found, clients, identity, database_lock(connection))
+    contents_of_archive = toc.parse(listing.text) if listing else None
+    if contents_of_archive and listing:
+        needs = tuple(contents_of_archive.extensions)
+        schemas = sql_filter.extensions_in(
+            tools.extension_statements(dump, listing, clients, contents_of_archive, database_lock(connection))
+        )
+    else:
+        schemas = _extensions(dump, found, identity)
+        needs = tuple(name for name, _schema in schemas)
     facts = _facts(admin, connection.database)
     with admin.session() as session:
         server = cast("Mapping[str, object]", session.query(_SERVER_SQL))
     target = _target(facts, admin, connection, clients) if facts else None
+    if target and not target.problem and planning.restored_on(target, sha256) and not desired.force and not desired.rehearse:
+        recorded = planning.read_record(target.comment).get("unchanged")
+        same = recorded is not None and recorded == unchanged.state(connection, admin, clients.psql, desired.jobs or host.processors())
+        target = replace(target, unchanged=same)
     leftovers, previous = _ours(admin, connection.database)
+    here = _installation()
+    service = _service(connection, here)
     local = connection.is_local
     place = _place(admin, facts) if local else None
     current = Current(
@@ -112,35 +149,56 @@ def read(desired: Desired, connection: Connection, identity: reading.Identity, o
         archive=found,
         sha256=sha256,
         manifest=described,
-        toc=toc.parse(listing.text) if listing else None,
-        service=_service(connection),
+        toc=contents_of_archive,
+        needs=needs,
+        schemas={
+            name: schema
+            for name, schema in schemas
+            if schema and schema not in ("public", "information_schema") and not schema.startswith("pg_") and name in needs
+        },
+        changeable=dump.changeable,
+        service=service,
+        installed=here.version if here and service.uses else None,
+        update_jar=jar.inspect(desired.update_jar).version if desired.update_jar and desired.allow_other_version else None,
         leftovers=leftovers,
         previous=previous,
         free_bytes=host.disk_usage(place).free_bytes if place else None,
         locales=planning.spellings([*cast("list[str]", server["locales"]), *host.locales()]) if local else None,
         extensions=tuple(cast("list[str]", server["extensions"] or [])),
     )
-    return Found(current, pec, admin, clients, listing, place)
+    return Found(current, dump, pec, admin, clients, listing, place)
 
 
-def _verified(path: str, described: manifest.Manifest | None, on_bytes: Callable[[int], None]) -> str:
-    """Return the SHA-256 of the dump, after the comparison with its manifest if it has one."""
-    if described is not None:
-        manifest.verify(path, described, on_bytes)
-        return described.sha256
-    if not os.path.isdir(path):
-        return pipeline.sha256_file(path, on_bytes)[1]
-    return manifest.digest_directory(path, on_bytes)[1]
+def _extensions(dump: Dump, archive: reading.Archive, identity: reading.Identity) -> list[tuple[str, str | None]]:
+    """Return the extensions, each with its schema, that a plain dump names before its first table.
+
+    Raises PecError if its beginning shows broken accents.
+    """
+    with reading.PlainStream(dump, archive.layers, identity) as plain:
+        head = reading.read_head(plain)
+    accents = BrokenAccents(archive.header.encoding)
+    accents.add(head)
+    whole = len(head) < reading.HEAD
+    problem = accents.problem() if accents.decided or whole else None
+    if problem and not archive.accepts_broken_accents:
+        raise PecError(f"{dump.path} cannot be restored: {problem}")
+    return [(name, schema) for name, schema in sql_filter.extensions_in(head) if name != "plpgsql"]
 
 
-def _service(connection: Connection) -> Service:
-    unit = systemd.units((beliefs.PEC_UNIT,))[beliefs.PEC_UNIT]
+def _installation() -> Installation | None:
+    """Return the PEC on this host, None if its files cannot be read."""
     try:
-        configured = installation.discover().connection
+        return installation.discover()
     except PecError:
-        configured = None
-    uses = configured is None or database_lock(configured) == database_lock(connection)
-    return Service(unit.active_state not in systemd.STOPPED, bool(unit.enabled), uses)
+        return None
+
+
+def _service(connection: Connection, here: Installation | None) -> Service:
+    unit = systemd.units((beliefs.PEC_UNIT,))[beliefs.PEC_UNIT]
+    configured = here.connection if here else None
+    uses = configured is None or same_database(configured, connection)
+    left = stopping.find()
+    return Service(unit.active_state not in systemd.STOPPED, bool(unit.enabled), uses, owed=left is not None and left.harmless)
 
 
 def _facts(admin: Login, name: str) -> Mapping[str, object] | None:
@@ -155,10 +213,12 @@ def _target(facts: Mapping[str, object], admin: Login, connection: Connection, c
         raise PecError(
             f"the database {connection.database!r} accepts no connections; run ALTER DATABASE ... ALLOW_CONNECTIONS true, then run again"
         )
-    objects, version, problem = 1, None, None
+    objects, version, problem, holder, inventory = 1, None, None, None, None
     try:
         with Session(connection, clients.psql) as session:
             inside = contents.read_contents(session)
+            holder = origin.read_holder(session)
+            inventory = completeness.take(session, inside, look=False)
         objects = inside.large_objects + sum(number for kind, number in inside.objects.items() if kind != "extensions")
         version = inside.pec_version
     except PecError as error:  # a damaged database can still be renamed
@@ -170,6 +230,8 @@ def _target(facts: Mapping[str, object], admin: Login, connection: Connection, c
         objects=objects,
         pec_version=version,
         problem=problem,
+        holder=holder,
+        inventory=inventory,
         sessions=sessions,
         owned=bool(facts["owned"]),
     )
@@ -192,14 +254,15 @@ def _ours(admin: Login, name: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
     side, kept = (administrator.with_suffix(name, f"_{kind}_{stamp}")[: -len(stamp)] for kind in ("restoring", "before"))
     with admin.session() as session:
         candidates = [
-            cast("tuple[str, str | None]", row)
+            cast("tuple[str, str | None, str]", row)
             for prefix in (side, kept)
             for row in cast("list[object]", session.query(_DATABASES_SQL.format(prefix=_like(prefix))))
         ]
     leftovers, previous = [], []
-    for database, comment in candidates:
+    for database, comment, owner in candidates:
         record = planning.read_record(comment)
-        if record.get("target") == name and record.get("state") == planning.RESTORING:
+        # The dump may have changed the comment of the database that its role owned.
+        if owner == loading_role.name_for(name) or (record.get("target") == name and record.get("state") == planning.RESTORING):
             leftovers.append(database)
         elif record.get("target") == name and record.get("state") == planning.PREVIOUS:
             previous.append(database)

@@ -18,12 +18,14 @@ from ansible_collections.esus.pec.plugins.module_utils.certificates import hands
 from ansible_collections.esus.pec.plugins.module_utils.errors import PecError
 from ansible_collections.esus.pec.plugins.module_utils.redact import Redactor
 from ansible_collections.esus.pec.plugins.module_utils.system.http import tls_context
+from ansible_collections.esus.pec.plugins.module_utils.system.patience import Patience
 
 PORTS = {"starttls": 587, "tls": 465, "none": 25}
 """The usual port by the security of its connection."""
 
 _UNSAFE = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 _ADDRESS = re.compile(r"[\w.!#$%&'*+/=?^`{|}~-]+@[\w.-]+|", re.ASCII)
+_MOST_SAID = 1 << 19
 _TIMEOUTS = (socket.timeout, TimeoutError)  # one and the same only from Python 3.10 on
 _CERTIFICATE = ("subject", "issuer", "dns_names", "not_after", "days_left")
 _NOT_TLS = ("WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE", "HTTP_REQUEST", "PACKET_LENGTH_TOO_LONG", "UNKNOWN_PROTOCOL")
@@ -114,13 +116,18 @@ def probe(server: Server, account: Account, compose: Callable[[], bytes] | None 
     talk = _Talk(server, account)
     steps, remedy = [], ""
     for name, step in talk.plan(compose):
-        try:
-            steps.append(Step(name, True, talk.clean(step())))
-        except (_StepError, OSError, smtplib.SMTPException, ValueError) as error:
-            said, remedy = _explain(name, error, server)
-            steps.append(Step(name, False, talk.clean(said)))
-            break
-    talk.leave()
+        with Patience(server.timeout) as patience:
+            try:
+                talk.hurry(patience)
+                steps.append(Step(name, True, talk.clean(step())))
+                continue
+            except (_StepError, OSError, smtplib.SMTPException, ValueError) as error:
+                said, remedy = _explain(name, socket.timeout() if patience.over else error, server)
+                steps.append(Step(name, False, talk.clean(said)))
+                break
+    with Patience(server.timeout) as patience:
+        talk.hurry(patience)
+        talk.leave()
     return Report(tuple(steps), talk.tls, talk.auth_methods, remedy)
 
 
@@ -169,6 +176,11 @@ class _Talk:
         """Without secrets, and on one line without what a terminal would act on."""
         return textwrap.shorten("".join(letter if letter.isprintable() else " " for letter in self._redact(text)), 1000)
 
+    def hurry(self, patience: Patience) -> None:
+        """Let the next step last no longer than this."""
+        if self._smtp.sock and self._smtp.sock.fileno() >= 0:
+            patience.watch(self._smtp.sock)
+
     def leave(self) -> None:
         """Say goodbye, if the server still listens."""
         with contextlib.suppress(OSError, smtplib.SMTPException):
@@ -183,6 +195,7 @@ class _Talk:
         addresses = socket.getaddrinfo(*place, type=socket.SOCK_STREAM)
         self._smtp.sock = self._socket = socket.create_connection(place, max(1, timeout / len(addresses)))
         self._socket.settimeout(timeout)
+        self._smtp.file = _Reader(self._socket)
         name, own = socket.gethostname(), self._socket.getsockname()[0]
         self._smtp.local_hostname = name if "." in name else f"[IPv6:{own}]" if ":" in own else f"[{own}]"
         return str(self._socket.getpeername()[0])
@@ -205,7 +218,7 @@ class _Talk:
             self.tls = {**shown, "trusted": False} if shown else None
             raise _untrusted(error, self.tls) from None
         # What came unread before the handshake is dropped, as anybody could have sent it.
-        self._smtp.sock, self._smtp.file = secured, None
+        self._smtp.sock, self._smtp.file = secured, _Reader(secured)
         self.tls = _encryption(secured, True if self._server.validate_certs else None)
         if self._server.security == "starttls":
             self._ehlo()
@@ -230,6 +243,22 @@ class _Talk:
             if answer[0] == 334:
                 answer = self._smtp.docmd(part)
         return _expect((235,), answer)
+
+
+class _Reader:
+    """The lines of a connection, as smtplib reads them: it keeps all lines of an answer, and a server may send them without end."""
+
+    def __init__(self, link: socket.socket) -> None:
+        self._stream = link.makefile("rb")
+        self._left = _MOST_SAID
+        self.close = self._stream.close
+
+    def readline(self, limit: int) -> bytes:
+        line = self._stream.readline(limit)
+        self._left -= len(line)
+        if self._left < 0:
+            raise OSError(f"it said more than {_MOST_SAID >> 10} KiB")
+        return line
 
 
 def _refuse(server: Server, account: Account) -> None:

@@ -16,12 +16,15 @@ except ImportError:
 from ansible_collections.esus.pec.plugins.module_utils import beliefs
 from ansible_collections.esus.pec.plugins.module_utils.api.operations import WRITABLE_ROWS
 from ansible_collections.esus.pec.plugins.module_utils.errors import PecError
-from ansible_collections.esus.pec.plugins.module_utils.pec import health, installation
+from ansible_collections.esus.pec.plugins.module_utils.pec import health, installation, stopping
 from ansible_collections.esus.pec.plugins.module_utils.postgres import psql
 from ansible_collections.esus.pec.plugins.module_utils.system import locks, systemd
 
 _CONNECT_SECONDS = 10
-_LIMITS = "-c lock_timeout=10s -c statement_timeout=30s"  # PEC is stopped meanwhile
+# PEC is stopped meanwhile. The search_path stays PEC's own, because PEC's triggers on the table name others without a schema; the statement
+# itself therefore names the schema of everything that is looked up, its operator too.
+_LIMITS = "-c lock_timeout=10s -c statement_timeout=30s"
+_NO_CLEAR_TEXT = 160000  # the first libpq that can refuse it by itself
 _NO_LIBRARY = "this host has no Python library psycopg2; install python3-psycopg2"
 _NOT_ACTIVE = f"systemd does not run {beliefs.PEC_UNIT}, so PEC cannot be stopped and nothing was written; start PEC by systemctl"
 
@@ -39,7 +42,7 @@ class Cell:
 
 def read(conn: psql.Connection, sql: str) -> object:
     """Return the one value of a query of the catalogue, None for no row. Raises PecError if the database does not answer."""
-    return psql.query(conn, f"begin read only; select coalesce(to_json(({sql})), 'null'::json); rollback")
+    return psql.query_tables(conn, f"begin read only; select coalesce(to_json(({sql})), 'null'::json); rollback")
 
 
 def write(conn: psql.Connection, cells: Sequence[Cell]) -> None:
@@ -54,6 +57,7 @@ def write(conn: psql.Connection, cells: Sequence[Cell]) -> None:
             connect_timeout=_CONNECT_SECONDS,
             application_name="esus.pec.setting",
             options=_LIMITS,
+            **_parameters(conn),
         )
         try:
             with link, link.cursor() as cursor:
@@ -66,12 +70,20 @@ def write(conn: psql.Connection, cells: Sequence[Cell]) -> None:
         raise PecError(f"{psql.describe(conn)}: {said}; nothing was written") from None
 
 
+def _parameters(conn: psql.Connection) -> dict[str, Any]:
+    """As the variables and arguments of the client programs. Raises PecError if the server must not receive the password."""
+    names = {"PGSSLMODE": "sslmode", "PGSSLROOTCERT": "sslrootcert"}
+    names.update({"PGREQUIREAUTH": "require_auth"} if psycopg2.extensions.libpq_version() >= _NO_CLEAR_TEXT else {})
+    protection = {names[variable]: value for variable, value in psql.environment(conn).items() if variable in names}
+    return {**psql.keepalives(conn, psycopg2.extensions.libpq_version() // 10000), **protection}
+
+
 def _update(cursor: Any, cell: Cell, where: str) -> None:
     if (cell.key, cell.column) not in WRITABLE_ROWS:
         raise PecError(f"{cell.key} is never written into PEC's database")
     # A number has no text beside it (TREINAMENTO; sources FD and RS in docs/contract.md).
     also = ", ds_texto = null" if cell.column == "ds_inteiro" else ""
-    sql = f"update public.{beliefs.SETTINGS_TABLE} set {cell.column} = %s{also} where co_config_sistema = %s"
+    sql = f"update public.{beliefs.SETTINGS_TABLE} set {cell.column} = %s{also} where co_config_sistema operator(pg_catalog.=) %s"
     cursor.execute(sql, (int(cell.value) if isinstance(cell.value, bool) else cell.value, cell.key))
     count = cursor.rowcount
     if count != 1:
@@ -105,13 +117,13 @@ def pec_stopped(here: installation.Installation, seconds: float) -> Iterator[Non
             raise NotStoppedError(_NOT_ACTIVE)
         stopped = False
         try:
-            systemd.systemctl("stop", beliefs.PEC_UNIT)
+            stopping.stop(stopping.SETTING)
             stopped = True
             yield
         except PecError as error:
             raise error if stopped else NotStoppedError(f"{error}; nothing was written") from None
         finally:
-            systemd.systemctl("start", beliefs.PEC_UNIT)
+            stopping.start()
     answer = health.wait(here.urls, seconds=seconds, verify=False)
     if not answer.healthy:
         raise PecError(f"PEC was started again and did not become healthy within {seconds:g} seconds: {answer.error}")

@@ -6,7 +6,9 @@ A fact that cannot be read is None (or empty), never a guess.
 
 from __future__ import annotations
 
+import contextlib
 import glob
+import ipaddress
 import os
 import platform
 import re
@@ -18,9 +20,11 @@ from dataclasses import dataclass
 
 from ansible_collections.esus.pec.plugins.module_utils import beliefs
 from ansible_collections.esus.pec.plugins.module_utils.errors import PecError
-from ansible_collections.esus.pec.plugins.module_utils.system import process
+from ansible_collections.esus.pec.plugins.module_utils.system import files, process
+from ansible_collections.esus.pec.plugins.module_utils.system.directory import account_name
 
 _LISTEN = "0A"
+_CAP_SYS_PTRACE = 19
 _NO_LIMIT = 1 << 60  # cgroup v1 writes a number of this size for "no limit"
 _LOGIND_DIRECTORIES = ("usr/lib/systemd", "usr/local/lib/systemd", "run/systemd", "etc/systemd")
 
@@ -36,10 +40,26 @@ class Disk:
 
 @dataclass(frozen=True)
 class Listener:
-    """A TCP port that is listened on: the name of its process ("" if it cannot be seen, as without root), and its addresses."""
+    """A TCP port that is listened on: the name of its process ("" if it cannot be seen, as without root), and its addresses.
+
+    C(possible): what it may be if root cannot see it, that is the names of the processes of the socket's account; C(account) is that.
+    """
 
     process: str
     addresses: tuple[str, ...] = ()
+    possible: tuple[str, ...] = ()
+    account: str = ""
+
+
+@dataclass(frozen=True)
+class Socket:
+    """A TCP socket: address and port of both ends, whether it listens, the account that opened it, and its number."""
+
+    local: tuple[str, int]
+    remote: tuple[str, int]
+    listens: bool
+    uid: int
+    inode: str
 
 
 @dataclass(frozen=True)
@@ -83,19 +103,89 @@ def describe_size(count: int) -> str:
 
 def listeners(root: str = "/") -> dict[int, Listener]:
     """Return the TCP ports that are listened on, in ascending order."""
-    sockets: dict[str, int] = {}
+    ports: dict[str, int] = {}
     addresses: dict[int, set[str]] = {}
+    uids: dict[int, int] = {}
+    for one in sockets(root):
+        if one.listens:
+            address, port = one.local
+            ports[one.inode] = port
+            uids[port] = one.uid
+            addresses.setdefault(port, set()).add(address)
+    names: dict[int, str] = {}
+    for inode, pid in socket_owners(root, set(ports)):
+        names.setdefault(ports[inode], process_name(pid, root))
+    unseen = {uids[port] for port in addresses if port not in names} if not sees_sockets(root) else set()
+    others = {uid: tuple(sorted({process_name(pid, root) for pid in processes_of(uid, root)} - {""})) for uid in unseen}
+    return {port: _listener(names.get(port, ""), addresses[port], uids[port], others) for port in sorted(addresses)}
+
+
+def ipv6_addresses(root: str = "/") -> tuple[str, ...]:
+    """Return this host's addresses of IPv6, in their short form."""
+    found = [line.split()[0] for line in _lines(os.path.join(root, "proc/net/if_inet6")) if line.split()]
+    return tuple(str(ipaddress.IPv6Address(int(digits, 16))) for digits in found)
+
+
+def _listener(process: str, addresses: set[str], uid: int, others: dict[int, tuple[str, ...]]) -> Listener:
+    places = tuple(sorted(addresses))
+    if process or uid not in others:
+        return Listener(process, places)
+    possible = others[uid]
+    return Listener(possible[0] if len(possible) == 1 else "", places, possible, account_name(uid))
+
+
+def sees_sockets(root: str = "/") -> bool:
+    """Return whether this process can see which sockets another account's processes have: root can, unless CAP_SYS_PTRACE was taken."""
+    found = [line.partition(":")[2].strip() for line in _lines(os.path.join(root, "proc/self/status")) if line.startswith("CapEff:")]
+    return not found or bool(int(found[0], 16) >> _CAP_SYS_PTRACE & 1)
+
+
+def processes_of(uid: int, root: str = "/") -> Iterator[int]:
+    """Yield the processes that are an account's."""
+    for place in glob.iglob(os.path.join(root, "proc/[0-9]*/status")):
+        if any(line.startswith("Uid:") and str(uid) in line.split()[1:] for line in _lines(place)):
+            yield int(place.split("/")[-2])
+
+
+def process_name(pid: int, root: str = "/") -> str:
+    """Return the name of a process, empty if it is gone."""
+    return "".join(_lines(os.path.join(root, f"proc/{pid}/comm"))[:1])
+
+
+def sockets(root: str = "/") -> Iterator[Socket]:
+    """Yield the TCP sockets of this host's network. An address of IPv4 inside IPv6 is that of IPv4."""
     for table in ("proc/net/tcp", "proc/net/tcp6"):
         for line in _lines(os.path.join(root, table))[1:]:
             fields = line.split()
-            if len(fields) > 9 and fields[3] == _LISTEN:
-                address, _colon, port = fields[1].rpartition(":")
-                sockets[fields[9]] = int(port, 16)
-                addresses.setdefault(int(port, 16), set()).add(_address(address))
-    names: dict[int, str] = {}
-    for inode, name in _socket_owners(root, set(sockets)):
-        names.setdefault(sockets[inode], name)
-    return {port: Listener(names.get(port, ""), tuple(sorted(addresses[port]))) for port in sorted(addresses)}
+            if len(fields) > 9:
+                yield Socket(_end(fields[1]), _end(fields[2]), fields[3] == _LISTEN, int(fields[7]), fields[9])
+
+
+def socket_owners(root: str, inodes: set[str]) -> Iterator[tuple[str, int]]:
+    """Yield each of these sockets with the number of each process that has it open, as far as they can be seen."""
+    for descriptor in glob.iglob(os.path.join(root, "proc/[0-9]*/fd/*")):
+        try:
+            target = os.readlink(descriptor)
+        except OSError:
+            continue
+        inode = target[len("socket:[") : -1]
+        if target.startswith("socket:[") and inode in inodes:
+            yield inode, int(descriptor.split("/")[-3])
+
+
+def own_addresses(root: str = "/") -> frozenset[str]:
+    """Return the IP addresses of this host's interfaces, in their shortest form."""
+    found, last = set(), ""
+    for line in _lines(os.path.join(root, "proc/net/fib_trie")):
+        words = line.split()
+        if words[:1] == ["|--"]:
+            last = words[1]
+        elif words[1:] == ["host", "LOCAL"]:
+            found.add(last)
+    for line in _lines(os.path.join(root, "proc/net/if_inet6")):
+        with contextlib.suppress(ValueError, OSError):
+            found.add(socket.inet_ntop(socket.AF_INET6, bytes.fromhex(line[:32])))
+    return frozenset(found)
 
 
 def timezone(root: str = "/") -> str | None:
@@ -174,9 +264,8 @@ def remove_ipc(root: str = "/") -> bool:
 
 def _lines(path: str) -> list[str]:
     try:
-        with open(path, encoding="utf-8", errors="replace") as stream:
-            return stream.read().splitlines()
-    except OSError:
+        return files.read_bytes(path).decode("utf-8", "replace").splitlines()
+    except PecError:
         return []
 
 
@@ -193,22 +282,16 @@ def _memory_limits(root: str) -> list[int]:
     return [int(text) for text in texts if text.isdigit() and int(text) < _NO_LIMIT]
 
 
+def _end(text: str) -> tuple[str, int]:
+    address, _colon, port = text.rpartition(":")
+    return _address(address), int(port, 16)
+
+
 def _address(text: str) -> str:
     """Read an address of /proc/net; its words of four bytes are in the machine's own order."""
     words = [bytes.fromhex(text[start : start + 8])[::-1] for start in range(0, len(text), 8)]
     printed = socket.inet_ntop(socket.AF_INET if len(words) == 1 else socket.AF_INET6, b"".join(words))
     return printed[len("::ffff:") :] if printed.startswith("::ffff:") and "." in printed else printed
-
-
-def _socket_owners(root: str, inodes: set[str]) -> Iterator[tuple[str, str]]:
-    for descriptor in glob.iglob(os.path.join(root, "proc/[0-9]*/fd/*")):
-        try:
-            target = os.readlink(descriptor)
-        except OSError:
-            continue
-        inode = target[len("socket:[") : -1]
-        if target.startswith("socket:[") and inode in inodes:
-            yield inode, "".join(_lines(os.path.join(os.path.dirname(os.path.dirname(descriptor)), "comm")))
 
 
 def _java_launchers(root: str) -> Iterator[str]:
@@ -228,7 +311,7 @@ def _java_version(launcher: str) -> str | None:
             if line.startswith("JAVA_VERSION="):
                 return line.partition("=")[2].strip().strip('"')
     try:
-        answer = process.run([launcher, "-version"])
+        answer = process.run([launcher, "-XX:-UsePerfData", "-version"], confined=True)
     except PecError:
         return None
     match = re.search(r'version "(\d[^"]*)"', answer.stderr + answer.stdout)

@@ -7,29 +7,35 @@ import contextlib
 import errno
 import fcntl
 import os
-import stat
+import time
 from collections.abc import Iterator
 
 from ansible_collections.esus.pec.plugins.module_utils.errors import PecError
 from ansible_collections.esus.pec.plugins.module_utils.system import clock, files
+from ansible_collections.esus.pec.plugins.module_utils.system.directory import opened
 
-DIRECTORY = "/run/lock/esus-pec"
+DIRECTORY = "/run/esus-pec"
 
 INSTALLER = "installer"
 """Held by every run that installs, stops or restarts PEC."""
 
 
-@contextlib.contextmanager
-def lock(name: str, *, directory: str = DIRECTORY) -> Iterator[None]:
-    """Hold the host-wide lock C(name) inside the C(with) block.
+class HeldError(PecError):
+    """Another process holds the lock."""
 
-    Raises PecError, with the holder's process and the start of its run, if another process holds it. A lock file that a dead process
-    left behind is no obstacle.
+
+@contextlib.contextmanager
+def lock(name: str, *, directory: str = DIRECTORY, run: str = "") -> Iterator[None]:
+    """Hold the host-wide lock C(name) inside the C(with) block. C(run) is what others are told about this run.
+
+    Raises HeldError, with the holder's process, the start of its run and what it is, if another process holds it. A lock file that a dead
+    process left behind is no obstacle.
     """
     path = os.path.join(directory, f"{name}.lock")
     try:
-        _private_directory(directory)
-        handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
+        files.make_private(directory)
+        with opened(directory) as here:
+            handle = os.open(f"{name}.lock", os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600, dir_fd=here.descriptor)
     except OSError as error:
         raise PecError(files.cannot("create the lock", path, error)) from None
     with os.fdopen(handle, "r+", encoding="utf-8") as stream:
@@ -38,9 +44,9 @@ def lock(name: str, *, directory: str = DIRECTORY) -> Iterator[None]:
         except OSError as error:
             if error.errno not in (errno.EWOULDBLOCK, errno.EACCES):
                 raise PecError(files.cannot("lock", path, error)) from None
-            raise PecError(f"another run holds the lock {path} ({_holder(stream.read())}); wait until it ends, then run again") from None
+            raise HeldError(f"another run holds the lock {path} ({_holder(stream.read())}); wait until it ends, then run again") from None
         stream.truncate(0)
-        stream.write(f"{os.getpid()} {clock.utc()}\n")
+        stream.write(f"{os.getpid()} {clock.utc()} {run}".rstrip() + "\n")
         stream.flush()
         try:
             yield
@@ -48,16 +54,24 @@ def lock(name: str, *, directory: str = DIRECTORY) -> Iterator[None]:
             os.ftruncate(handle, 0)
 
 
+@contextlib.contextmanager
+def lock_soon(name: str, seconds: float) -> Iterator[None]:
+    """Hold the lock of what every run requires for a moment only: wait so long for the others. Raises as C(lock) does."""
+    deadline = time.monotonic() + seconds
+    with contextlib.ExitStack() as stack:
+        while True:
+            try:
+                stack.enter_context(lock(name))
+                break
+            except HeldError:
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(0.05)
+        yield
+
+
 def _holder(note: str) -> str:
-    pid, _blank, since = note.strip().partition(" ")
-    return f"process {pid}, since {since}" if pid.isdigit() and since else "process unknown"
-
-
-def _private_directory(directory: str) -> None:
-    """Create the directory with mode 0700; refuse one of another user, because C(/run/lock) is world-writable."""
-    os.makedirs(os.path.dirname(directory), exist_ok=True)
-    with contextlib.suppress(FileExistsError):
-        os.mkdir(directory, 0o700)
-    status = os.lstat(directory)
-    if not stat.S_ISDIR(status.st_mode) or status.st_uid != os.geteuid():
-        raise PecError(f"{directory} is not a directory owned by the user who runs this; use become: true, or remove it")
+    pid, since, run = [*note.strip().split(" ", 2), "", "", ""][:3]
+    if not (pid.isdigit() and since):
+        return "process unknown"
+    return f"{run}, process {pid}, since {since}" if run else f"process {pid}, since {since}"

@@ -32,40 +32,45 @@ class File:
 
     content: bytes | None
     mode: int | None = _MODE
+    uid: int = 0
 
     @property
     def sha256(self) -> str | None:
         return None if self.content is None else hashlib.sha256(self.content).hexdigest()
 
     def __str__(self) -> str:
-        return "absent\n" if self.content is None else f"mode {self.mode:04o}, SHA-256 {self.sha256}\n"
+        return "absent\n" if self.content is None else f"owner {self.uid}, mode {self.mode:04o}, SHA-256 {self.sha256}\n"
 
 
 def read_current(path: str) -> File:
-    """Return the program at this path. Raises PecError when it cannot be read."""
-    try:
-        mode = os.stat(path).st_mode & 0o7777
-    except FileNotFoundError:
+    """Return the program at this path. Raises PecError when it cannot be read, and when another account can swap it.
+
+    Then the program would run with our rights what that account puts there.
+    """
+    directory = os.path.dirname(path)
+    if os.path.isdir(directory):
+        files.require_ours(directory, "the directory of the program")
+    if not os.path.exists(path):
         return File(None)
-    except OSError as error:
-        raise PecError(files.cannot("read", path, error)) from None
-    return File(files.read_bytes(path), mode)
+    content, status = files.read(path)
+    return File(content, status.st_mode & 0o7777, status.st_uid)
 
 
 def read_desired(entry: Entry, state: str) -> File:
     """Return the program that calls C(entry), or none when the state is absent."""
-    return File(build(entry, interpreter()) if state == "present" else None)
+    if state != "present":
+        return File(None)
+    python = interpreter()
+    files.require_ours(python, "the Python of the program")
+    return File(build(entry, python), uid=os.geteuid())
 
 
 def apply(path: str, desired: File) -> None:
     """Write or remove the program. Raises PecError when that fails."""
     if desired.content is not None:
-        files.write_atomic(path, desired.content, mode=_MODE)
+        files.write_atomic(path, desired.content, mode=_MODE, uid=desired.uid, gid=os.getegid())
         return
-    try:
-        os.unlink(path)
-    except OSError as error:
-        raise PecError(files.cannot("remove", path, error)) from None
+    files.unlink(path)
 
 
 def build(entry: Entry, interpreter: str) -> bytes:

@@ -7,15 +7,12 @@ database of PEC, because a restored one has other passwords; if a database is un
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import hmac
 import json
 import os
 import secrets
-import time
-from collections.abc import Iterator
-from typing import Dict, List, Mapping
+from typing import ContextManager, Dict, List, Mapping
 
 from ansible_collections.esus.pec.plugins.module_utils.errors import PecError
 from ansible_collections.esus.pec.plugins.module_utils.system import files, locks
@@ -60,20 +57,8 @@ def forget(path: str, name: str, text: str | None = None, database: str = "") ->
             _write(path, {**notes, name: kept})
 
 
-@contextlib.contextmanager
-def _alone() -> Iterator[None]:
-    """Wait for another run, which needs the file only for a moment."""
-    deadline = time.monotonic() + _WAIT
-    with contextlib.ExitStack() as stack:
-        while True:
-            try:
-                stack.enter_context(locks.lock("secret-notes"))
-                break
-            except PecError:
-                if time.monotonic() > deadline:
-                    raise
-                time.sleep(0.05)
-        yield
+def _alone() -> ContextManager[None]:
+    return locks.lock_soon("secret-notes", _WAIT)
 
 
 def _read(path: str) -> Notes:

@@ -69,6 +69,15 @@ def restarts(name: str) -> int:
     return int(answer.stdout) if answer.stdout.strip().isdigit() else 0
 
 
+def last_start(name: str) -> str:
+    """Return what is another text after every start of a unit; empty where that is unknown."""
+    try:
+        answer = process.run(["systemctl", "show", "--value", "--property=InactiveExitTimestampMonotonic", name]).stdout.strip()
+    except PecError:
+        return ""
+    return "" if answer == "0" else answer
+
+
 def clock_synchronized() -> bool | None:
     """Return whether systemd reports this host's clock as synchronized; None where it cannot be asked."""
     try:

@@ -59,7 +59,7 @@ class Restoring:
         self.postgres.server.run(
             "runuser", "-u", "postgres", "--", "/".join(argv), "-h", SOCKETS, "-p", port, "-f", path, *options, "-d", database
         )
-        self.sh("chown -R root: -- $1; chmod -R go= -- $1", name)
+        self.sh("chmod 755 .; chown -R root: -- $1; chmod -R go= -- $1", name)
         return path
 
     def restore(

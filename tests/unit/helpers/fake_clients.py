@@ -22,6 +22,8 @@ for table in ("a", "b"):
     print('pg_dump: dumping contents of table "public.%s"' % table, file=sys.stderr)
     if "--jobs" in options:
         print("pg_dump: finished item 12 TABLE DATA %s" % table, file=sys.stderr)
+for number in range({"warn": 1, "warn much": 12}.get(mode, 0)):
+    print('pg_dump: warning: WITH OIDS is not supported anymore (table "t%d")' % number, file=sys.stderr)
 body = b"x" * 3000000
 if form == "plain":
     data = body + b"\n--\n-- PostgreSQL database dump complete\n--\n\n" if mode != "short" else body

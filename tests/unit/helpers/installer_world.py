@@ -67,7 +67,7 @@ class World:
             (psql, "read_facts", self.read_facts),
             (systemd, "units", lambda names: {name: systemd.Unit(name, "loaded", self.units[name], True, None) for name in names}),
             (survey, "survey_host", self.survey_host),
-            (java, "find", lambda: "/usr/bin/java"),
+            (java, "find", lambda named: named or "/usr/bin/java"),
             (running, "prepare_directories", lambda *_directories: None),
             (running, "redact_log", lambda *_arguments: None),
             (running, "refuse_survivor", self.refuse_survivor),

@@ -5,6 +5,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from ansible_collections.esus.pec.plugins.module_utils.archive.opening import open_dump
+from ansible_collections.esus.pec.plugins.module_utils.dump import manifest as manifests
 from ansible_collections.esus.pec.plugins.module_utils.dump.manifest import Manifest
 from ansible_collections.esus.pec.plugins.module_utils.postgres.contents import Contents
 
@@ -34,3 +36,9 @@ def manifest(**changes: Any) -> Manifest:
         "pec_version": "5.4.37",
     }
     return Manifest(**{**values, **changes})
+
+
+def verify(path: str, described: Manifest) -> None:
+    """Read a whole dump and compare it with its manifest."""
+    with open_dump(path) as dump:
+        manifests.verify(dump, described)

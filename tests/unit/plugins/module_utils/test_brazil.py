@@ -203,6 +203,8 @@ def test_links() -> None:
     assert link_problems("https://esus.a.br") == link_problems("http://10.0.0.2:8080") == []
     problem = "the link 'esus.a.br' is not an address; it starts with https:// or http://"
     assert link_problems("esus.a.br") == [problem]
+    for text in ("https://", "https://:443", "http://esus.a.br:x", "http://esus.a.br:0", "https://[::1", "https://a b", "https://a\n"):
+        assert "after // it has a name" in link_problems(text)[0]
 
 
 @pytest.mark.parametrize(

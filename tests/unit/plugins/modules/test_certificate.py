@@ -16,8 +16,10 @@ import pytest
 from ansible.module_utils.testing import patch_module_args
 
 from ansible_collections.esus.pec.plugins.module_utils.certificates import pkcs12, planning, records
+from ansible_collections.esus.pec.plugins.module_utils.errors import PecError
 from ansible_collections.esus.pec.plugins.module_utils.pec import installation
-from ansible_collections.esus.pec.plugins.module_utils.system import locks, process, systemd
+from ansible_collections.esus.pec.plugins.module_utils.redact import MASK
+from ansible_collections.esus.pec.plugins.module_utils.system import files, locks, process, systemd
 from ansible_collections.esus.pec.plugins.modules import certificate
 
 PASSWORD = "Segredo do município"
@@ -54,7 +56,7 @@ class Here:
         read, write = records.read_notes, records.write_note
         monkeypatch.setattr(records, "read_notes", lambda path=kept: read(path))
         monkeypatch.setattr(records, "write_note", lambda path, entry: write(path, entry, kept))
-        monkeypatch.setattr(pkcs12, "private_directory", _directory_in(root))
+        monkeypatch.setattr(files, "private_directory", _directory_in(root))
         lock = locks.lock
         monkeypatch.setattr(locks, "lock", lambda name: lock(name, directory=str(root / "lock")))
 
@@ -105,6 +107,26 @@ def test_what_is_returned(here: Here) -> None:
     assert (found["key"], found["encryption"], found["chain_complete"], found["days_left"]) == ("RSA 2048", "modern", True, 365)
     assert found["chain"] == ["CN=AC de Teste,O=ICP-Brasil,C=BR", "CN=AC Raiz de Teste,O=ICP-Brasil,C=BR"]
     assert found["backend"] == "cryptography" and found["keytool"] is None
+
+
+def test_a_short_password_is_not_masked_in_what_roles_compare_and_pass_on(here: Here) -> None:
+    """As 2026 is one, which is in the path, in the dates and in the fingerprint; here are characters of each."""
+    asked = here.run()
+    store = pkcs12.open_store(base64.b64decode(packed()), PASSWORD)
+    end, fingerprint = asked["certificate"]["not_after"], store.leaf.fingerprint_sha256
+    for password in (fingerprint[5:7], end[:4], "365"[:2], "municip", "/"):
+        content = base64.b64encode(certificates.pack(issued(365), password)).decode()
+        with patch_module_args({"content": content, "name": "municipio.pfx", "password": password}), pytest.raises(SystemExit):
+            certificate.main()
+        answer = json.loads(here.capsys.readouterr().out)
+        assert (answer["path"], answer["backup_file"].startswith(str(here.state))) == (asked["path"], True)
+        found = answer["certificate"]
+        assert (found["fingerprint_sha256"], found["not_after"], found["days_left"]) == (
+            fingerprint,
+            end,
+            asked["certificate"]["days_left"],
+        )
+        assert answer["invocation"]["module_args"]["password"] == answer["invocation"]["module_args"]["content"] == MASK
 
 
 def test_files_are_compared_by_content(here: Here) -> None:
@@ -249,6 +271,45 @@ def test_pecs_own_java_has_the_last_word(here: Here, tmp_path: Path) -> None:
     assert here.run()["problems"] == ["rejected_by_java"]
 
 
+def test_warnings_are_shown_when_the_file_cannot_be_written(here: Here, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_arguments: object, **_options: object) -> None:
+        raise PecError("cannot write: No space left on device")
+
+    monkeypatch.setattr(files, "write_atomic", full)
+    answer = here.run(warn_days=400)
+    assert answer["failed"] and "No space left" in answer["msg"] and not here.file.exists()
+    assert "expires in 365 days" in str(answer["warnings"]) and "ASCII" in str(answer["warnings"])
+
+
+def test_a_pbmac1_where_pecs_java_is_not_there_yet(here: Here, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As on a server without PEC, where openssl reads it and PEC's Java would not."""
+    content = base64.b64encode(certificates.with_pbmac1(base64.b64decode(packed()), PASSWORD)).decode()
+    warnings = str(here.run(content=content)["warnings"])
+    assert "PBMAC1 (RFC 9579), which Java 17 and 21 refuse" in warnings and "pec_certificate_reencrypt" in warnings
+    monkeypatch.setattr("ansible.module_utils.common.warnings._global_warnings", {})  # of the run before
+    answer = here.run(content=content, reencrypt="java8")
+    assert "PBMAC1" not in str(answer["warnings"]) and pkcs12.open_store(here.file.read_bytes(), PASSWORD).encryption == "java8"
+    assert here.run(content=content, reencrypt="java8")["changed"] is False
+    assert here.run(content=content, reencrypt="modern")["changed"] is True
+    assert pkcs12.open_store(here.file.read_bytes(), PASSWORD).encryption == "modern"
+    assert here.run(content=content, password="x")["problems"] == ["wrong_password"]
+
+
+@pytest.mark.parametrize(
+    ("password", "remedy"),
+    [("Segredo", "give reencrypt: java8 (role: pec_certificate_reencrypt)"), (PASSWORD, "export the file again with a password of ASCII")],
+)
+def test_what_helps_when_pecs_java_rejects_it(here: Here, tmp_path: Path, password: str, remedy: str) -> None:
+    keytool = tmp_path / "jre" / "bin" / "keytool"
+    keytool.parent.mkdir(parents=True)
+    here.pec = installation.Installation("installed", keys_directory=str(here.chaves), jre_directory=str(tmp_path / "jre"))
+    keytool.write_text("#!/bin/sh\necho 'keytool error: java.io.IOException: keystore password was incorrect'\nexit 1\n")
+    keytool.chmod(0o755)
+    answer = here.run(content=base64.b64encode(certificates.pack(issued(365), password)).decode(), password=password)
+    assert answer["problems"] == ["rejected_by_java"] and remedy in answer["msg"]
+    assert ("reencrypt" in answer["msg"]) == (password == "Segredo")
+
+
 @pytest.mark.parametrize(
     ("arguments", "warning"),
     [
@@ -289,3 +350,53 @@ def test_what_info_shows(here: Here) -> None:
     other = here.chaves.parent / "server.crt"
     other.write_text("nothing")
     assert records.describe(str(other), notes, now)["problem"] == "the file contains no certificate"
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root gives files away")
+@pytest.mark.parametrize("attack", ["link", "hard link", "directory", "chaves", "webserver", "partial", "kept"])
+@pytest.mark.parametrize("state", ["present", "absent"])
+def test_pecs_account_gets_no_file_of_roots(here: Here, tmp_path: Path, attack: str, state: str) -> None:
+    """PEC's directories are its account's. Seen: ln -s /etc/shadow chaves/municipio.pfx, and the account owned /etc/shadow."""
+    theirs = pwd.getpwnam("nobody")
+    precious = tmp_path / "precious"
+    (precious / "chaves").mkdir(parents=True)
+    for shadow in (precious / "municipio.pfx", precious / "chaves/municipio.pfx"):
+        shadow.write_text("root's", encoding="utf-8")
+    web = here.chaves.parent
+    if attack == "webserver":
+        web.rmdir()
+        os.chown(tmp_path, theirs.pw_uid, theirs.pw_gid)
+        web.symlink_to(precious)
+    elif attack == "chaves":
+        here.chaves.symlink_to(precious)
+    else:
+        here.chaves.mkdir()
+        if attack == "link":
+            here.file.symlink_to(shadow)
+        elif attack == "hard link":
+            os.link(shadow, here.file)
+        elif attack == "directory":
+            here.file.mkdir()
+        elif attack == "partial":
+            here.file.with_name("municipio.pfx.partial").symlink_to(shadow)
+        else:
+            here.file.write_text("old", encoding="utf-8")
+        os.chown(here.chaves, theirs.pw_uid, theirs.pw_gid)
+    if attack != "webserver":
+        os.chown(web, theirs.pw_uid, theirs.pw_gid)
+    answer = here.run(owner="nobody", state=state)
+    for shadow in (precious / "municipio.pfx", precious / "chaves/municipio.pfx"):
+        assert (shadow.read_text(encoding="utf-8"), shadow.stat().st_uid) == ("root's", 0)
+    if attack in ("partial", "kept"):
+        assert answer.get("failed") is None
+        assert not here.file.exists() if state == "absent" else here.file.stat().st_uid == theirs.pw_uid
+    else:
+        assert answer["failed"] and "municipio.pfx" in answer["msg"]
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root gives files away")
+def test_a_new_chaves_of_pecs_account(here: Here) -> None:
+    os.chown(here.chaves.parent, 65534, 65534)
+    assert here.run(owner="nobody")["changed"]
+    assert {path.stat().st_uid for path in (here.chaves, here.file)} == {pwd.getpwnam("nobody").pw_uid}
+    assert here.run(owner="nobody")["changed"] is False

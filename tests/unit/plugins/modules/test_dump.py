@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 from dataclasses import fields, replace
 from typing import Any
 
@@ -13,11 +14,12 @@ from ansible.module_utils.testing import patch_module_args
 from ansible_collections.esus.pec.plugins.module_utils.dump import dumping
 from ansible_collections.esus.pec.plugins.module_utils.dump.planning import Desired
 from ansible_collections.esus.pec.plugins.module_utils.errors import PecError
-from ansible_collections.esus.pec.plugins.module_utils.postgres import contents
+from ansible_collections.esus.pec.plugins.module_utils.postgres import contents, fingerprints
 from ansible_collections.esus.pec.plugins.module_utils.postgres.psql import Connection
 from ansible_collections.esus.pec.plugins.modules import dump as module
 
 SECRET = "se:nha\\com'%d\"ão"
+AGE = "age1" + "q" * 58
 MADE = samples.manifest(bytes=12, duration_seconds=8.2, host="servidor", contents=contents.Contents({"tables": 7}, {}, 0, "5.4.37"))
 
 
@@ -28,11 +30,15 @@ class World:
         self.asked: list[tuple[Desired, bool]] = []
         self.outcome = dumping.Outcome(True, "/b/x.dump", MADE, {"database": "esus", "estimate_bytes": 30}, ("a note",))
         self.error: str | None = None
+        self.signal = 0
         monkeypatch.setattr(dumping, "run", self.run)
         monkeypatch.setattr(os, "geteuid", lambda: 0)
 
     def run(self, desired: Desired, *, check: bool) -> dumping.Outcome:
         self.asked.append((desired, check))
+        if self.signal:
+            os.kill(os.getpid(), self.signal)
+            signal.sigtimedwait([], 5)
         if self.error:
             raise PecError(self.error)
         return replace(self.outcome, manifest=None) if check else self.outcome
@@ -86,7 +92,7 @@ def test_every_option_arrives(world: World, capsys: pytest.CaptureFixture[str]) 
         "snapshot": "0001-1",
         "encoding": "LATIN1",
         "fingerprint": True,
-        "recipients": [" age1abc\n"],
+        "recipients": [f" {AGE}\n"],
         "owner": "backup",
         "group": "backup",
         "overwrite": True,
@@ -97,7 +103,7 @@ def test_every_option_arrives(world: World, capsys: pytest.CaptureFixture[str]) 
     database = {"host": "/run/postgresql", "port": 5433, "name": "o'b", "username": "u", "password": SECRET}
     run(capsys, database=database, **wanted)
     desired = world.asked[0][0]
-    expected = {**wanted, "exclude_table_data": ("a", "b"), "recipients": ("age1abc",)}
+    expected = {**wanted, "exclude_table_data": ("a", "b"), "recipients": (AGE,)}
     assert desired == Desired(connection=Connection("/run/postgresql", 5433, "o'b", "u", SECRET), **expected)
     changed = {item.name for item in fields(Desired) if getattr(desired, item.name) != getattr(Desired("/b/"), item.name)}
     assert changed == {item.name for item in fields(Desired)} - {"moves_to"}, "which is no option, but the backup's"
@@ -109,7 +115,7 @@ def test_a_database_with_a_password_only(world: World, capsys: pytest.CaptureFix
 
 
 def test_a_fingerprint(world: World, capsys: pytest.CaptureFixture[str]) -> None:
-    taken = contents.Fingerprint(contents.HASH64, 5, "f" * 64, {})
+    taken = fingerprints.Fingerprint(fingerprints.HASH64, 5, "f" * 64, {})
     world.outcome = replace(world.outcome, manifest=replace(MADE, fingerprint=taken))
     assert run(capsys, path="/b/", fingerprint=True)["fingerprint"] == "f" * 64
 
@@ -125,6 +131,19 @@ def test_an_error_is_returned(world: World, capsys: pytest.CaptureFixture[str]) 
     world.error = "no room; make some"
     answer = run(capsys, path="/b/", database={"password": SECRET})
     assert (answer["failed"], answer["msg"]) == (True, "no room; make some")
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_told_to_end_it_ends_as_a_failure_does(world: World, capsys: pytest.CaptureFixture[str], number: signal.Signals) -> None:
+    """So what it began is removed. A run that does not listen would end without a word; here by KeyboardInterrupt."""
+    world.signal = number
+    before = {each: signal.signal(each, signal.default_int_handler) for each in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT)}
+    try:
+        answer = run(capsys, path="/b/")
+    finally:
+        for each, handler in before.items():
+            signal.signal(each, handler)
+    assert (answer["failed"], answer["msg"]) == (True, f"it was stopped by {number.name}")
 
 
 def test_only_root_may(world: World, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:

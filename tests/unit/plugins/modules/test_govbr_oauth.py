@@ -10,7 +10,8 @@ import pytest
 from ansible.module_utils.testing import patch_module_args
 
 from ansible_collections.esus.pec.plugins.module_utils.pec import govbr, installation
-from ansible_collections.esus.pec.plugins.module_utils.system import systemd
+from ansible_collections.esus.pec.plugins.module_utils.properties import planning
+from ansible_collections.esus.pec.plugins.module_utils.system import locks, systemd
 from ansible_collections.esus.pec.plugins.modules import govbr_oauth
 
 ID_KEY, SECRET_KEY = (f"bridge.security.oauth2.client.registration.govbr.client-{part}" for part in ("id", "secret"))
@@ -30,6 +31,8 @@ class World:
         self.age: float | None = 100.0
         record = str(directory / "state" / "govbr.json")
         note, pending = govbr.note_change, govbr.restart_pending
+        lock = locks.lock
+        monkeypatch.setattr(locks, "lock", lambda name: lock(name, directory=str(directory / "state" / "locks")))
         monkeypatch.setattr("os.geteuid", lambda: 0)
         monkeypatch.setattr(installation, "discover", lambda: self.here)
         monkeypatch.setattr(systemd, "active_seconds", lambda _unit: self.age)
@@ -97,6 +100,11 @@ def test_backup(world: World, capsys: pytest.CaptureFixture[str]) -> None:
         ({"client_id": "SEU-CLIENT_ID"}, "client_id is a placeholder"),
         ({"client_id": "", "client_secret": ""}, "client_id is empty; give what Gov.br sent\nclient_secret is empty"),
         ({"client_id": SECRET}, "are the same"),
+        ({"client_id": SECRET, "client_secret": "pec.municipio.uf.gov.br"}, "are swapped"),
+        ({"client_secret": f"{SECRET_KEY}={SECRET}"}, "whole line"),
+        ({"client_id": f"{SECRET_KEY}={SECRET}", "client_secret": "an0ther-one"}, "whole line"),
+        ({"client_id": "https://pec.municipio.uf.gov.br"}, "client_id is an address"),
+        ({"client_secret": "SEU_CLIENT_SECRET_GOVBR"}, "client_secret is a placeholder"),
         ({"domain": "https://pec.municipio.uf.gov.br"}, "write pec.municipio.uf.gov.br"),
     ],
 )
@@ -105,6 +113,44 @@ def test_refusals(world: World, capsys: pytest.CaptureFixture[str], changes: dic
         answer = run(capsys, check=check, **changes)
         assert answer["failed"] and said in answer["msg"], answer
     assert world.file.read_bytes() == DATASOURCE.encode()
+
+
+def test_a_secret_in_the_place_of_the_id_is_never_shown(world: World, capsys: pytest.CaptureFixture[str]) -> None:
+    """Whether two random texts are swapped, only Gov.br knows. run() looks for the secrets in all that is returned."""
+    for check in (True, False):
+        answer = run(capsys, check=check, client_id=SECRET + "-0123456789", client_secret="an0ther-one")
+        assert answer["diff"]["after"] == f"{ID_KEY}=********\n{SECRET_KEY}=********\n" and "may be the secret" in str(answer["warnings"])
+    # An earlier run, or an operator, wrote them so; this run corrects it.
+    world.file.write_text(f"{ID_KEY}={OLD}\n{SECRET_KEY}=pec.municipio.uf.gov.br\n", encoding="utf-8")
+    diff = run(capsys, domain="")["diff"]
+    assert diff["before"] == f"{ID_KEY}=********\n{SECRET_KEY}=********\n" and f"{ID_KEY}=pec.municipio.uf.gov.br" in diff["after"]
+
+
+def test_a_file_that_java_reads_otherwise(world: World, capsys: pytest.CaptureFixture[str]) -> None:
+    world.file.write_bytes(b"\xef\xbb\xbf" + f"{SECRET_KEY}={OLD}\n".encode())
+    assert f"{world.file}: an invisible byte order mark precedes {SECRET_KEY}, so PEC does not find this key" in str(
+        run(capsys)["warnings"]
+    )
+    for data in (DATASOURCE.encode("utf-16"), DATASOURCE.encode() + f"{SECRET_KEY}={OLD}\n".encode("utf-16-le")):
+        world.file.write_bytes(data)
+        for check in (True, False):
+            answer = run(capsys, check=check)
+            assert answer["failed"] and f"{world.file} contains text in UTF-16" in answer["msg"]
+        assert world.file.read_bytes() == data
+
+
+def test_another_run_that_changes_the_file(world: World, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr(planning, "_WAIT", 0.0)
+    with planning.alone(str(world.file)):
+        answer = run(capsys)
+        assert answer["failed"] and "another run holds the lock" in answer["msg"]
+        assert run(capsys, check=True)["changed"] and world.file.read_bytes() == DATASOURCE.encode()
+    assert run(capsys)["changed"]
+
+
+def test_a_domain_in_capitals(world: World, capsys: pytest.CaptureFixture[str]) -> None:
+    answer = run(capsys, domain="PEC.MUNICIPIO.UF.GOV.BR")
+    assert answer["redirect_urls"] == govbr.redirect_urls("pec.municipio.uf.gov.br") and world.file.read_bytes() != DATASOURCE.encode()
 
 
 def test_warnings(world: World, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:

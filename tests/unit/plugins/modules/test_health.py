@@ -27,7 +27,7 @@ class World:
         self.answer = GOOD
         self.state: str | None = "active"
         self.waits: list[tuple[str, dict[str, Any]]] = []
-        monkeypatch.setattr(module.os, "geteuid", lambda: 0)
+        monkeypatch.setattr("os.geteuid", lambda: 0)
         monkeypatch.setattr(installation, "discover", lambda: self.here)
         monkeypatch.setattr(systemd, "units", lambda names: {name: systemd.Unit(name, "loaded", self.state, True, None) for name in names})
         self.age: float | None = 10
@@ -144,7 +144,7 @@ def test_not_installed(world: World, capsys: pytest.CaptureFixture[str]) -> None
 
 
 def test_not_root(world: World, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    monkeypatch.setattr(module.os, "geteuid", lambda: 1000)
+    monkeypatch.setattr("os.geteuid", lambda: 1000)
     assert "become: true" in run(capsys)["msg"]
 
 

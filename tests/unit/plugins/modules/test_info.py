@@ -250,3 +250,29 @@ def test_nothing_changes(capsys: pytest.CaptureFixture[str], monkeypatch: pytest
     monkeypatch.setattr(info, "picture", lambda *_arguments: {"state": "absent"})
     answer = run_module(capsys)
     assert (answer["changed"], answer["pec"]) == (False, {"state": "absent"})
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away")
+@pytest.mark.parametrize("name", ["x.pem", "x.pfx", "x.jks"])
+@pytest.mark.parametrize("kind", ["fifo", "/dev/zero", "link", "hard link", "large", "socket"])
+def test_what_pecs_account_puts_into_chaves_is_a_finding(root: str, kind: str, name: str) -> None:
+    """Seen: info hung on a FIFO and read /dev/zero."""
+    chaves, secret = Path(root) / "opt/e-SUS/webserver/chaves", Path(root) / "secret.pem"
+    chaves.mkdir()
+    secret.write_text("plantado", encoding="utf-8")
+    path = chaves / name
+    if kind == "fifo":
+        os.mkfifo(path)
+    elif kind == "socket":
+        os.mknod(path, 0o140600)
+    elif kind == "large":
+        path.touch()
+        os.truncate(path, 1 << 40)
+    elif kind == "hard link":
+        os.link(secret, path)
+    else:
+        path.symlink_to(kind if kind.startswith("/") else secret)
+    os.chown(chaves, 65534, 65534)
+    (shown,) = picture.describe_certificates(root, picture.installation.discover(root))
+    assert shown["path"] == str(path) and name in str(shown["problem"])
+    assert "plantado" not in json.dumps(shown)

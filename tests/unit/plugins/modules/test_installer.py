@@ -48,6 +48,15 @@ def test_a_bare_host_and_the_second_run(world: World, capsys: pytest.CaptureFixt
             ["-url=jdbc:postgresql://db:5433/pec", "-username=u", f"-password={PASSWORD}"],
             id="a database of its own",
         ),
+        pytest.param(
+            {"database": {"host": "db", "password": PASSWORD, "sslmode": "verify-full", "sslrootcert": "/etc/ssl/db.crt"}},
+            [
+                "-url=jdbc:postgresql://db:5432/esus?sslmode=verify-full&sslrootcert=/etc/ssl/db.crt",
+                "-username=esus",
+                f"-password={PASSWORD}",
+            ],
+            id="a protected connection",
+        ),
         pytest.param({"cert_domain": "pec.example"}, ["-cert-domain=pec.example", "-cert-port=443"], id="certmgr"),
         pytest.param({"training": True, "backup": True}, ["-treinamento", "-backup"], id="training and backup"),
     ],
@@ -78,7 +87,7 @@ def test_check_mode_tells_the_errors_of_the_run(world: World, capsys: pytest.Cap
 def test_check_mode_before_anything_is_there(world: World, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     world.jar.unlink()
     world.seen = DatabaseSeen(unreachable="nobody answers")
-    monkeypatch.setattr(java, "find", lambda: pytest.fail("Java is looked for"))
+    monkeypatch.setattr(java, "find", lambda _named: pytest.fail("Java is looked for"))
     answer = run(world, capsys, database=DATABASE, pending=["jar", "java", "database"], _ansible_check_mode=True)
     assert (answer["changed"], answer["version"]) == (True, "5.4.37")
 
@@ -164,7 +173,7 @@ def test_a_run_that_is_stopped_starts_pec_again(world: World, monkeypatch: pytes
     world.here = world.after = Installation("installed", version="5.3.28", connection=CONNECTION)
     world.versions = ("5.3.28", "5.3.28")
 
-    def settle(**_options: bool) -> None:
+    def settle(_before: object, **_options: bool) -> None:
         world.turn("stop", beliefs.PEC_UNIT)
         raise signals.Stopped("it was stopped by SIGTERM")
 
@@ -202,7 +211,7 @@ def test_sql_is_asked_where_the_installer_was_sent(world: World, capsys: pytest.
 
 
 def test_two_runs_at_once(world: World, capsys: pytest.CaptureFixture[str]) -> None:
-    world.lock_error = PecError("another run holds the lock '/run/lock/esus-pec/installer.lock' (process 7, since now)")
+    world.lock_error = PecError("another run holds the lock '/run/esus-pec/installer.lock' (process 7, since now)")
     assert run(world, capsys)["msg"] == str(world.lock_error)
 
 
@@ -250,3 +259,35 @@ def test_the_journal_gets_no_password(world: World, monkeypatch: pytest.MonkeyPa
     answer = run(world, capsys, _ansible_no_log=False, database={"password": "back\\slash 'and' \"quotes\""})
     assert answer["changed"] is True
     assert "slash" not in str(logged) + json.dumps(answer)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file away")
+@pytest.mark.parametrize(
+    "place", ["", "webserver", "webserver/standalone.sh", "webserver/certmgr", "jre/17", "jre/17/lib", "webserver/certmgr/certmgr.jar"]
+)
+@pytest.mark.parametrize("check_mode", [False, True])
+def test_the_installer_runs_no_program_of_a_pec_that_another_account_can_change(
+    world: World, capsys: pytest.CaptureFixture[str], tmp_path: Path, place: str, check_mode: bool
+) -> None:
+    home = tmp_path / "e-SUS"
+    for name in ("webserver/certmgr/config", "webserver/chaves", "jre/17/lib", "jre/17/bin"):
+        (home / name).mkdir(parents=True)
+    for name in ("webserver/standalone.sh", "webserver/certmgr/certmgr.jar", "jre/17/bin/java"):
+        (home / name).touch()
+    (home / "jre/current").symlink_to("17")
+    os.chown(home / "webserver/chaves", 65533, 65533)  # PEC's account may write there
+    world.here = Installation("installed", version="5.3.28", connection=CONNECTION, home=str(home))
+    world.versions = ("5.3.28", "5.4.37")
+    arguments = {"update": True, "database": DATABASE, "_ansible_check_mode": check_mode}
+    os.chown(home / place, 65533, 65533)
+    assert f"; run: chown root {home / place};" in run(world, capsys, **arguments)["msg"]
+    assert (world.commands, world.systemctl) == ([], [])
+    os.chown(home / place, 0, 0)
+    assert run(world, capsys, **arguments)["changed"] is True
+
+
+@pytest.mark.parametrize("option", ["-Xmx2g\n-javaagent:/tmp/a.jar", "-Da=\0", "-Da=\x7f"])
+def test_options_of_java_that_are_more_than_one(world: World, capsys: pytest.CaptureFixture[str], option: str) -> None:
+    answer = run(world, capsys, java_options=["-Xmx2g", option])
+    assert answer["msg"].startswith("option 2 of java_options has a line break or another control character in it; ")
+    assert world.commands == []

@@ -3,10 +3,12 @@ from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
+from typing import Any
 
 import pytest
 from installer_world import DATABASE, INSTALLED, World, run
 
+from ansible_collections.esus.pec.plugins.module_utils.installer import running
 from ansible_collections.esus.pec.plugins.module_utils.installer.running import Run
 from ansible_collections.esus.pec.plugins.module_utils.pec import installation
 from ansible_collections.esus.pec.plugins.module_utils.pec.installation import Installation
@@ -51,6 +53,27 @@ def test_another_domain_that_fails(world: World, capsys: pytest.CaptureFixture[s
     assert lines[-2] == "HTTPS is as it was before."
     assert lines[-1].endswith("so it was started again.")
     assert ssl.read_text() == before
+
+
+@pytest.mark.parametrize("exit_code", [0, 1])
+def test_the_passwords_stay_closed_to_others(
+    exit_code: int, world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = tmp_path / "pec.config"
+    config.write_text("{}", encoding="utf-8")
+    config.chmod(0o600)
+
+    def write_anew(*arguments: Any) -> Run:
+        config.unlink()
+        config.write_text("{}", encoding="utf-8")
+        config.chmod(0o644)
+        return world.run_java(*arguments)
+
+    world.versions, world.ending = ("5.4.37", "5.4.37"), Run(exit_code, ())
+    world.here, world.after = (dataclasses.replace(served(world, name), config_file=str(config)) for name in ("a.br", "b.br"))
+    monkeypatch.setattr(running, "run", write_anew)
+    run(world, capsys, database=DATABASE, cert_domain="b.br")
+    assert (len(world.commands), config.stat().st_mode & 0o007) == (1, 0)
 
 
 def test_a_certificate_that_does_not_come_is_a_failure_whatever_the_exit_code(world: World, capsys: pytest.CaptureFixture[str]) -> None:

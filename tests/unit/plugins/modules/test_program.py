@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +41,18 @@ def test_from_nothing_to_nothing(run: Any, tmp_path: Path) -> None:
     assert run(state="absent")["sha256"] is None
     assert not path.exists()
     assert not run(state="absent")["changed"]
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file away")
+def test_a_program_that_another_account_owns_or_can_swap(run: Any, tmp_path: Path) -> None:
+    run()
+    os.chown(tmp_path / "pec.pyz", 65533, 65533)
+    assert run()["changed"]
+    assert (tmp_path / "pec.pyz").stat().st_uid == 0
+    assert not run()["changed"]
+    os.chown(tmp_path, 65533, 65533)
+    for check_mode in (False, True):
+        assert f"; run: chown root {tmp_path}" in run(_ansible_check_mode=check_mode)["msg"]
 
 
 @pytest.mark.parametrize("damage", [lambda path: path.chmod(0o644), lambda path: path.write_bytes(b"#!/bin/sh\n")])

@@ -5,6 +5,7 @@ import json
 import os
 import socket
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,6 +14,8 @@ from ansible.module_utils.testing import patch_module_args
 
 from ansible_collections.esus.pec.plugins.module_utils.archive.custom_format import Header
 from ansible_collections.esus.pec.plugins.module_utils.archive.reading import Archive
+from ansible_collections.esus.pec.plugins.module_utils.pec import installation
+from ansible_collections.esus.pec.plugins.module_utils.pec.installation import Installation
 from ansible_collections.esus.pec.plugins.module_utils.postgres.psql import Connection
 from ansible_collections.esus.pec.plugins.module_utils.restore import restoring
 from ansible_collections.esus.pec.plugins.module_utils.restore.planning import Current, Desired, Service, plan
@@ -101,3 +104,24 @@ def test_what_does_not_go_together(
     answer = run(capsys, **wrong)
     assert answer["failed"] and name in answer["msg"]
     assert asked == []
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file away")
+@pytest.mark.parametrize("owner", [0, 65534])
+def test_no_administrator_logs_in_where_another_account_says(
+    asked: list[tuple[Desired, bool]], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path, owner: int
+) -> None:
+    """A program of PEC's account would hand the login on to the real server, and add statements of its own."""
+    source = tmp_path / "application.properties"
+    source.touch()
+    os.chown(source, owner, owner)
+    monkeypatch.setattr(installation, "discover", lambda: Installation("installed", connection_source=str(source)))
+    admin = {"username": "postgres", "password": SECRET}
+    answer = run(capsys, path="/b/x.dump", admin=admin)
+    assert bool(answer.get("failed")) == bool(owner) and len(asked) == (0 if owner else 1)
+    if owner:
+        assert f"because the account nobody can change {source}; give database, too" in answer["msg"]
+    asked.clear()
+    for arguments in ({"admin": admin, "database": {"password": SECRET}}, {}):
+        assert not run(capsys, path="/b/x.dump", **arguments).get("failed")
+    assert len(asked) == 2

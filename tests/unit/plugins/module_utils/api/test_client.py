@@ -177,6 +177,11 @@ def test_an_error_in_pecs_words(client: Client, pec: FakePec) -> None:
         pytest.param(
             "<html>", "{url}/api/graphql did not answer Configuracoes with JSON; is it PEC, or a proxy in front of it?", id="a page"
         ),
+        pytest.param(
+            "[" * 100_000,
+            "{url}/api/graphql did not answer Configuracoes with JSON; is it PEC, or a proxy in front of it?",
+            id="nested too deep",
+        ),
         pytest.param([], "{url}/ answered Configuracoes without info; this version of PEC may not know it", id="a list"),
         pytest.param({"data": {}}, "{url}/ answered Configuracoes without info; this version of PEC may not know it", id="no root field"),
         pytest.param(

@@ -142,6 +142,11 @@ def test_corrections_of_other_parts() -> None:
             {"cadsus": {"read": {"info": {"enabled": "a"}, "sql": {"enabled": "b"}}}}, "cadsus.read is read in one way", id="two ways"
         ),
         pytest.param(
+            {"cadsus": {"read": {"sql": {"enabled": "select ds_inteiro from tb_config_sistema"}}}},
+            "cadsus.read.sql.enabled is a query that names each table as public.TABLE",
+            id="a table that is not found",
+        ),
+        pytest.param(
             {"cadsus": {"read": {"info": {"on": "a"}}}},
             "cadsus.read needs the place of each of its fields; cadsus has enabled",
             id="no such field",

@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 from __future__ import annotations
 
+import bz2
 import gzip
 import io
+import lzma
 import os
 import struct
 import tarfile
@@ -21,7 +23,8 @@ from ansible_collections.esus.pec.plugins.module_utils.archive.custom_format imp
     parse,
     version_number,
 )
-from ansible_collections.esus.pec.plugins.module_utils.archive.reading import Identity, PlainStream, inspect
+from ansible_collections.esus.pec.plugins.module_utils.archive.opening import open_dump
+from ansible_collections.esus.pec.plugins.module_utils.archive.reading import Archive, Identity, PlainStream
 from ansible_collections.esus.pec.plugins.module_utils.archive.zip_stream import ZipStream
 from ansible_collections.esus.pec.plugins.module_utils.errors import PecError
 
@@ -82,8 +85,13 @@ def tarred(*entries: tuple[str, bytes]) -> bytes:
     return target.getvalue()
 
 
+def inspect(path: Path | str) -> Archive:
+    with open_dump(str(path)) as dump:
+        return reading.inspect(dump, NOBODY)
+
+
 def read(path: Path, layers: tuple[str, ...]) -> bytes:
-    with PlainStream(str(path), layers, NOBODY) as stream:
+    with open_dump(str(path)) as dump, PlainStream(dump, layers, NOBODY) as stream:
         return b"".join(iter(lambda: stream.read(65536), b""))
 
 
@@ -93,12 +101,25 @@ def read(path: Path, layers: tuple[str, ...]) -> bytes:
         pytest.param(PLAIN, (), "plain", id="sql"),
         pytest.param(b"\xef\xbb\xbf" + PLAIN, (), "plain", id="sql with a BOM"),
         pytest.param(PLAIN.replace(b"\n", b"\r\n"), (), "plain", id="sql from Windows"),
+        pytest.param(PLAIN.decode().encode("utf-16"), ("UTF-16",), "plain", id="UTF-16"),
+        pytest.param(PLAIN.decode().encode("utf-16-le"), ("UTF-16",), "plain", id="UTF-16 without a BOM"),
+        pytest.param(PLAIN.decode().encode("utf-16-be"), ("UTF-16",), "plain", id="UTF-16, big first, without a BOM"),
+        pytest.param(b"\xfe\xff" + PLAIN.decode().encode("utf-16-be"), ("UTF-16",), "plain", id="UTF-16, big first"),
+        pytest.param(zipped(("a", PLAIN.decode().encode("utf-16"))), ("zip", "UTF-16"), "plain", id="UTF-16 in a zip"),
         pytest.param(gzip.compress(PLAIN, 1), ("gzip",), "plain", id="gzip"),
         pytest.param(zipped(("backup.sql", PLAIN)), ("zip",), "plain", id="zip"),
         pytest.param(zipped(("pasta/", b""), ("pasta/backup.sql", PLAIN)), ("zip",), "plain", id="zip with a directory"),
         pytest.param(gzip.compress(zipped(("backup.sql", PLAIN)), 1), ("gzip", "zip"), "plain", id="zip that cannot seek"),
         pytest.param(tarred(("backup.sql", PLAIN)), ("tar",), "plain", id="tar"),
         pytest.param(gzip.compress(tarred(("./backup.sql", PLAIN)), 1), ("gzip", "tar"), "plain", id="tar.gz"),
+        pytest.param(lzma.compress(PLAIN), ("xz",), "plain", id="xz"),
+        pytest.param(lzma.compress(PLAIN[:1000]) + bytes(8) + lzma.compress(PLAIN[1000:]), ("xz",), "plain", id="xz in two parts"),
+        pytest.param(bz2.compress(PLAIN), ("bzip2",), "plain", id="bzip2"),
+        pytest.param(bz2.compress(b"") + bz2.compress(PLAIN[:1000]) + bz2.compress(PLAIN[1000:]), ("bzip2",), "plain", id="bzip2 in parts"),
+        pytest.param(lzma.compress(tarred(("./backup.sql", PLAIN))), ("xz", "tar"), "plain", id="tar.xz"),
+        pytest.param(gzip.compress(bz2.compress(tarred(("b", PLAIN)))), ("gzip", "bzip2", "tar"), "plain", id="tar.bz2.gz"),
+        pytest.param(bz2.compress(zipped(("b", PLAIN))), ("bzip2", "zip"), "plain", id="zip.bz2"),
+        pytest.param(lzma.compress(header((1, 14))), ("xz",), "custom", id="custom in xz"),
         pytest.param(header((1, 16)), (), "custom", id="custom"),
         pytest.param(zipped(("x.backup", header((1, 14)))), ("zip",), "custom", id="custom in zip"),
     ],
@@ -106,7 +127,7 @@ def read(path: Path, layers: tuple[str, ...]) -> bytes:
 def test_kinds(tmp_path: Path, content: bytes, layers: tuple[str, ...], kind: str) -> None:
     path = tmp_path / "no name tells.zip"
     path.write_bytes(content)
-    found = inspect(str(path), NOBODY)
+    found = inspect(path)
     assert (found.kind, found.layers, found.bytes, found.name) == (kind, layers, len(content), path.name)
     inside = read(path, found.layers)
     assert inside.lstrip(b"\xef\xbb\xbf").replace(b"\r", b"") == PLAIN if kind == "plain" else inside.startswith(b"PGDMP")
@@ -120,11 +141,11 @@ def test_kinds_of_pg_dump_that_are_tar_or_directory(tmp_path: Path) -> None:
         member = tarfile.TarInfo("toc.dat")
         member.size = len(header((1, 14)))
         file.addfile(member, io.BytesIO(header((1, 14))))
-    assert (inspect(str(tar), NOBODY).kind, inspect(str(tar), NOBODY).header.format_version) == ("tar", (1, 14))
+    assert (inspect(tar).kind, inspect(tar).header.format_version) == ("tar", (1, 14))
     (tmp_path / "d").mkdir()
     (tmp_path / "d" / "toc.dat").write_bytes(header((1, 14)))
     (tmp_path / "d" / "1.dat.gz").write_bytes(b"x" * 100)
-    found = inspect(f"{tmp_path}/d/", NOBODY)
+    found = inspect(f"{tmp_path}/d/")
     assert (found.kind, found.name, found.bytes) == ("directory", "d", 100 + len(header((1, 14))))
 
 
@@ -135,9 +156,32 @@ REFUSED = [
     pytest.param(b"/*M!999999\\- enable the sandbox mode */ \n-- MariaDB dump 10.19\n", "it is a dump of MySQL", id="MariaDB"),
     pytest.param(b"SQLite format 3\0", "a database of SQLite", id="SQLite"),
     pytest.param(b"--\n-- PostgreSQL database cluster dump\n--\n", "made by pg_dumpall", id="pg_dumpall"),
-    pytest.param(PLAIN.decode().encode("utf-16"), "UTF-16, as PowerShell", id="PowerShell"),
-    pytest.param(b"7z\xbc\xaf\x27\x1c", "an archive of an unsupported kind", id="7z"),
-    pytest.param(zipped(), "an archive of an unsupported kind, or empty; unpack it", id="empty zip"),
+    pytest.param(b"\xff\xfe-\0-\0", "UTF-16, as PowerShell writes with >, and not a plain dump; ask for", id="PowerShell"),
+    pytest.param(PLAIN.replace(b"'UTF8'", b"'LATIN1'").decode().encode("utf-16"), "UTF-16, but says that it is in LATIN1", id="Latin 1"),
+    pytest.param(header((1, 14)).decode("latin-1").encode("utf-16"), "UTF-16, as PowerShell .* not a plain dump", id="custom as text"),
+    pytest.param("<html>".encode("utf-16"), "a web page and not the backup", id="web page in UTF-16"),
+    pytest.param(b"pg_dump: reading schemas\n" + PLAIN, "the messages of pg_dump -v are mixed into it; make it again", id="pg_dump -v"),
+    pytest.param(b"pg_dump: reading schemas\n" * 40 + PLAIN, "the messages of pg_dump -v", id="many messages"),
+    pytest.param(b"pg_dump: error: connection failed\n", "what pg_dump printed, and not its dump", id="only messages"),
+    pytest.param(b"\r\nC:\\>pg_dump -U postgres esus\r\n" + PLAIN, "line 2 is not of the dump, another program", id="echo of a batch file"),
+    pytest.param(b"--\n-- PostgreSQL database cluster dump\n--\n" + PLAIN, "made by pg_dumpall", id="pg_dumpall with a database"),
+    pytest.param(b"7z\xbc\xaf\x27\x1c", "an archive of an unsupported kind, 7-Zip; unpack it with '7z x' and give the path", id="7z"),
+    pytest.param(zipped(("a.7z", b"7z\xbc\xaf\x27\x1c")), "unpack it with '7z x'", id="7z in a zip"),
+    pytest.param(b"Rar!\x1a\x07\x01\x00", "an archive of an unsupported kind, RAR; unpack it with 'unrar x' or '7z x'", id="RAR"),
+    pytest.param(b"PK\x07\x08PK\x03\x04", "the first part of a zip in several parts; join them", id="zip in parts"),
+    pytest.param(zipped(), "an empty zip; ask for the backup itself", id="empty zip"),
+    pytest.param(b"<!DOCTYPE html><html><body>Entrar</body></html>", "a web page and not the backup", id="web page"),
+    pytest.param(b"\xef\xbb\xbf\r\n <!-- saved -->\n<HTML lang=pt>", "a web page and not the backup", id="saved web page"),
+    pytest.param(b"From: <Saved by Blink>\r\n", "a web page and not the backup", id="mhtml"),
+    pytest.param(zipped(("backup.html", b"<html>x")), "a web page and not the backup", id="web page in a zip"),
+    pytest.param(zipped(("p.html", b"<html>x"), ("p_files/x.js", b"x")), "p.html is a web page and not the backup", id="page with files"),
+    pytest.param(b"<?xml version='1.0'?><Error>AccessDenied</Error>", "XML, such as a server's error, and not", id="XML"),
+    pytest.param(zipped(("LEIA-ME.txt", b"x"), (".DS_Store", b"")), "must hold one file, the dump, and holds LEIA-ME.txt", id="no dump"),
+    pytest.param(zipped(("LEIA-ME.txt", b"x"), ("a", PLAIN), ("b", b"x")), "one file, the dump, and holds a, b;", id="two beside"),
+    pytest.param(zipped(("d/3000.dat.gz", b"x"), ("d/toc.dat", b"x")), "a dump in directory format; unpack it and give", id="directory"),
+    pytest.param(lzma.compress(tarred(("./3.dat.gz", b"x"))), "not a dump by pg_dump", id="part of a directory"),
+    pytest.param(lzma.compress(gzip.compress(PLAIN)), "is packed too many times .gzip in xz.; unpack", id="gzip in xz"),
+    pytest.param(lzma.compress(lzma.compress(PLAIN)), "is packed too many times .xz in xz.; unpack", id="xz in xz"),
     pytest.param(zipped(("pasta/", b"")), "must hold one file, the dump, and holds none", id="zip with directory only"),
     pytest.param(zipped(("a.sql", PLAIN), ("b.sql", b"")), "must hold one file, the dump, and holds a.sql, b.sql", id="zip with two files"),
     pytest.param(zipped(("a.sql", PLAIN))[:-30], "is damaged or incomplete", id="zip cut off"),
@@ -152,7 +196,7 @@ def test_is_refused(tmp_path: Path, content: bytes, says: str) -> None:
     path = tmp_path / "backup"
     path.write_bytes(content)
     with pytest.raises(PecError, match=says) as caught:
-        inspect(str(path), NOBODY)
+        inspect(path)
     assert str(path) in str(caught.value)
 
 
@@ -169,6 +213,14 @@ def flipped(data: bytes, at: int) -> bytes:
         pytest.param(flipped(zipped(("a", PLAIN), method=zipfile.ZIP_STORED), 200000), ("zip",), id="stored zip with another byte"),
         pytest.param(gzip.compress(flipped(zipped(("a", PLAIN)), 200000), 1), ("gzip", "zip"), id="zip in a stream with another byte"),
         pytest.param(gzip.compress(zipped(("a", PLAIN))[:200000], 1), ("gzip", "zip"), id="zip in a stream cut off"),
+        pytest.param(lzma.compress(PLAIN)[:-100], ("xz",), id="xz cut off"),
+        pytest.param(flipped(lzma.compress(PLAIN), 100000), ("xz",), id="xz with another byte"),
+        pytest.param(lzma.compress(PLAIN) + b"more", ("xz",), id="xz and more"),
+        pytest.param(bz2.compress(PLAIN)[:-100], ("bzip2",), id="bzip2 cut off"),
+        pytest.param(flipped(bz2.compress(PLAIN), 100000), ("bzip2",), id="bzip2 with another byte"),
+        pytest.param(bz2.compress(b"") * 2000 + bz2.compress(PLAIN), ("bzip2",), id="thousands of empty parts"),
+        pytest.param(PLAIN.decode().encode("utf-16")[:-1], ("UTF-16",), id="UTF-16 cut off"),
+        pytest.param(b"\xff\xfe" + b"\x00\xd8" * 400000, ("UTF-16",), id="UTF-16 of halves"),
         pytest.param(tarred(("a", PLAIN))[:300000], ("tar",), id="tar cut off"),
         pytest.param(gzip.compress(tarred(("a", PLAIN)), 1)[:-9000], ("gzip", "tar"), id="tar.gz cut off"),
         pytest.param(gzip.compress(tarred(("a", PLAIN), ("b", b"")), 1), ("gzip", "tar"), id="tar with two files"),
@@ -180,6 +232,41 @@ def test_damage_is_found_at_the_end_at_the_latest(tmp_path: Path, content: bytes
     path.write_bytes(content)
     with pytest.raises(PecError, match=r"is damaged or incomplete|must hold one file"):
         read(path, layers)
+
+
+BESIDE = [
+    ("LEIA-ME.txt", b"Senhor(a)"),
+    ("__MACOSX/", b""),
+    ("__MACOSX/._backup.sql", b"\0\5\x16\7"),
+    (".DS_Store", bytes(100)),
+    ("pasta/Thumbs.db", b"x"),
+    ("Leia me.docx", b"x"),
+    ("pasta/README", b"x"),
+    ("backup.sql.md5", b"x"),
+]
+
+
+@pytest.mark.parametrize("layer", ["zip", "gzip", "tar"])
+@pytest.mark.parametrize("at", [0, 3, len(BESIDE)])
+def test_what_is_plainly_no_dump_is_passed_over(tmp_path: Path, layer: str, at: int) -> None:
+    entries = [*BESIDE[:at], ("pasta/backup.sql", PLAIN), *BESIDE[at:]]
+    if layer == "tar":
+        content = tarred(*[(name, data) for name, data in entries if not name.endswith("/")])
+    else:
+        content = zipped(*entries) if layer == "zip" else gzip.compress(zipped(*entries), 1)
+    (tmp_path / "x").write_bytes(content)
+    found = inspect(tmp_path / "x")
+    assert (found.kind, found.layers[-1]) == ("plain", "tar" if layer == "tar" else "zip")
+    assert read(tmp_path / "x", found.layers) == PLAIN
+
+
+@pytest.mark.parametrize("name", ["backup.sql", "backup.txt", "esus", "leia.backup", "readmedo.sql", "log", "dump.2026", "x.html"])
+def test_what_may_be_a_dump_is_not_passed_over(tmp_path: Path, name: str) -> None:
+    (tmp_path / "x").write_bytes(zipped((name, PLAIN)))
+    assert inspect(tmp_path / "x").kind == "plain"
+    (tmp_path / "x").write_bytes(zipped(("a", PLAIN), (name, b"")))
+    with pytest.raises(PecError, match="must hold one file"):
+        inspect(tmp_path / "x")
 
 
 @pytest.mark.parametrize("seekable", [True, False])
@@ -211,7 +298,7 @@ def test_a_zip_with_a_password(tmp_path: Path) -> None:
         data[at : at + 2] = struct.pack("<H", 1)
     (tmp_path / "a.zip").write_bytes(bytes(data))
     with pytest.raises(PecError, match="a zip with a password; unpack it first"):
-        inspect(str(tmp_path / "a.zip"), NOBODY)
+        inspect(tmp_path / "a.zip")
 
 
 @pytest.mark.parametrize("version", [(1, 13), (1, 14), (1, 15), (1, 16)])
@@ -270,4 +357,4 @@ def test_a_missing_identity_file(tmp_path: Path) -> None:
 
 def test_a_directory_that_is_no_dump(tmp_path: Path) -> None:
     with pytest.raises(PecError, match=r"is a directory, but not a dump: it has no toc\.dat; give the path"):
-        reading.inspect(str(tmp_path), NOBODY)
+        inspect(tmp_path)

@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import io
 import os
 import socket
 import subprocess
+import tarfile
 from dataclasses import replace
 from pathlib import Path
 
@@ -141,7 +143,7 @@ def test_it_does_not_replace_a_file(tmp_path: Path, tree: Path) -> None:
         attachments.write((str(tree),), str(tmp_path / "x"))
 
 
-def test_what_changes_meanwhile_is_told(tmp_path: Path) -> None:
+def test_what_changes_meanwhile_does_not_break_the_archive(tmp_path: Path) -> None:
     for name in ("a", "b", "c"):
         (tmp_path / "anexos" / name).parent.mkdir(exist_ok=True)
         (tmp_path / "anexos" / name).write_bytes(bytes(5_000_000))
@@ -152,7 +154,8 @@ def test_what_changes_meanwhile_is_told(tmp_path: Path) -> None:
             (tmp_path / "anexos/c").write_bytes(b"short")
 
     written = attachments.write((str(tmp_path / "anexos"),), str(tmp_path / "x"), on_bytes=meddle)
-    assert written.notes == (f"{tmp_path}/anexos/b was removed before it was read",)
+    listing = subprocess.run(["tar", "-tf", tmp_path / written.attachment.name], capture_output=True, text=True, check=True).stdout
+    assert [os.path.basename(name) for name in listing.splitlines()] == ["", "a", "c"]
 
 
 def test_a_file_that_is_cut_short_does_not_break_the_archive() -> None:
@@ -175,3 +178,111 @@ def test_no_room(tmp_path: Path, tree: Path, monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr(host, "disk_usage", lambda path: host.Disk(path, 9_000_000, 2_000_000))
     with pytest.raises(PecError, match=r"have 6 MB and only 2 MB are free"):
         attachments.check_space((str(tree),), str(tmp_path))
+
+
+def archived(path: Path) -> dict[str, bytes]:
+    """Return the names in an archive, and the content of its files."""
+    data = subprocess.run(["zstd", "-dc", path], capture_output=True, check=True).stdout
+    with tarfile.open(fileobj=io.BytesIO(data)) as archive:
+        return {each.name: stream.read() if (stream := archive.extractfile(each) if each.isreg() else None) else b"" for each in archive}
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away")
+def test_nothing_of_roots_gets_into_the_archive_by_pecs_account(tmp_path: Path) -> None:
+    chaves, secret = tmp_path / "webserver/chaves", tmp_path / "shadow"
+    chaves.mkdir(parents=True)
+    secret.write_bytes(b"planted")
+    (chaves / "own").write_bytes(b"own")
+    (chaves / "link").symlink_to(secret)
+    (chaves / "directory").symlink_to(tmp_path)
+    os.link(secret, chaves / "hard")
+    os.mkfifo(chaves / "fifo")
+    for path in (chaves, chaves.parent):
+        os.chown(path, 65534, 65534)
+    attachments.check_space((str(chaves),), str(tmp_path))
+    written = attachments.write((str(chaves),), str(tmp_path / "x"), uid=65534, gid=65534)
+    assert (tmp_path / written.attachment.name).stat().st_uid == 65534
+    found = {os.path.basename(name): content for name, content in archived(tmp_path / written.attachment.name).items()}
+    assert found == {"chaves": b"", "own": b"own", "link": b"", "directory": b"", "fifo": b""}
+    assert [f"{chaves}/hard has 2 names" in note for note in written.notes] == [True]
+    assert b"planted" in archived(tmp_path / attachments.write((str(secret),), str(tmp_path / "y")).attachment.name).values()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away")
+@pytest.mark.parametrize("name", ["chaves", "webserver"])
+def test_a_directory_that_pecs_account_replaced_by_a_link_stops_the_backup(tmp_path: Path, name: str) -> None:
+    place = tmp_path / "home/webserver/chaves"
+    place.mkdir(parents=True)
+    (tmp_path / "roots/chaves").mkdir(parents=True)
+    here = Installation("installed", home=str(tmp_path / "home"))
+    assert str(place) in attachments.choose(here, (), "/backups")
+    victim = place if name == "chaves" else place.parent
+    os.rename(victim, tmp_path / "aside")
+    victim.symlink_to(tmp_path / "roots")
+    assert str(tmp_path / "roots") in ":".join(attachments.choose(here, (), "/backups")) or name == "webserver", "root's own is followed"
+    os.chown(victim.parent, 65534, 65534)
+    with pytest.raises(PecError, match="is a symbolic link, which is not followed because"):
+        attachments.check_space(attachments.choose(here, (), "/backups"), str(tmp_path))
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away")
+@pytest.mark.parametrize("moment", ["stat", "open", "listdir", "lstat"])
+def test_a_directory_swapped_while_it_is_archived_leads_nowhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, moment: str) -> None:
+    chaves, roots = tmp_path / "webserver/chaves", tmp_path / "roots"
+    for directory in (chaves, roots):
+        (directory / "below").mkdir(parents=True)
+        for path in (directory / "below/key", directory / "key"):
+            path.write_bytes(b"planted" if directory == roots else b"own")
+    os.chown(chaves.parent, 65534, 65534)
+    os.chown(chaves, 65534, 65534)
+    real, attacks = getattr(os, moment), []
+
+    def attacked(*arguments: object, **options: object) -> object:
+        text = str(arguments[0])
+        if len(attacks) < 2 and (
+            text in ("chaves", "below", "key") or text.endswith(("/below", "/chaves")) or isinstance(arguments[0], int)
+        ):
+            attacks.append(text)
+            for victim in (chaves / "below", chaves):
+                if not victim.is_symlink() and len(attacks) == (1 if victim.name == "below" else 2):
+                    os.rename(victim, tmp_path / f"aside-{victim.name}")
+                    victim.symlink_to(roots / "below" if victim.name == "below" else roots)
+        return real(*arguments, **options)
+
+    monkeypatch.setattr(os, moment, attacked)
+    content: dict[str, bytes] = {}
+    with contextlib.suppress(PecError):
+        written = attachments.write((str(chaves),), str(tmp_path / "x"))
+        monkeypatch.undo()
+        content = archived(tmp_path / written.attachment.name)
+    assert attacks, "the attack did not happen"
+    assert b"planted" not in content.values()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away")
+def test_a_keystore_that_pecs_account_names_is_one_that_it_can_read(tmp_path: Path) -> None:
+    """Else it would name /etc/shadow, and the archive is not root's alone."""
+    here = installed(tmp_path)
+    shadow = tmp_path / "shadow"
+    shadow.write_bytes(b"planted")
+    shadow.chmod(0o640)
+    here = replace(here, https=Https("keystore", None, 443, str(shadow)))
+    assert str(shadow) in attachments.choose(here, (), "/backups")
+    os.chown(str(here.application_properties), 65534, 65534)
+    with pytest.raises(PecError, match=r"shadow, which .*application\.properties names .* cannot read the keystore; .* run: chown root "):
+        attachments.choose(here, (), "/backups")
+    for uid, gid, mode in ((65534, 0, 0o400), (0, 65534, 0o640), (0, 0, 0o644)):
+        os.chown(shadow, uid, gid)
+        shadow.chmod(mode)
+        assert str(shadow) in attachments.choose(here, (), "/backups")
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away")
+def test_what_is_left_out_does_not_fill_the_report(tmp_path: Path) -> None:
+    (tmp_path / "secret").touch()
+    (tmp_path / "theirs").mkdir()
+    for number in range(30):
+        os.link(tmp_path / "secret", tmp_path / f"theirs/{number}")
+    os.chown(tmp_path / "theirs", 65534, 65534)
+    notes = attachments.write((str(tmp_path / "theirs"),), str(tmp_path / "x")).notes
+    assert (len(notes), notes[-1]) == (11, "20 other files are not in the archive for such a reason")

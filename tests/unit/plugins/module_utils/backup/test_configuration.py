@@ -16,9 +16,17 @@ PASSWORD = "a:b\\'%\"ã"
 WHOLE: dict[str, Any] = {
     "directory": '/srv/back ups/it\'s "50%"/',
     "municipality": "Água Clara",
-    "database": {"host": "db", "port": 5433, "name": "esus", "username": "esus", "password": PASSWORD},
+    "database": {
+        "host": "db",
+        "port": 5433,
+        "name": "esus",
+        "username": "esus",
+        "password": PASSWORD,
+        "sslmode": "verify-full",
+        "sslrootcert": "/etc/ssl/db.crt",
+    },
     "fingerprint": True,
-    "recipients": ["age1x"],
+    "recipients": ["age1" + "q" * 58],
     "extra_paths": ["/srv/anexos/"],
     "keep": {"last": 3, "daily": 7, "weekly": 4, "monthly": 6},
     "owner": "root",
@@ -29,7 +37,7 @@ WHOLE: dict[str, Any] = {
 def test_a_whole_one() -> None:
     config = configuration.parse(WHOLE)
     assert config.directory == '/srv/back ups/it\'s "50%"'
-    assert config.connection == Connection("db", 5433, "esus", "esus", PASSWORD)
+    assert config.connection == Connection("db", 5433, "esus", "esus", PASSWORD, sslmode="verify-full", sslrootcert="/etc/ssl/db.crt")
     assert config.extra_paths == ("/srv/anexos",)
     assert config.keep == Policy(3, 7, 4, 6)
     assert PASSWORD not in repr(config)
@@ -54,7 +62,9 @@ def test_without_a_database_it_is_that_of_pec() -> None:
         pytest.param({**WHOLE, "keep": {**WHOLE["keep"], "daily": -1}}, "below zero", id="fewer than none"),
         pytest.param({**WHOLE, "keep": {**WHOLE["keep"], "daily": True}}, "'daily' is not a number", id="a boolean for a number"),
         pytest.param({**WHOLE, "keep": {"last": 1}}, "keep lacks 'daily'", id="half a policy"),
-        pytest.param({**WHOLE, "database": {**WHOLE["database"], "port": "5433"}}, "'port' is not a number", id="text for a port"),
+        pytest.param(
+            {**WHOLE, "database": {**WHOLE["database"], "port": "5433"}}, "'port' is not a number, but text in quotes", id="text for a port"
+        ),
         pytest.param({**WHOLE, "database": {"password": PASSWORD}}, "database lacks 'host'", id="half a database"),
     ],
 )
@@ -87,3 +97,34 @@ def test_a_file_that_is_wrong(tmp_path: Path, text: str | None, mode: int, says:
     path = str(tmp_path / "b.json") if text is None else write(tmp_path / "b.json", text, mode)
     with pytest.raises(PecError, match=says):
         configuration.read(path)
+
+
+def test_what_is_written_is_what_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "b.json"
+    assert configuration.write(str(path), WHOLE, check=True) and not path.exists()
+    assert configuration.write(str(path), WHOLE)
+    assert configuration.read(str(path)) == configuration.parse(WHOLE)
+    assert path.stat().st_mode & 0o777 == 0o600
+    assert not configuration.write(str(path), WHOLE)
+    path.chmod(0o644)
+    assert configuration.write(str(path), WHOLE) and path.stat().st_mode & 0o777 == 0o600
+    assert configuration.write(str(path), {**WHOLE, "database": None}) and configuration.read(str(path)).connection is None
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"keep": {**WHOLE["keep"], "last": "3"}},
+        {"keep": {**WHOLE["keep"], "daily": -1}},
+        {"directory": "backups"},
+        {"fingerprint": "True"},
+        {"recipients": [1]},
+        {"recipients": ["age1ql3z7hjy54pw3hyww5ayyfg7zqgvc7w3j2elw8zmrj2kg5sfn9aqmcac8p"]},
+        {"database": {**WHOLE["database"], "port": "5433"}},
+    ],
+)
+def test_a_configuration_with_a_mistake_replaces_nothing(tmp_path: Path, wrong: dict[str, Any]) -> None:
+    path = write(tmp_path / "b.json", json.dumps(WHOLE))
+    with pytest.raises(PecError):
+        configuration.write(path, {**WHOLE, **wrong})
+    assert configuration.read(path) == configuration.parse(WHOLE)

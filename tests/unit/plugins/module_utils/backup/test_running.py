@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 import samples
 
-from ansible_collections.esus.pec.plugins.module_utils.backup import configuration, recording, running, sets
+from ansible_collections.esus.pec.plugins.module_utils.backup import configuration, opened, recording, running, sets
 from ansible_collections.esus.pec.plugins.module_utils.backup.program import backup_program
 from ansible_collections.esus.pec.plugins.module_utils.dump import dumping, manifest
 from ansible_collections.esus.pec.plugins.module_utils.errors import PecError
@@ -23,6 +23,7 @@ from ansible_collections.esus.pec.plugins.module_utils.postgres.psql import Conn
 from ansible_collections.esus.pec.plugins.module_utils.system import locks, status_file
 
 CONNECTION = Connection("127.0.0.1", 5432, "esus", "esus", "segredo")
+PRIVATE = {"password": "segredo", "sslmode": "prefer", "sslrootcert": ""}
 CONTENT = {
     "municipality": "Água Clara",
     "database": {},
@@ -73,6 +74,8 @@ class World:
             duration_seconds=1.5,
             host=socket.gethostname(),
             municipality=desired.municipality,
+            recipients=desired.recipients,
+            sha256=f"{len(self.asked):064}",
         )
         manifest.write(path, made)
         return dumping.Outcome(True, path, made, planned, ("note of the dump",))
@@ -90,6 +93,7 @@ def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
     world = World(tmp_path)
     monkeypatch.setattr(dumping, "run", world.dump)
     monkeypatch.setattr(recording, "DIRECTORY", str(world.state))
+    monkeypatch.setattr(opened, "DIRECTORY", str(world.state))
     monkeypatch.setattr(installation, "discover", lambda: Installation("installed", connection=CONNECTION))
     real, status = locks.lock, status_file.StatusFile
     monkeypatch.setattr(locks, "lock", lambda name: real(name, directory=str(tmp_path / "lock")))
@@ -103,10 +107,10 @@ def test_a_backup(world: World) -> None:
     asked = world.asked[0]
     assert (asked.connection, asked.fingerprint, asked.municipality, asked.owner) == (CONNECTION, True, "Água Clara", "root")
     assert os.path.dirname(report.path) == str(world.directory)
-    found = manifest.list_backups(str(world.directory))[0]
+    found = manifest.list_backups(str(world.directory))[0][0]
     assert found.path == report.path
-    assert found.manifest.attachment is not None
-    assert found.manifest.attachment.paths == (str(world.anexos),)
+    attachment = manifest.read(manifest.path_for(report.path)).attachment
+    assert attachment is not None and attachment.paths == (str(world.anexos),)
     record = world.record("success")
     assert record is not None
     assert record["path"] == report.path
@@ -122,7 +126,52 @@ def test_a_backup(world: World) -> None:
 def test_backups_that_nothing_keeps_go(world: World) -> None:
     reports = [world.run() for _night in range(4)]
     assert [report.pruned for report in reports] == [(), (), ("agua-clara-esus-01.dump",), ("agua-clara-esus-02.dump",)]
-    assert [found.path for found in manifest.list_backups(str(world.directory))] == [reports[3].path, reports[2].path]
+    assert [found.path for found in manifest.list_backups(str(world.directory))[0]] == [reports[3].path, reports[2].path]
+
+
+KEYS = [["age1" + letter * 58] for letter in "qp"]
+
+
+def rehearse(world: World, report: running.Report) -> None:
+    record = {"path": report.path, "sha256": manifest.read(manifest.path_for(report.path)).sha256}
+    (world.state / "last-rehearsal.json").write_text(json.dumps(record), encoding="utf-8")
+
+
+def test_no_readable_backup_goes_before_an_encrypted_one_was_opened(world: World) -> None:
+    readable = [world.run() for _night in range(2)]
+    rehearse(world, readable[1])
+    world.write(recipients=KEYS[0])
+    sealed = [world.run() for _night in range(3)]
+    # The first encrypted one goes, because it is no easier to read than the two that stay.
+    assert [report.pruned for report in sealed] == [(), (), (os.path.basename(sealed[0].path),)]
+    assert "was ever opened" in sealed[1].notes[-1] and "2 older backups stay" in sealed[2].notes[-1]
+    assert all(os.path.exists(report.path) for report in readable)
+    foretold = running.run(configuration.read(str(world.config)), check=True)
+    assert foretold.pruned == (os.path.basename(sealed[1].path),) and "was ever opened" in foretold.notes[-1]
+
+    rehearse(world, sealed[2])
+    assert len(running.run(configuration.read(str(world.config)), check=True).pruned) == 3
+    assert not (world.state / "opened.json").exists(), "check mode records nothing"
+    after = world.run()
+    assert after.pruned == tuple(os.path.basename(report.path) for report in (*readable, sealed[1]))
+    assert after.notes == ("note of the dump",)
+
+    # What was proven stays so, whatever is rehearsed later; but not for another key.
+    (world.state / "last-rehearsal.json").unlink()
+    assert len(world.run().pruned) == 1
+    world.write(recipients=KEYS[1])
+    assert [len(world.run().pruned) for _night in range(3)] == [0, 0, 1]
+
+
+@pytest.mark.parametrize("record", ["{", "[]", "null", '{"sha256": null}', '{"sha256": [1]}'])
+def test_a_record_of_a_rehearsal_that_proves_nothing(world: World, record: str) -> None:
+    readable = world.run()
+    world.write(recipients=KEYS[0])
+    (world.state / "last-rehearsal.json").write_text(record, encoding="utf-8")
+    (world.state / "opened.json").write_text(record, encoding="utf-8")
+    for _night in range(3):
+        world.run()
+    assert os.path.exists(readable.path)
 
 
 def test_check_mode_says_so_and_does_nothing(world: World) -> None:
@@ -152,7 +201,7 @@ def test_a_failure_is_recorded_and_touches_nothing(world: World, error: BaseExce
     record = world.record("failure")
     assert record is not None
     assert record["message"] == message
-    assert [found.path for found in manifest.list_backups(str(world.directory))] == good[::-1]
+    assert [found.path for found in manifest.list_backups(str(world.directory))[0]] == good[::-1]
     assert len(os.listdir(world.directory)) == 4
     world.fails = None
     world.run()
@@ -172,21 +221,21 @@ def test_no_pec_and_no_database_given(world: World, monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(installation, "discover", lambda: Installation("absent"))
     with pytest.raises(PecError, match="PEC is not installed here"):
         world.run()
-    world.write(database={"host": "db", "port": 5432, "name": "outro", "username": "esus", "password": "segredo"})
+    world.write(database={"host": "db", "port": 5432, "name": "outro", "username": "esus", **PRIVATE})
     world.run()
     assert world.asked[0].connection.host == "db"
 
 
 def test_the_files_fail_and_so_does_the_backup(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     world.write(extra_paths=[str(world.anexos)])
-    real = os.chown
+    real = os.fchown
 
-    def refuse(path: str, *ids: int) -> None:
-        if path.endswith(".tar.zst"):
-            raise PermissionError(1, "Operation not permitted", path)
-        real(path, *ids)
+    def refuse(descriptor: int, *ids: int) -> None:
+        if os.readlink(f"/proc/self/fd/{descriptor}").endswith(".tar.zst"):
+            raise PermissionError(1, "Operation not permitted")
+        real(descriptor, *ids)
 
-    monkeypatch.setattr(os, "chown", refuse)
+    monkeypatch.setattr(os, "fchown", refuse)
     with pytest.raises(PecError, match="Operation not permitted"):
         world.run()
     assert os.listdir(world.directory) == []

@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import pwd
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -45,7 +46,7 @@ def test_a_set_appears_as_a_whole(tmp_path: Path) -> None:
         assert (removed, names(tmp_path)) == ([], [sets.UNFINISHED])
         assert os.stat(place).st_mode & 0o777 == 0o700
         assert sets.publish(str(tmp_path), f"{place}/esus.dump", made) == str(tmp_path / "esus.dump")
-        assert manifest.list_backups(str(tmp_path))[0].manifest == made
+        assert manifest.read(str(tmp_path / "esus.dump.json")) == made
     assert names(tmp_path) == SET
 
 
@@ -90,9 +91,8 @@ def kill_at(monkeypatch: pytest.MonkeyPatch, step: int) -> None:
 
         return call
 
-    for name in ("rename", "unlink"):
+    for name in ("rename", "unlink", "rmdir"):
         monkeypatch.setattr(os, name, mortal(getattr(os, name)))
-    monkeypatch.setattr("shutil.rmtree", mortal(shutil.rmtree))
 
 
 @pytest.mark.parametrize("step", range(8))
@@ -107,24 +107,24 @@ def test_killed_while_a_set_is_published(tmp_path: Path, step: int) -> None:
                 sets.publish(str(tmp_path), f"{place}/esus.dump", made)
         except Killed:
             pass
-    listed = [backup.manifest.name for backup in manifest.list_backups(str(tmp_path))]
+    listed = [backup.manifest.name for backup in manifest.list_backups(str(tmp_path))[0]]
     whole = "esus.dump" in listed
     with sets.workshop(str(tmp_path)) as (_place, removed):
         assert whole or "esus.dump.json" in removed
     assert names(tmp_path) == [*(SET if whole else []), "older.dump", "older.dump.files.tar.zst", "older.dump.json"]
-    assert all(backup.complete for backup in manifest.list_backups(str(tmp_path)))
+    assert all(backup.complete for backup in manifest.list_backups(str(tmp_path))[0])
 
 
 @pytest.mark.parametrize("step", range(8))
 def test_killed_while_a_set_is_retired(tmp_path: Path, step: int) -> None:
     make(tmp_path, "older.dump")
     make(tmp_path)
-    backup = next(backup for backup in manifest.list_backups(str(tmp_path)) if backup.manifest.name == "esus.dump")
+    backup = next(backup for backup in manifest.list_backups(str(tmp_path))[0] if backup.manifest.name == "esus.dump")
     with pytest.MonkeyPatch.context() as patch:
         kill_at(patch, step)
         with contextlib.suppress(Killed):
             sets.retire(str(tmp_path), backup)
-    whole = "esus.dump" in [backup.manifest.name for backup in manifest.list_backups(str(tmp_path))]
+    whole = "esus.dump" in [backup.manifest.name for backup in manifest.list_backups(str(tmp_path))[0]]
     assert whole == (step == 0)
     with sets.workshop(str(tmp_path)):
         pass
@@ -188,7 +188,7 @@ def test_what_would_go_once_a_new_one_is_there(tmp_path: Path) -> None:
         pytest.param({"municipality": "Boa Vista"}, "", id="another município"),
         pytest.param({"host": "pec2"}, "", id="another server"),
         pytest.param({"bytes": 6}, "has 5 bytes, and its manifest says 6", id="cut short"),
-        pytest.param({"attachment": Attachment("gone", 3, "x", ())}, "gone is missing", id="without its files"),
+        pytest.param({"attachment": Attachment("other.dump.gone", 3, "x", ())}, "other.dump.gone is missing", id="without its files"),
         pytest.param({"ended": "soon"}, "'soon' is not a time", id="without a date"),
     ],
 )
@@ -225,5 +225,108 @@ def test_a_name_that_leads_elsewhere_is_not_followed(tmp_path: Path, changes: di
 
 def test_retiring_leaves_nothing(tmp_path: Path) -> None:
     make(tmp_path)
-    sets.retire(str(tmp_path), manifest.list_backups(str(tmp_path))[0])
+    sets.retire(str(tmp_path), manifest.list_backups(str(tmp_path))[0][0])
     assert names(tmp_path) == []
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away")
+@pytest.mark.parametrize("moment", ["rename", "unlink", "rmdir", "listdir", "mkdir"])
+@pytest.mark.parametrize("swapped", ["the workshop", "the directory"])
+def test_the_owner_of_the_backups_leads_root_nowhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, moment: str, swapped: str) -> None:
+    """pec_backup_owner's account replaces a directory by a link to one of root's, which has files of the same names, at any moment."""
+    theirs, precious = tmp_path / "theirs", tmp_path / "precious"
+    directory = theirs / "backups"
+    for place in (theirs, directory, precious, precious / sets.UNFINISHED):
+        place.mkdir()
+    make(directory, "old.dump")
+    for place in (precious, precious / sets.UNFINISHED):
+        for name in ("old.dump", "old.dump.json", "old.dump.files.tar.zst", "new.dump", "new.dump.json"):
+            (place / name).write_text("precious", encoding="utf-8")
+    for place in (theirs, directory):
+        os.chown(place, 65534, 65534)
+    backup = manifest.list_backups(str(directory))[0][0]
+    victim = directory / sets.UNFINISHED if swapped == "the workshop" else directory
+    real, renamed, attacks = getattr(os, moment), os.rename, []
+
+    def attacked(*arguments: Any, **options: Any) -> Any:
+        if not attacks and os.path.lexists(victim):
+            attacks.append(victim)
+            renamed(victim, tmp_path / "aside")
+            victim.symlink_to(precious)
+        return real(*arguments, **options)
+
+    monkeypatch.setattr(os, moment, attacked)
+    with contextlib.suppress(PecError):
+        sets.retire(str(directory), backup)
+    with contextlib.suppress(PecError, OSError), sets.workshop(str(directory)) as (place, _removed):
+        make(Path(place), "new.dump", files=False)
+        sets.publish(str(directory), f"{place}/new.dump", backup.manifest)
+    monkeypatch.undo()
+    assert attacks or (moment, swapped) == ("mkdir", "the workshop"), "the attack did not happen"
+    found = {str(path.relative_to(precious)): path.read_text(encoding="utf-8") for path in precious.rglob("*") if path.is_file()}
+    assert sorted(found) == sorted(
+        f"{place}{name}"
+        for place in ("", f"{sets.UNFINISHED}/")
+        for name in ("old.dump", "old.dump.json", "old.dump.files.tar.zst", "new.dump", "new.dump.json")
+    )
+    assert set(found.values()) == {"precious"}
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away")
+def test_a_directory_of_backups_that_is_a_link_of_another_account(tmp_path: Path) -> None:
+    (tmp_path / "theirs").mkdir()
+    (tmp_path / "precious").mkdir()
+    (tmp_path / "theirs/backups").symlink_to(tmp_path / "precious")
+    sets.require(str(tmp_path / "theirs/backups"))
+    os.chown(tmp_path / "theirs", 65534, 65534)
+    with pytest.raises(PecError, match="is a symbolic link, which is not followed"):
+        sets.require(str(tmp_path / "theirs/backups"))
+    with pytest.raises(PecError, match="symbolic link"), sets.workshop(str(tmp_path / "theirs/backups")):
+        pass
+    assert os.listdir(tmp_path / "precious") == []
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root gives directories away")
+@pytest.mark.parametrize("attack", ["link", "link on the way", "third account"])
+def test_the_owner_of_backups_is_given_no_directory_of_roots(tmp_path: Path, attack: str) -> None:
+    """He owns the directory above, as an account of SFTP does, and puts something in the place of his own directory."""
+    above, roots = tmp_path / "sftp", tmp_path / "roots"
+    above.mkdir()
+    (roots / "backups").mkdir(parents=True, mode=0o755)
+    place = above / "backups"
+    if attack == "link":
+        place.symlink_to(roots / "backups")
+    elif attack == "link on the way":
+        (above / "mine").symlink_to(roots)
+        place = above / "mine/backups"
+    else:
+        place.mkdir()
+        os.chown(place, 4711, 4711)
+    os.chown(above, pwd.getpwnam("nobody").pw_uid, -1)
+    before = os.stat(place)
+    assert before.st_uid != pwd.getpwnam("nobody").pw_uid
+    for check in (True, False):
+        with pytest.raises(PecError, match=str(above)):
+            sets.prepare(str(place), "nobody", "root", check=check)
+    assert (os.stat(place).st_uid, os.stat(place).st_mode) == (before.st_uid, before.st_mode)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root gives directories away")
+@pytest.mark.parametrize("above", ["root", "nobody"])
+def test_the_directory_of_backups_is_made_for_its_owner(tmp_path: Path, above: str) -> None:
+    shutil.chown(tmp_path, above)
+    place = tmp_path / "a/b"
+    nobody = pwd.getpwnam("nobody").pw_uid
+    assert sets.prepare(str(place), "nobody", "root", check=True) and not (tmp_path / "a").exists()
+    assert sets.prepare(str(place), "nobody", "root")
+    assert (place.stat().st_uid, place.stat().st_mode & 0o7777, (tmp_path / "a").stat().st_mode & 0o7777) == (nobody, 0o700, 0o755)
+    for wrong in (lambda: place.chmod(0o755), lambda: os.chown(place, 0, 0)):
+        assert not sets.prepare(str(place), "nobody", "root")
+        wrong()
+        assert sets.prepare(str(place), "nobody", "root", check=True) and sets.prepare(str(place), "nobody", "root")
+        assert (place.stat().st_uid, place.stat().st_mode & 0o7777) == (nobody, 0o700)
+    with pytest.raises(PecError, match="create that account"):
+        sets.prepare(str(place), "ninguém", "root")
+    with pytest.raises(PecError, match="No such file"):
+        (tmp_path / "gone").symlink_to(tmp_path / "no/where") if above == "root" else None
+        sets.prepare(str(tmp_path / "gone/backups") if above == "root" else "/proc/none/backups", "nobody", "root")

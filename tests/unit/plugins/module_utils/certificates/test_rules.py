@@ -31,6 +31,10 @@ def test_a_good_one() -> None:
     assert problems(opened(), Wanted("11.222.333/0001-81"), NOW) == {}
     letters = opened(other_names=certificates.icp_brasil(certificates.LETTERS_CNPJ))
     assert problems(letters, Wanted("12.abc.345/01de-35"), NOW) == {}
+    for number in (certificates.CNPJ, certificates.LETTERS_CNPJ):
+        seal = pkcs12.open_store(certificates.pack(certificates.seal(number), "x"), "x")
+        assert problems(seal, Wanted(number), NOW) == {} and remarks(seal, Wanted(number), NOW) == []
+        assert list(problems(seal, Wanted("11.444.777/0001-61"), NOW)) == ["other_cnpj"]
 
 
 @pytest.mark.parametrize(
@@ -87,6 +91,40 @@ def test_problems(changes: dict[str, Any], wanted: Wanted, code: str, part: str)
 def test_problems_of_the_key(store: Callable[[], bytes], code: str, part: str) -> None:
     found = problems(pkcs12.open_store(store(), "x"), Wanted(), NOW)
     assert list(found) == [code] and part in found[code], found
+
+
+def of_an_authority(issued: certificates.Issued, domain: str = "") -> list[str]:
+    store = pkcs12.open_store(certificates.pack(issued, "x"), "x")
+    assert store.leaf.is_ca
+    return list(problems(store, Wanted(domain=domain), datetime.now(timezone.utc)))  # it is valid from now on
+
+
+@pytest.mark.parametrize(
+    "extensions", [[], ["keyUsage=digitalSignature,keyEncipherment"], ["keyUsage=critical,keyCertSign,digitalSignature"]]
+)
+def test_self_signed_by_openssl(extensions: list[str]) -> None:
+    issued = certificates.self_signed_by_openssl(*extensions)
+    assert of_an_authority(issued) == of_an_authority(issued, "pec.example") == []
+    assert of_an_authority(issued, "other.example") == ["wrong_domain"]
+    store = pkcs12.open_store(certificates.pack(issued, "x"), "x")
+    assert [remark for remark in remarks(store, Wanted(), NOW) if "it is self-signed" in remark]
+
+
+def test_self_signed_by_openssl_for_old_servers() -> None:
+    assert of_an_authority(certificates.self_signed_by_openssl("keyUsage=keyEncipherment")) == []
+
+
+def test_an_authority_that_only_signs_certificates_is_refused() -> None:
+    assert of_an_authority(certificates.self_signed_by_openssl("keyUsage=keyCertSign,cRLSign")) == ["authority"]
+    assert of_an_authority(certificates.authorities()[0]) == ["authority"]  # not self-signed
+
+
+def test_an_authority_with_the_certificate_that_it_issued_is_refused() -> None:
+    """The file has the key of the wrong one."""
+    authority = certificates.self_signed_by_openssl()
+    theirs = certificates.issue(issuer=(authority,))
+    mixed = certificates.Issued(authority.key, authority.der, (theirs,))
+    assert of_an_authority(mixed) == ["authority"]
 
 
 def test_uses_that_fit() -> None:

@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import contextlib
+import time
 from datetime import datetime, timedelta, timezone
 
 import certificates
@@ -69,6 +70,42 @@ def test_fields_of_zeros_say_nothing_and_punctuation_is_dropped() -> None:
     assert x509.read(certificates.issue("X", other_names=names).der).identity == icp_brasil.Identity()
     names = {f"{OTHER}3": (certificates.OCTET_STRING, "11.222.333/0001-81")}
     assert x509.read(certificates.issue("X", other_names=names).der).identity.cnpj == certificates.CNPJ
+
+
+@pytest.mark.parametrize(
+    ("numbers", "cnpj", "cpf"),
+    [
+        pytest.param([certificates.CNPJ], certificates.CNPJ, None, id="CNPJ"),
+        pytest.param([certificates.LETTERS_CNPJ], certificates.LETTERS_CNPJ, None, id="with letters"),
+        pytest.param(["12abc34501de35"], certificates.LETTERS_CNPJ, None, id="small letters"),
+        pytest.param(["11.222.333/0001-81 "], certificates.CNPJ, None, id="punctuation"),
+        pytest.param([certificates.CPF], None, certificates.CPF, id="CPF"),
+        pytest.param(["529.982.247-25"], None, certificates.CPF, id="CPF with punctuation"),
+        pytest.param(["4711", certificates.CNPJ], certificates.CNPJ, None, id="another number too"),
+        pytest.param(["0" * 14], None, None, id="zeros"),
+        pytest.param(["A" * 14], None, None, id="no check digits"),
+        pytest.param(["1122233300018"], None, None, id="too short"),
+        pytest.param(["112223330001811"], None, None, id="too long"),
+        pytest.param(["5299822472A"], None, None, id="a letter in 11"),
+    ],
+)
+def test_a_seal_has_its_number_in_the_subject(numbers: list[str], cnpj: str | None, cpf: str | None) -> None:
+    read = x509.read(certificates.seal(serial_numbers=numbers).der)
+    assert (read.holder, read.identity) == (certificates.HOLDER, icp_brasil.Identity(cnpj=cnpj, cpf=cpf))
+
+
+def test_the_serial_number_of_a_subject_counts_for_certificates_of_icp_brasil_only() -> None:
+    elsewhere = certificates.issue("Another Authority", other_names={}, authority=True, organization="Another PKI")
+    assert x509.read(certificates.seal(issuer=(elsewhere,)).der).identity == icp_brasil.Identity()
+    lower = certificates.issue("An Authority", other_names={}, authority=True, organization=" ICP-BRASIL")
+    assert x509.read(certificates.seal(issuer=(lower,)).der).identity.cnpj == certificates.CNPJ
+
+
+def test_the_fields_of_the_first_profile_count_before_the_serial_number() -> None:
+    read = x509.read(certificates.issue("X", serial_numbers=[certificates.LETTERS_CNPJ]).der)
+    assert read.identity.cnpj == certificates.CNPJ
+    read = x509.read(certificates.issue(f"X:{certificates.LETTERS_CNPJ}", other_names={}, serial_numbers=[certificates.CNPJ]).der)
+    assert read.identity.cnpj == certificates.CNPJ, "before that in the common name"
 
 
 def test_a_string_in_an_octet_string() -> None:
@@ -147,3 +184,15 @@ def test_blocks() -> None:
     assert x509.blocks(b"nothing") == []
     with pytest.raises(PecError, match="base64"):
         x509.blocks(b"-----BEGIN CERTIFICATE-----\nx\n-----END CERTIFICATE-----")
+
+
+@pytest.mark.parametrize(
+    "text", [b"-----BEGIN CERTIFICATE-----", b"-----BEGIN CERTIFICATE-----A", b"-----BEGIN CERTIFICATE-----\n-----END"]
+)
+def test_a_hostile_file_takes_no_time(text: bytes) -> None:
+    """Anybody who can write to a directory of certificates would make root wait for minutes."""
+    began = time.process_time()
+    assert x509.blocks(text * 30_000) == []
+    assert time.process_time() - began < 60  # what is not linear takes many minutes
+    issued = certificates.issue()
+    assert x509.blocks(issued.pem.encode()) == [issued.der], "a good one is found"

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import http.server
 import json
+import os
 import threading
 import zipfile
 from collections.abc import Iterator
@@ -159,3 +160,31 @@ def test_a_jar_with_a_corrupted_entry(tmp_path: Path) -> None:
     data[start : start + 8] = b"\xff" * 8
     path.write_bytes(data)
     assert look.see_jar(str(path)).problem.startswith(f"{path} is not a jar, or not a whole one (")
+
+
+def test_a_link_that_leads_nowhere_is_no_installer_to_stumble_over(tmp_path: Path) -> None:
+    """Every account can put one into /tmp."""
+    (tmp_path / "tmp").mkdir()
+    (tmp_path / "tmp/eSUS-AB-PEC-5.4.37-Linux64.jar").symlink_to("nowhere")
+    assert look.see_jar(str(look._find_jar(str(tmp_path)))).problem.startswith("there is no installer at")
+
+
+def test_a_masked_unit_has_no_text(tmp_path: Path) -> None:
+    (tmp_path / "e-SUS-PEC.service").symlink_to("/dev/null")
+    assert look_host._text(str(tmp_path / "e-SUS-PEC.service")) == ""
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away")
+@pytest.mark.parametrize("kind", ["link", "/dev/zero", "fifo"])
+def test_a_log_that_pecs_account_replaced_is_not_read(tmp_path: Path, kind: str) -> None:
+    logs, secret = tmp_path / "logs", tmp_path / "secret"
+    logs.mkdir()
+    secret.write_text("O tipo de autenticação 10 não é suportado", encoding="utf-8")
+    assert look.said_in([str(secret)]) != {}
+    path = logs / "pec.log"
+    if kind == "fifo":
+        os.mkfifo(path)
+    else:
+        path.symlink_to(kind if kind.startswith("/") else secret)
+    os.chown(logs, 65534, 65534)
+    assert look.said_in([str(path)]) == {}

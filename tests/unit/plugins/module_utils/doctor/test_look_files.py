@@ -93,8 +93,8 @@ def test_secrets_are_known_for_cleaning_other_texts(root: Path) -> None:
 
 @pytest.mark.parametrize(
     ("text", "problem"),
-    [("{", "não é JSON"), ("[]", "não é um objeto JSON")],
-    ids=["broken", "not an object"],
+    [("{", "não é JSON"), ("[" * 100_000, "não é JSON"), ("[]", "não é um objeto JSON")],
+    ids=["broken", "nested too deep", "not an object"],
 )
 def test_config_that_is_not_as_believed(root: Path, text: str, problem: str) -> None:
     (root / "etc/pec.config").write_text(text)
@@ -112,3 +112,24 @@ def test_a_link_that_leads_nowhere_is_absent(tmp_path: Path) -> None:
     os.symlink("gone", tmp_path / "link")
     seen = look_files.see(str(tmp_path / "link"))
     assert (seen.kind, seen.target) == ("absent", "gone")
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away")
+@pytest.mark.parametrize("name", ["config/application.properties", "config/credenciais.txt", "standalone.sh"])
+@pytest.mark.parametrize("kind", ["link", "/dev/zero", "fifo"])
+def test_what_pecs_account_puts_there_is_a_finding(root: Path, name: str, kind: str) -> None:
+    path = root / "opt/e-SUS/webserver" / name
+    secret = root / "secret"
+    path.rename(secret)
+    if kind == "fifo":
+        os.mkfifo(path)
+    else:
+        path.symlink_to(kind if kind.startswith("/") else secret)
+    os.chown(path.parent, 65534, 65534)
+    seen = look(root)
+    if name == "standalone.sh":
+        assert (seen.standalone_renews, seen.standalone_options) == (None, ())
+    else:
+        found = seen.application if name.endswith("properties") else seen.credentials
+        assert found is None or found.problem.startswith(f"não foi lido: {path} is")
+        assert (found is None) == (kind != "link"), "what is no file is not there"

@@ -10,13 +10,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import samples
 from dump_world import CONNECTION, FINGERPRINT, HELD, STAMP, World
 
-from ansible_collections.esus.pec.plugins.module_utils.dump import dumping, manifest
+from ansible_collections.esus.pec.plugins.module_utils.dump import dumping, manifest, writing
 from ansible_collections.esus.pec.plugins.module_utils.errors import PecError
 from ansible_collections.esus.pec.plugins.module_utils.pec import installation
 from ansible_collections.esus.pec.plugins.module_utils.pec.installation import Installation
-from ansible_collections.esus.pec.plugins.module_utils.postgres import contents, session
+from ansible_collections.esus.pec.plugins.module_utils.postgres import fingerprints, session
 from ansible_collections.esus.pec.plugins.module_utils.postgres.psql import Client
 from ansible_collections.esus.pec.plugins.module_utils.system import locks
 
@@ -45,7 +46,7 @@ def test_a_dump_and_its_manifest(world: World) -> None:
     data = (world.directory / name).read_bytes()
     made = manifest.read(f"{outcome.path}.json")
     assert (outcome.path, outcome.manifest) == (str(world.directory / name), made)
-    manifest.verify(outcome.path, made)
+    samples.verify(outcome.path, made)
     assert replace(made, started="", ended="", duration_seconds=0) == manifest.Manifest(
         name=name,
         format="custom",
@@ -77,6 +78,35 @@ def test_a_dump_and_its_manifest(world: World) -> None:
     assert world.status is None
 
 
+def test_the_notes_say_what_the_dump_lacks(world: World) -> None:
+    world.left_out = ["pg_dump leaves out invalid indexes: public.in_bad"]
+    world.mode("warn")
+    outcome = world.dump()
+    assert outcome.manifest
+    assert (
+        outcome.manifest.notes
+        == outcome.notes
+        == (
+            'pg_dump warned: WITH OIDS is not supported anymore (table "t0")',
+            "pg_dump leaves out invalid indexes: public.in_bad",
+        )
+    )
+    world.mode("warn much")
+    plain = world.dump("x.sql", format="plain", compression="none")
+    assert len(plain.notes) == 12 and plain.notes[-2] == "pg_dump warned 2 times more"
+
+
+def test_what_cannot_be_read_for_the_fingerprint_is_a_note(world: World) -> None:
+    """Such as a table with an index on a function that calls another one without its schema; pg_dump reads it all the same."""
+    world.unreadable = [f"public.t{number}" for number in range(12)]
+    outcome = world.dump(fingerprint=True)
+    assert outcome.manifest
+    assert outcome.notes == outcome.manifest.notes
+    assert outcome.notes[0] == "not in the fingerprint, because it cannot be read: public.t0 (no such function)"
+    assert outcome.notes[-1] == "not in the fingerprint either: 2 more tables"
+    assert len(outcome.notes) == 11
+
+
 def test_dump_and_fingerprint_see_one_snapshot(world: World) -> None:
     world.dump(fingerprint=True, jobs=5)
     statements = [line.strip() for line in world.statements().splitlines()]
@@ -85,7 +115,7 @@ def test_dump_and_fingerprint_see_one_snapshot(world: World) -> None:
     assert any("transaction_timeout" in line for line in before)
     snapshot = "00000003-0000001B-1"
     assert f"--snapshot={snapshot}" in (world.clients / "argv").read_text()
-    assert (world.asked["snapshot"], world.asked["jobs"], world.asked["method"]) == (snapshot, 5, contents.HASH64)
+    assert (world.asked["snapshot"], world.asked["jobs"], world.asked["method"]) == (snapshot, 5, fingerprints.HASH64)
 
 
 def test_a_snapshot_that_is_given(world: World) -> None:
@@ -118,7 +148,7 @@ def test_check_mode_writes_nothing_and_says_the_same(world: World) -> None:
 def test_other_formats(world: World, wanted: dict[str, Any], names: list[str]) -> None:
     outcome = world.dump(**wanted)
     assert world.names == names
-    manifest.verify(outcome.path, manifest.read(outcome.path + ".json"))
+    samples.verify(outcome.path, manifest.read(outcome.path + ".json"))
 
 
 def test_the_client_that_is_too_old_for_zstd(world: World) -> None:
@@ -169,6 +199,50 @@ def test_what_is_refused(world: World, wanted: dict[str, Any], says: str) -> Non
 def test_a_directory_that_cannot_be_written(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "access", lambda path, mode: mode != os.W_OK)
     refuse(world, r"/b is not writable; check whether its filesystem is mounted read-only")
+
+
+def as_on_exfat(monkeypatch: pytest.MonkeyPatch, mode: int, owner: int) -> None:
+    """Every file has this mode and this owner, whatever is asked for."""
+    create, fchown = writing._create, os.fchown
+
+    def made(path: str) -> int:
+        descriptor = create(path)
+        os.fchmod(descriptor, mode)
+        if owner >= 0:
+            fchown(descriptor, owner, owner)
+        return descriptor
+
+    def refused(_descriptor: int, uid: int, _gid: int) -> None:
+        if uid >= 0:
+            raise PermissionError(1, "Operation not permitted")
+
+    monkeypatch.setattr(writing, "_create", made)
+    monkeypatch.setattr(os, "fchown", refused)
+
+
+@pytest.mark.parametrize("form", ["custom", "directory", "plain"])
+@pytest.mark.parametrize(("mode", "owner"), [(0o777, -1), (0o755, -1), (0o640, -1), (0o604, -1), (0o700, 65533)])
+def test_a_disk_that_keeps_no_file_private(world: World, monkeypatch: pytest.MonkeyPatch, form: str, mode: int, owner: int) -> None:
+    if owner >= 0 and os.geteuid() != 0:
+        pytest.skip("only root can give a file away")
+    as_on_exfat(monkeypatch, mode, owner)
+    says = rf"/b cannot keep a dump private: a file made there with mode 0600 has mode {mode:04o} and the owner .* encrypt it \(recipients"
+    with pytest.raises(PecError, match=says):
+        world.dump("x", format=form)
+    assert world.names == [] and not (world.clients / "argv").exists(), "nothing was dumped"
+
+
+def test_a_disk_that_is_mounted_for_root_alone(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    as_on_exfat(monkeypatch, 0o700, -1)
+    world.dump("x")
+
+
+def test_a_dump_that_is_encrypted_may_lie_on_such_a_disk(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    as_on_exfat(monkeypatch, 0o777, -1)
+    monkeypatch.setattr(writing, "require_private", lambda *_: pytest.fail("it is not asked for"))
+    with pytest.raises(PecError) as caught:  # there is no age here, so that it gets no further
+        world.dump("x", recipients=("age1" + "q" * 58,))
+    assert "private" not in str(caught.value)
 
 
 def test_no_age_to_encrypt_with(world: World) -> None:

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ ALL = frozenset({"zstd", "pigz", "age"})
 NEW = Tools(Client("/usr/lib/postgresql/17/bin/pg_dump", (17, 11)), True, ALL, processors=4)
 OLD = Tools(Client("/usr/lib/postgresql/15/bin/pg_dump", (15, 18)), False, ALL, processors=4)
 BARE = replace(OLD, programs=frozenset())
-AGE = "age1ql3z7hjy54pw3hyww5ayyfg7zqgvc7w3j2elw8zmrj2kg5sfn9aqmcac8p"
+AGE = "age1" + "q" * 58
 SSH = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIG1vZGVsbw backup@prefeitura"
 MB = 1_000_000
 
@@ -167,8 +168,8 @@ def test_jobs_write_a_directory_only(wanted: dict[str, Any], jobs: int) -> None:
         ({"lock_timeout": -1}, "lock_timeout is -1"),
         ({"path": "backups/x.dump"}, "the path 'backups/x.dump' does not begin with a slash"),
         ({"path": ""}, "does not begin with a slash"),
-        ({"recipients": ("AGE-SECRET-KEY-1QQPQQ",)}, "is a secret key of age; give the public one"),
-        ({"recipients": (AGE, "joao@example.org")}, "the recipient 'joao@example.org' is not a public key"),
+        ({"recipients": ("AGE-SECRET-KEY-1QQPQQ",)}, "number 1 of the recipients is a secret key; keep that one off this host"),
+        ({"recipients": (AGE, "joao@example.org")}, "number 2 of the recipients is no public key"),
         ({"schema_only": True, "fingerprint": True}, "fingerprint compares rows, and schema_only leaves them out"),
         ({"exclude_table_data": ("TB_LOG*",), "fingerprint": True}, "'TB_LOG\\*' in exclude_table_data does not work with fingerprint"),
         ({"exclude_table_data": ('"tb log"',), "fingerprint": True}, "leave fingerprint out"),
@@ -266,13 +267,52 @@ def test_a_server_newer_than_every_client(clients: list[Client], says: str) -> N
         planning.choose_client(clients, 170004)
 
 
+SAMPLES = [
+    pytest.param("age1ql3z7hjy54pw3hyww5ayyfg7zqgvc7w3j2elw8zmrj2kg5sfn9aqmcac8p", id="age"),
+    pytest.param(" age1lggyhqrw2nlhcxprm67z43rta597azn8gknawjehu9d9dl0jq3yqqvfafg\n", id="age's second"),
+    pytest.param("age1lvyvwawkr0mcnnnncaghunadrqkmuf9e6507x9y920xxpp866cnql7dp2z", id="age-keygen"),
+    pytest.param("age1uvscypafkkxt6u2gkguxet62cenfmnpc0smzzlyun0lzszfatawq4kvf2u", id="rage"),
+    pytest.param("age1yt3tfqlfrwdwx0z0ynwplcr6qxcxfaqycuprpmy89nr83ltx74tqdpszlw", id="SOPS"),
+    pytest.param("ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAID+Wi8WZw2bXfBpcs/WECttCzP39OkenS6pHWHWGFJvN me@here", id="SOPS, SSH"),
+    pytest.param("ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIL0idNvgGiucWgup/mP78zyC23uFjYq0evcWdjGQUaBH", id="agenix"),
+]
+
+
+@pytest.mark.parametrize("recipient", SAMPLES)
+def test_a_key_from_a_manual(recipient: str) -> None:
+    with pytest.raises(PecError, match="number 2 of the recipients is a sample key from a manual"):
+        planning.refuse_recipients([AGE, recipient])
+
+
+def test_no_document_of_ours_shows_a_key_that_works() -> None:
+    root = Path(__file__).resolve().parents[5]
+    pages = [*root.glob("*.md"), *root.glob("docs/*.md"), *root.glob("roles/**/*.md"), *root.glob("plugins/modules/*.py")]
+    assert len(pages) > 30
+    assert [page.name for page in pages if re.search(r"age1[0-9a-z]{50}", page.read_text(encoding="utf-8"))] == []
+
+
 @pytest.mark.parametrize("recipient", [AGE, f" {AGE}\n", SSH, "ssh-rsa AAAAB3NzaC1yc2EAAAADAQABAAABAQ=="])
 def test_public_keys(recipient: str) -> None:
-    assert planning.recipient_problem(recipient) is None
+    planning.refuse_recipients([AGE, recipient])
 
 
-@pytest.mark.parametrize("recipient", ["", "age1", "AGE-SECRET-KEY-1XYZ", " age-secret-key-1xyz", "-r", "ssh-dss AAAAB3NzaC1kc3MAAACBAP1"])
-def test_no_public_keys(recipient: str) -> None:
-    problem = planning.recipient_problem(recipient)
-    assert problem
-    assert "XYZ" not in problem.upper()
+@pytest.mark.parametrize(
+    ("recipient", "secret"),
+    [
+        ("", False),
+        ("age1", False),
+        ("-r", False),
+        ("ssh-dss AAAAB3NzaC1kc3MAAACBAP1", False),
+        ("a password XYZ", False),
+        ("AGE-SECRET-KEY-1XYZ", True),
+        (" age-secret-key-1xyz", True),
+        ("# created\nAGE-SECRET-KEY-1XYZ", True),
+        ("AGE-PLUGIN-YUBIKEY-1XYZ", True),
+        ("-----BEGIN OPENSSH PRIVATE KEY-----\nXYZ", True),
+        (f"{SSH} AGE-SECRET-KEY-1XYZ", True),
+    ],
+)
+def test_no_public_keys(recipient: str, secret: bool) -> None:
+    with pytest.raises(PecError, match="number 2 of the recipients is " + ("a secret key" if secret else "no public key")) as caught:
+        planning.refuse_recipients([AGE, recipient])
+    assert "XYZ" not in str(caught.value).upper()

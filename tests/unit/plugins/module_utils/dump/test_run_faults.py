@@ -13,11 +13,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import samples
 from dump_world import World
 
+from ansible_collections.esus.pec.plugins.module_utils.archive import copying
 from ansible_collections.esus.pec.plugins.module_utils.dump import dumping, manifest
 from ansible_collections.esus.pec.plugins.module_utils.errors import PecError
-from ansible_collections.esus.pec.plugins.module_utils.postgres import contents
+from ansible_collections.esus.pec.plugins.module_utils.postgres import fingerprints
+from ansible_collections.esus.pec.plugins.module_utils.system import files
 
 
 @pytest.fixture
@@ -50,7 +53,7 @@ def test_overwrite(world: World, kind: str, form: str) -> None:
     outcome = world.dump("x", format=form, overwrite=True)
     assert world.names == ["x", "x.json"]
     made = manifest.read(outcome.path + ".json")
-    manifest.verify(outcome.path, made)
+    samples.verify(outcome.path, made)
     assert made.format == form
     assert kind != "link" or (world.directory.parent / "target").read_text() == "old"
 
@@ -71,13 +74,15 @@ def test_a_failure_leaves_the_old_dump_and_nothing_else(
     if fault == "pg_dump":
         world.mode("fail")
     elif fault == "fingerprint":
-        monkeypatch.setattr(contents, "read_fingerprint", fail)
+        monkeypatch.setattr(fingerprints, "read_fingerprint", fail)
     elif fault == "manifest":
         monkeypatch.setattr(manifest, "write", fail)
     elif fault == "chown":
-        monkeypatch.setattr(os, "chown", fail)
+        monkeypatch.setattr(files, "give", fail)
     else:
-        monkeypatch.setattr(os, "rename", lambda source, target: fail() if source.endswith("x.partial") else real(source, target))
+        monkeypatch.setattr(
+            os, "rename", lambda source, target, **places: fail() if source.endswith("x.partial") else real(source, target, **places)
+        )
     says = r"database 'esus' at 127.0.0.1:5432 as 'esus' was not dumped into .*/b/x: pg_dump failed|fault|No space left"
     with pytest.raises(PecError, match=says):
         world.dump("x", format=form, overwrite=True, fingerprint=True)
@@ -133,8 +138,10 @@ def test_what_dead_runs_left_is_removed_and_that_of_others_is_not(world: World) 
 
 def test_an_orphan_of_a_dead_run_is_ended(world: World) -> None:
     (world.directory / "x.partial").mkdir()
-    argv = [sys.executable, "-c", "import time; print(flush=True); time.sleep(60)", f"--file={world.directory}/x.partial"]
-    with subprocess.Popen(argv, stdout=subprocess.PIPE) as orphan:
+    argv = [sys.executable, "-c", "import time; print(flush=True); time.sleep(60)"]
+    directory = os.open(world.directory / "x.partial", os.O_RDONLY)
+    with subprocess.Popen(argv, stdout=subprocess.PIPE, pass_fds=[directory]) as orphan:
+        os.close(directory)
         assert orphan.stdout
         orphan.stdout.readline()
         assert world.dump("x").notes == ("removed x.partial, left by a run that was killed, and ended 1 pg_dump that still wrote it",)
@@ -158,7 +165,7 @@ def kill_at(step: int, action: Any) -> bool:
             return call
 
         try:
-            for name in ("rename", "unlink", "rmdir", "chown"):
+            for name in ("rename", "unlink", "rmdir", "chown", "fchown"):
                 setattr(os, name, watched(getattr(os, name)))
             action()
             os._exit(0)
@@ -184,7 +191,8 @@ def test_killed_at_any_step_of_overwriting(world: World, kind: str, monkeypatch:
             path = path / "toc.dat"
         path.write_bytes(data)
         part = (len(data), hashlib.sha256(data).hexdigest())
-        return replace(whole, bytes=part[0], sha256=part[1], files={"toc.dat": part} if kind == "directory" else {})
+        parts = {"toc.dat": part} if kind == "directory" else {}
+        return replace(whole, bytes=part[0], sha256=copying.sum_of(parts) if parts else part[1], files=parts)
 
     def fail(*_arguments: Any) -> Any:
         raise PecError("fault")
@@ -198,7 +206,7 @@ def test_killed_at_any_step_of_overwriting(world: World, kind: str, monkeypatch:
             world.dump("x", format=form, overwrite=True)
         assert world.names == ["x", "x.json"], step
         found = manifest.read(str(world.directory / "x.json"))
-        manifest.verify(str(world.directory / "x"), found)
+        samples.verify(str(world.directory / "x"), found)
         seen.add(found.bytes)
         if not died:
             break

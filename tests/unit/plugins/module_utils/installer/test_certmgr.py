@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -127,3 +128,52 @@ def test_the_domain_is_asked_from_the_server_where_the_file_does_not_tell(root: 
     assert asked == [("b.br", 8443)]
     (config(root) / "ssl.properties").unlink()
     assert certmgr.read(here(root), "b.br") is None
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away")
+@pytest.mark.parametrize("attack", ["link", "hard link", "directory"])
+def test_nothing_of_roots_is_kept_for_pecs_account(root: Path, attack: str) -> None:
+    """What is kept is brought back with the mode it had, into a directory of that account."""
+    roots = root / "roots"
+    roots.mkdir()
+    (roots / "shadow").write_text("planted")
+    if attack == "directory":
+        config(root).rename(root / "aside")
+        config(root).symlink_to(roots)
+    elif attack == "link":
+        (config(root) / "shadow").symlink_to(roots / "shadow")
+    else:
+        os.link(roots / "shadow", config(root) / "shadow")
+    for place in (config(root).parent, config(root)):
+        os.chown(place, 65534, 65534, follow_symlinks=False)
+    with pytest.raises(PecError, match=r"cannot copy .*certmgr/config to .*(symbolic link|hard links).*can change"):
+        certmgr.keep(here(root), replaces=True)
+    assert not (root / "etc/esus-pec/certmgr-changing").exists()
+    assert "planted" not in "".join(path.read_text() for path in (root / "etc").rglob("*") if path.is_file())
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away")
+@pytest.mark.parametrize("attack", ["directory", "file", "partial"])
+def test_bringing_back_goes_through_no_link(root: Path, attack: str) -> None:
+    roots = root / "roots"
+    roots.mkdir()
+    (roots / "ssl.properties").write_text("root's")
+    for path in (config(root).parent, config(root), config(root) / "keystore.p12"):
+        os.chown(path, 65534, 65534)
+    (config(root) / "keystore.p12").chmod(0o4640)
+    certmgr.keep(here(root), replaces=False)
+    if attack == "directory":
+        config(root).rename(root / "aside")
+        config(root).symlink_to(roots)
+    else:
+        (config(root) / "ssl.properties").rename(root / "aside")
+        path = config(root) / ("ssl.properties" if attack == "file" else "ssl.properties.partial")
+        path.symlink_to(roots / "ssl.properties")
+    said = certmgr.bring_back(here(root), config_file=True)
+    assert {path.name: (path.read_text(), path.stat().st_uid) for path in roots.iterdir()} == {"ssl.properties": ("root's", 0)}
+    if attack == "partial":
+        assert said == "HTTPS is as it was before." and (config(root) / "ssl.properties").read_text() == OLD
+        status = (config(root) / "keystore.p12").stat()
+        assert (status.st_uid, status.st_mode & 0o7777) == (65534, 0o640), "as before, without setuid"
+    else:
+        assert "could not be restored" in said and "symbolic link" in said

@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import zipfile
 from pathlib import Path
 
@@ -121,3 +122,13 @@ def test_a_jar_with_a_corrupted_entry(tmp_path: Path) -> None:
     data[start : start + 8] = b"\xff" * 8
     path.write_bytes(data)
     assert error(str(path)).startswith(f"{path} is not a jar, or a damaged one (")
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file away")
+@pytest.mark.parametrize("place", ["", NAME])
+def test_an_installer_that_another_account_can_swap_after_the_check(tmp_path: Path, place: str) -> None:
+    path = make(tmp_path / NAME)
+    digest = hashlib.sha256(Path(path).read_bytes()).hexdigest()
+    assert jar.inspect(path, sha256=digest).path == path
+    os.chown(tmp_path / place, 65533, 65533)
+    assert error(path, sha256=digest).endswith(f"; run: chown root {tmp_path / place}".rstrip("/"))

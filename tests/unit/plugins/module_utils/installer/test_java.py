@@ -18,11 +18,33 @@ from ansible_collections.esus.pec.plugins.module_utils.system import host
     [([25, 21, 17, 11, 8], 17), ([25, 21], 21), ([21, 8], 21)],
     ids=["the one it was built for", "the nearest newer", "never an older one"],
 )
-def test_the_java_that_suits(monkeypatch: pytest.MonkeyPatch, majors: list[int], expected: int) -> None:
-    javas = [host.Java(f"/usr/lib/jvm/{major}/bin/java", f"{major}.0.1", major) for major in majors]
+def test_the_java_that_suits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, majors: list[int], expected: int) -> None:
     own = host.Java("/opt/e-SUS/jre/current/bin/java", "17.0.1", 17)
-    monkeypatch.setattr(host, "java", lambda: [own, *javas])
-    assert java.find() == f"/usr/lib/jvm/{expected}/bin/java"
+    monkeypatch.setattr(host, "java", lambda: [own, *(made(tmp_path, major) for major in majors)])
+    assert java.find() == f"{tmp_path}/{expected}/bin/java"
+
+
+def made(directory: Path, major: int) -> host.Java:
+    launcher = directory / str(major) / "bin/java"
+    for path in (launcher, directory / str(major) / "lib/modules"):
+        path.parent.mkdir(parents=True)
+        path.touch()
+    return host.Java(str(launcher), f"{major}.0.1", major)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file away")
+@pytest.mark.parametrize("place", ["17/bin/java", "17/bin", "17", "17/lib", "17/lib/modules"])
+def test_a_java_that_another_account_can_change_does_not_run_the_installer(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: str
+) -> None:
+    found = [made(tmp_path, 17), made(tmp_path, 21)]
+    monkeypatch.setattr(host, "java", lambda: found)
+    os.chown(tmp_path / place, 65533, 65533)
+    assert java.find() == found[1].path
+    found.pop()
+    for named in (None, found[0].path):
+        with pytest.raises(PecError, match=f"the Java for the installer, .*; run: chown root {tmp_path / place}$"):
+            java.find(named)
 
 
 def test_no_java_that_suits(monkeypatch: pytest.MonkeyPatch) -> None:

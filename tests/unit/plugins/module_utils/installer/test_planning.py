@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from ansible_collections.esus.pec.plugins.module_utils.errors import PecError
-from ansible_collections.esus.pec.plugins.module_utils.installer.planning import CertmgrHttps, Current, Desired, plan
+from ansible_collections.esus.pec.plugins.module_utils.installer.planning import CertmgrHttps, Current, Desired, keep_protection, plan
 from ansible_collections.esus.pec.plugins.module_utils.postgres.psql import Connection
 
 HERE = Connection("127.0.0.1", 5432, "esus", "esus", "secret-of-the-database")
@@ -147,6 +147,13 @@ def test_plan(current: Current, desired: Desired, action: str, reason: str, from
         ),
         pytest.param(
             INSTALLED,
+            replace(DESIRED, database=replace(HERE, sslmode="require")),
+            "PEC connects to the database 'esus' on 127.0.0.1:5432 with sslmode prefer, but require or another sslrootcert is requested; "
+            "set them in the URL in its application.properties (esus.pec.properties), and restart PEC",
+            id="protection that PEC does not use",
+        ),
+        pytest.param(
+            INSTALLED,
             replace(DESIRED, database=replace(HERE, password="another-secret")),
             "PEC connects to the database 'esus' on 127.0.0.1:5432 as 'esus', but another role or password is requested; "
             "request those in its application.properties, or change them there and in PostgreSQL first",
@@ -211,3 +218,16 @@ def test_the_reason_names_both_domains() -> None:
 
 def test_no_secret_in_reprs() -> None:
     assert "secret" not in repr((INSTALLED, DESIRED))
+
+
+def test_an_update_keeps_the_protection_of_the_database_in_use() -> None:
+    protected = replace(HERE, sslmode="verify-full", sslrootcert="/etc/ssl/db.crt")
+    current = replace(INSTALLED, connection=protected)
+    assert plan(current, DESIRED).action == "none"
+    assert keep_protection(current, DESIRED).database == protected
+    asked = replace(DESIRED, database=replace(HERE, sslmode="require"))
+    assert keep_protection(current, asked).database == replace(protected, sslmode="require")
+    assert keep_protection(ABSENT, asked) == asked
+    assert keep_protection(current, replace(DESIRED, database=None)).database is None
+    with pytest.raises(PecError, match="has sslcert, which the installer would drop"):
+        keep_protection(replace(INSTALLED, connection=replace(HERE, unsupported=("sslcert",))), DESIRED)

@@ -249,3 +249,26 @@ def test_a_log_that_cannot_be_cleaned_is_no_failure(world: World, monkeypatch: p
     assert running.redact_log(world.log, Redactor(["X9"])) == (
         f"with secrets that the installer made still in it: cannot write {world.log}: No space left on device"
     )
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file away")
+@pytest.mark.parametrize("index", [0, 1, 2])
+def test_directories_that_another_account_can_change_are_refused(tmp_path: Path, index: int) -> None:
+    places = [tmp_path / name for name in ("log", "work", "run")]
+    for place in places:
+        place.mkdir()
+    os.chown(places[index], 65533, 65533)
+    theirs = [str(place / "deeper") if place is places[index] and index < 2 else str(place) for place in places]
+    with pytest.raises(PecError, match=f"; run: chown root {places[index]}$"):
+        running.prepare_directories(*theirs)
+    assert list(places[index].iterdir()) == []
+
+
+def test_the_work_directory_can_be_entered_by_what_the_installer_starts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    work, chosen = tmp_path / "work", tmp_path / "chosen"
+    for place in (work, chosen):
+        place.mkdir(0o700)
+    monkeypatch.setattr(running, "WORK_DIRECTORY", str(work))
+    for place in (work, chosen):
+        running.prepare_directories(str(tmp_path / "log"), str(place), str(tmp_path / "run"))
+    assert (mode(str(work)), mode(str(chosen))) == (0o755, 0o700), "an operator's own directory stays as it is"

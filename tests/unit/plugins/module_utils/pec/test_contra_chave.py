@@ -69,6 +69,23 @@ def test_plan(current: tuple[Entry, ...], desired: Desired, expected: tuple[Entr
 
 
 @pytest.mark.parametrize(
+    ("desired", "loses"),
+    [
+        (Desired("instalacao", "2927408", contra_chave="NOVA"), True),
+        (Desired("instalacao", "2927408", chave="K2"), True),
+        (Desired("instalacao", "2927408", present=False), True),
+        (Desired("instalacao", "2927408", contra_chave=SECRET, requested_by="Ana"), False),
+        (Desired("instalacao", "2927408"), False),
+        (Desired("agendamento", "2927408", contra_chave="NOVA"), False),
+        (Desired("agendamento", "2927408", present=False), False),
+    ],
+)
+def test_what_is_lost_unless_it_is_kept(desired: Desired, loses: bool) -> None:
+    assert contra_chave.plan((KEPT,), desired).loses is loses
+    assert contra_chave.plan((replace(KEPT, chave=""),), Desired("instalacao", "2927408", chave="K2")).loses is False
+
+
+@pytest.mark.parametrize(
     ("desired", "says"),
     [
         (Desired("instalacao", "292740", contra_chave="A"), "the last one, a check digit, is missing"),

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 from __future__ import annotations
 
+import time
+
 import pytest
 
 from ansible_collections.esus.pec.plugins.module_utils.errors import PecError
@@ -63,3 +65,13 @@ def test_what_is_missing_is_said_and_nothing_is_quoted(text: str, message: str) 
 def test_no_password_in_the_representation() -> None:
     assert "p4ss" not in repr(EXPECTED)
     assert "l3r" not in repr(EXPECTED)
+
+
+@pytest.mark.parametrize(
+    "line", ["usuário: a" + " " * 300_000 + "b", "senha: a" + " x" * 300_000, "a" + "\u0327\u0301" * 300_000, " " * 300_000]
+)
+def test_a_hostile_file_takes_no_time(line: str) -> None:
+    text = "jdbc:postgresql://db/esus\nusuário: esus\n" + line + "\nsenha: segredo\n"
+    began = time.process_time()
+    assert parse(text).full == Login("esus", "segredo")
+    assert time.process_time() - began < 60  # what is not linear takes many minutes

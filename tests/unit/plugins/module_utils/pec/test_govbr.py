@@ -12,6 +12,10 @@ from ansible_collections.esus.pec.plugins.module_utils.system import process, sy
 
 BLANK = "contains a blank or a line end, probably from copying; remove it"
 STRANGE = "contains characters that Gov.br does not use, such as a dash or quotation mark of a word processor; type it again"
+SETTING = "contains the name of a setting, as if a whole line was copied; give only what follows the = of that line"
+ADDRESS = "is an address; give what Gov.br sent, without https:// and without a path"
+QUOTED = "begins or ends with a quotation mark, which a properties file does not use; remove it"
+KEY = "bridge.security.oauth2.client.registration.govbr.client-secret"
 PLACEHOLDER = "is a placeholder from an example; give what Gov.br sent"
 
 
@@ -41,11 +45,105 @@ PLACEHOLDER = "is a placeholder from an example; give what Gov.br sent"
         ("xxxxxxxx", [PLACEHOLDER]),
         ("CHANGEME", [PLACEHOLDER]),
         (" ClientID", [BLANK, PLACEHOLDER]),
+        ("SEU_CLIENT_SECRET_GOVBR", [PLACEHOLDER]),
+        ("SeuClientSecretAqui", [PLACEHOLDER]),
+        ("ALTERAR", [PLACEHOLDER]),
+        ("altere-me", [PLACEHOLDER]),
+        ("mude_esta_senha", [PLACEHOLDER]),
+        ("changeit", [PLACEHOLDER]),
+        ("change_me_please", [PLACEHOLDER]),
+        ("change_me_zebra", []),
+        ("teste.gov.br", []),
+        ("%CLIENT_SECRET%", [PLACEHOLDER]),
+        ("__CLIENT_SECRET__", [PLACEHOLDER]),
+        ("vault_govbr_client_secret", [PLACEHOLDER]),
+        ("pec_govbr_client_secret", [PLACEHOLDER]),
+        ("{{vault_govbr_client_secret}}", [PLACEHOLDER]),
+        ("INSIRA_O_SEGREDO_DO_GOV.BR", [PLACEHOLDER]),
+        ("senha123", [PLACEHOLDER]),
+        ("1234567890", [PLACEHOLDER]),
+        ("********", [PLACEHOLDER]),
+        ("xxxx-xxxx", [PLACEHOLDER]),
+        ("a" * 100_000 + "id", []),
+        ("pec", []),
+        ("govbr", []),
+        ("9f86d081884c7d659a2feaa0c55ad015", []),
+        ("ec4318d6-f797-4d65-b4f7-39a33bf4d544", []),
+        ("c2VncmVkbyBkZSB0ZXN0ZQ==", []),
+        ("secret-Zq81xKw7==", []),
+        (KEY + "=Zq81xKw7", [SETTING]),
+        (KEY + "=ClientSecret", [SETTING]),
+        (KEY, [SETTING]),
+        (f"# {KEY} = Zq81xKw7", [BLANK, SETTING]),
+        (KEY + ":Zq81xKw7", [SETTING]),
+        ("client-secret=Zq81xKw7", [SETTING]),
+        ("clientSecret:Zq81xKw7", [SETTING]),
+        ("Client Secret: Zq81xKw7", [BLANK, SETTING]),
+        ('{"client_secret":"Zq81xKw7"}', [SETTING]),
+        ("client_id=a&client_secret=Zq81xKw7", [SETTING]),
+        ("pec_govbr_client_secret:Zq81xKw7", [SETTING]),
+        ("GOVBR_SECRET=Zq81xKw7", [SETTING]),
+        ("Segredo=Zq81xKw7", [SETTING]),
+        ("=Zq81xKw7", [SETTING]),
+        ("`Zq81xKw7`", [QUOTED]),
+        ("https://sso.acesso.gov.br", [ADDRESS]),
+        ("HTTP://sso.acesso.gov.br", [ADDRESS]),
     ],
 )
 def test_credentials(value: str, problems: list[str]) -> None:
     assert govbr.credential_problems("client_secret", value) == [f"client_secret {problem}" for problem in problems]
-    assert "26" not in "".join(govbr.credential_problems("client_secret", value))
+    said = "".join(govbr.credential_problems("client_secret", value))
+    assert "26" not in said and "Zq81" not in said
+
+
+@pytest.mark.parametrize(
+    ("value", "address"),
+    [
+        ("https://esus.municipio.uf.gov.br", True),
+        ("https://esus.municipio.uf.gov.br/login/oauth2/code/govbr", True),
+        ("//esus.municipio.uf.gov.br", True),
+        ("esus.municipio.uf.gov.br/", True),
+        ("esus.municipio.uf.gov.br:443", True),
+        ("esus.municipio.uf.gov.br", False),
+        ("ESUS.MUNICIPIO.UF.GOV.BR", False),
+        ("h-pec.municipio.ba.gov.br", False),
+        ("ec4318d6-f797-4d65-b4f7-39a33bf4d544", False),
+    ],
+)
+def test_an_address_is_no_client_id(value: str, address: bool) -> None:
+    assert govbr.credential_problems("client_id", value) == ([f"client_id {ADDRESS}"] if address else [])
+
+
+DOMAIN, UUID, RANDOM = "pec.municipio.uf.gov.br", "ec4318d6-f797-4d65-b4f7-39a33bf4d544", "AJ7sk3-_xZq9Kw26hTr4mVb8cYd1eLs5uPf0gNo"
+
+
+@pytest.mark.parametrize(
+    ("client_id", "secret", "said"),
+    [
+        (DOMAIN, RANDOM, None),
+        (UUID, RANDOM, None),
+        (DOMAIN, UUID, None),
+        ("pec-municipio", RANDOM, None),
+        (RANDOM, RANDOM[::-1], None),
+        (RANDOM, DOMAIN, "swapped"),
+        (RANDOM, DOMAIN.upper(), "swapped"),
+        ("short", DOMAIN, "swapped"),
+        (RANDOM, UUID, "swapped"),
+        (RANDOM, "pec-municipio", "swapped"),
+        ("esus.municipio.uf.gov.br", DOMAIN, "swapped"),
+        (RANDOM, RANDOM, "are the same"),
+        (DOMAIN, DOMAIN, "are the same"),
+    ],
+)
+def test_an_id_and_its_secret(client_id: str, secret: str, said: str | None) -> None:
+    problems = govbr.pair_problems(client_id, secret)
+    assert (len(problems) == 1 and said in problems[0]) if said else problems == []
+    assert client_id not in "".join(problems) and secret not in "".join(problems)
+
+
+@pytest.mark.parametrize(("client_id", "warned"), [(DOMAIN, False), (UUID, False), ("pec-municipio-de-algures", False), (RANDOM, True)])
+def test_an_id_that_may_be_the_secret(client_id: str, warned: bool) -> None:
+    assert bool(govbr.id_warnings(client_id)) is warned and client_id not in "".join(govbr.id_warnings(client_id))
 
 
 def test_what_is_registered_for_a_domain() -> None:
@@ -54,6 +152,8 @@ def test_what_is_registered_for_a_domain() -> None:
         "https://pec.example.gov.br/oauth2/code/govbr",
     ]
     assert govbr.logout_url("pec.example.gov.br") == "https://pec.example.gov.br/logout"
+    assert govbr.redirect_urls("PEC.Example.GOV.BR") == govbr.redirect_urls("pec.example.gov.br"), "browsers send small letters"
+    assert govbr.logout_url("PEC.EXAMPLE.GOV.BR") == govbr.logout_url("pec.example.gov.br")
     assert (govbr.redirect_urls(""), govbr.logout_url("")) == ([], None)
 
 

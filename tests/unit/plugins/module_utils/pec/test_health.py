@@ -64,7 +64,7 @@ def test_what_is_not_healthy_says_why(change: dict[str, tuple[int, str]], error:
     assert (answer.reachable, answer.healthy, answer.error) == (True, False, error)
 
 
-@pytest.mark.parametrize("body", ["", "not json", "[]", '{"versao": 5}', "{}"])
+@pytest.mark.parametrize("body", ["", "not json", "[]", '{"versao": 5}', "{}", "[" * 100_000], ids=range(6))
 def test_a_version_that_is_not_said_is_unknown_and_no_illness(body: str) -> None:
     with server({**HEALTHY, "/api/public/info": (200, body)}) as url:
         answer = health.probe(url)

@@ -2,6 +2,8 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
 from pathlib import Path
 
 import pytest
@@ -203,6 +205,20 @@ def test_a_missing_unit_of_a_bundled_installation_is_broken(bundled: Server, nam
     assert (bundled.found().state, name in bundled.found().reasons[0]) == ("broken", True)
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can own an installation")
+def test_a_bundled_installation_that_was_made_for_root_alone_is_broken(bundled: Server) -> None:
+    bundled.file("opt/e-SUS/database/postgresql-9.6.13-1-linux-x64/bin/postgres")
+    assert bundled.found().state == "installed"
+    (bundled.root / "opt/e-SUS").chmod(0o700)
+    found = bundled.found()
+    assert (found.state, found.reasons) == (
+        "broken",
+        (f"only root can enter {bundled.path('opt/e-SUS')}, but postgres must; run the installer again",),
+    )
+    bundled.config(customDatabase=True)
+    assert bundled.found().state == "installed", "nobody else has to enter it"
+
+
 def test_units_without_a_tree_are_broken(server: Server) -> None:
     server.units(PEC, DATABASE)
     found = server.found()
@@ -243,6 +259,14 @@ def test_the_connection_is_looked_for_in_order(bundled: Server, spring: str, con
     assert found.state == "installed"
     assert found.connection == Connection("127.0.0.1", 5433, "esus", "postgres", password)
     assert Path(found.connection_source or "").name == source
+
+
+def test_the_connection_is_protected_as_pec_s_own_is(bundled: Server) -> None:
+    query = "sslmode=verify-full&sslrootcert=/etc/ssl/db.crt&sslkey=/k.pk8"
+    bundled.file("opt/e-SUS/webserver/config/application.properties", SPRING.replace(URL, f"{URL}?{query}"))
+    conn = bundled.found().connection
+    assert conn is not None
+    assert (conn.sslmode, conn.sslrootcert, conn.unsupported) == ("verify-full", "/etc/ssl/db.crt", ("sslkey",))
 
 
 def test_no_connection_anywhere_is_broken(bundled: Server) -> None:
@@ -322,3 +346,56 @@ def test_parse_version(text: str, version: tuple[int, int, int]) -> None:
 def test_what_is_no_version_is_said_to_be_none(text: str) -> None:
     with pytest.raises(PecError, match="is not a version of PEC; it has three numbers"):
         parse_version(text)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away")
+@pytest.mark.parametrize("kind", ["link", "hard link", "fifo", "device", "large", "directory is a link"])
+@pytest.mark.parametrize("name", ["config/application.properties", "config/credenciais.txt", "certmgr/config/ssl.properties"])
+def test_a_file_of_roots_is_not_taken_for_one_of_pec(tmp_path: Path, name: str, kind: str) -> None:
+    """PEC's directories are its account's: its files could be shown by a link, and a FIFO or /dev/zero would never end."""
+    server = Server(tmp_path)
+    server.config()
+    server.tree()
+    server.units(PEC, DATABASE)
+    roots = server.file(f"roots/{name.split('/')[-1]}", SPRING.replace("dele", "plantado") + CREDENTIALS + "certmgr.domain=plantado\n")
+    path = server.file(f"opt/e-SUS/webserver/{name}")
+    path.unlink()
+    if kind == "directory is a link":
+        shutil.move(path.parent, tmp_path / "aside")
+        path.parent.symlink_to(roots.parent)
+    elif kind == "hard link":
+        os.link(roots, path)
+    elif kind == "fifo":
+        os.mkfifo(path)
+    elif kind == "large":
+        path.touch()
+        os.truncate(path, 1 << 40)
+    else:
+        path.symlink_to("/dev/zero" if kind == "device" else roots)
+    for parent in (path.parent, path.parent.parent) if kind != "directory is a link" else (path.parent.parent,):
+        os.chown(parent, 65534, 65534)
+    found = discover(str(tmp_path))
+    assert found.state == "broken"
+    assert any(str(path.parent) in reason for reason in found.reasons), found.reasons
+    assert "plantado" not in repr(found)
+    if kind == "link":
+        path.unlink()
+        shutil.copy(roots, path)
+        copied = discover(str(tmp_path))
+        assert copied.state == "installed" and ("ssl" not in name or copied.https.domain == "plantado"), "it would have been read"
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away")
+def test_certificates_are_listed_in_pecs_directories_alone(tmp_path: Path) -> None:
+    server = Server(tmp_path)
+    server.tree()
+    server.file("roots/private.pem")
+    chaves = server.file("opt/e-SUS/webserver/chaves/municipio.pfx").parent
+    (chaves / "below").symlink_to(tmp_path / "roots")
+    assert discover(str(tmp_path)).certificates == (str(chaves / "municipio.pfx"),)
+    shutil.rmtree(chaves)
+    chaves.symlink_to(tmp_path / "roots")
+    assert discover(str(tmp_path)).certificates == (str(chaves / "private.pem"),), "root's own link is followed"
+    os.chown(chaves.parent, 65534, 65534)
+    found = discover(str(tmp_path))
+    assert found.certificates == () and any("chaves is a symbolic link" in reason for reason in found.reasons)

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 from __future__ import annotations
 
+import contextlib
 from typing import Any
 
 import pytest
@@ -51,15 +52,20 @@ def test_create(like: dict[str, Any], options: str) -> None:
 
 def test_what_belongs_to_the_old_database() -> None:
     like = {
-        "settings": [[None, "work_mem=7MB"], ["e'sus", "datestyle=ISO, DMY"], [None, 'search_path="$user", public'], [None, "a.b=x=y\\"]],
+        "settings": [[None, "work_mem=7MB"], ["e'sus", "datestyle=ISO, DMY"], [None, 'search_path="$user", public'], [None, "a.b=x=y\\"]]
+        + [[None, f"search_path={text}"] for text in ("", "public;drop/**/role/**/x", '"a, b""c",d', 'a"b, c')],
         "rights": [[None, "TEMPORARY", ""], ["auditor", "CONNECT", " WITH GRANT OPTION"]],
         "datconnlimit": 7,
     }
     assert administrator.property_statements("x", like) == [
-        "ALTER DATABASE \"x\" SET work_mem TO '7MB'",
-        'ALTER ROLE "e\'sus" IN DATABASE "x" SET datestyle TO \'ISO, DMY\'',
-        'ALTER DATABASE "x" SET search_path TO "$user", public',
-        "ALTER DATABASE \"x\" SET a.b TO E'x=y\\\\'",
+        'ALTER DATABASE "x" SET "work_mem" TO \'7MB\'',
+        'ALTER ROLE "e\'sus" IN DATABASE "x" SET "datestyle" TO \'ISO, DMY\'',
+        "ALTER DATABASE \"x\" SET \"search_path\" TO '$user', 'public'",
+        'ALTER DATABASE "x" SET "a"."b" TO E\'x=y\\\\\'',
+        'ALTER DATABASE "x" SET "search_path" TO \'\'',
+        'ALTER DATABASE "x" SET "search_path" TO \'public;drop/**/role/**/x\'',
+        'ALTER DATABASE "x" SET "search_path" TO \'a, b"c\', \'d\'',
+        'ALTER DATABASE "x" SET "search_path" TO \'a"b, c\'',
         'REVOKE ALL ON DATABASE "x" FROM PUBLIC',
         'GRANT TEMPORARY ON DATABASE "x" TO PUBLIC',
         'GRANT CONNECT ON DATABASE "x" TO "auditor" WITH GRANT OPTION',
@@ -118,3 +124,40 @@ def test_any_other_error_is_not_tried_again() -> None:
     with pytest.raises(PecError, match="permission denied"):
         administrator.switch(login, "esus", "before", "side", "esus", {})
     assert len(login.runs) == 1  # type: ignore[attr-defined]
+
+
+class Locking:
+    """A session at a server where others hold the lock for some time."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, answers: list[tuple[bool, list[str]]]) -> None:
+        self.answers = answers
+        self.unlocked = 0
+        monkeypatch.setattr(administrator.Login, "session", lambda _login, database=None: contextlib.nullcontext(self))
+        monkeypatch.setattr(administrator.time, "sleep", lambda _seconds: None)
+
+    def execute(self, sql: str) -> None:
+        self.unlocked += "pg_advisory_unlock" in sql
+
+    def query(self, sql: str) -> Any:
+        if "pg_try_advisory_lock" in sql:
+            return self.answers[0][0]
+        return (self.answers.pop(0) if len(self.answers) > 1 else self.answers[0])[1]
+
+
+ADMIN = Login(HERE, "psql", None, "postgres", True, True, True, "1", "15.18", 150018, None)
+
+
+def test_a_run_whose_end_the_server_has_not_seen_yet_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    server = Locking(monkeypatch, [(False, ["session 7"]), (False, []), (True, [])])
+    with administrator.alone(ADMIN, "esus"):
+        assert len(server.answers) == 1
+
+
+@pytest.mark.parametrize("mine", [pytest.param(True, id="in another database of the server"), pytest.param(False, id="in this one")])
+def test_a_run_of_another_host_is_named(mine: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    server = Locking(monkeypatch, [(mine, ["session 7 from 192.0.2.9, since 2026-11-29T10:00:00Z"])])
+    with pytest.raises(PecError, match=r"'esus' on this server \(session 7 from 192\.0\.2\.9, since 2026"), administrator.alone(
+        ADMIN, "esus"
+    ):
+        pytest.fail("two runs at once")
+    assert bool(server.unlocked) is mine

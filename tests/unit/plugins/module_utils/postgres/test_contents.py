@@ -6,30 +6,17 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.esus.pec.plugins.module_utils.errors import PecError
 from ansible_collections.esus.pec.plugins.module_utils.postgres import contents
-from ansible_collections.esus.pec.plugins.module_utils.postgres.contents import Contents, Fingerprint
-from ansible_collections.esus.pec.plugins.module_utils.postgres.psql import Connection
+from ansible_collections.esus.pec.plugins.module_utils.postgres.contents import Contents
 
-CONN = Connection("127.0.0.1", 5432, "esus", "esus", "segredo")
 WHOLE = Contents({"tables": 3, "views": 1}, {"public.seq_a": 10, "public.seq_b": 0}, 2, "5.4.37")
-PRINT = Fingerprint("rows-hash64", 3, "digest", {"public.a": [1, "5"], "public.b": [2, "7"]})
 
 
 class FakeSession:
-    """Answers as the server would; opened by the code under test, it shares its memory with the others."""
+    """Answers as the server would."""
 
     asked: list[str]
     answers: list[Any]
-
-    def __init__(self, *_arguments: object, **options: object) -> None:
-        type(self).options = options
-
-    def __enter__(self) -> FakeSession:
-        return self
-
-    def __exit__(self, *_error: object) -> None:
-        return None
 
     def execute(self, sql: str) -> None:
         self.asked.append(sql)
@@ -38,32 +25,35 @@ class FakeSession:
         self.asked.append(sql)
         return self.answers.pop(0)
 
-    def rows(self, sql: str) -> list[list[str]]:
-        self.asked.append(sql)
-        if "broken" in sql:
-            raise PecError("permission denied for table broken")
-        return [["2", "11"]]
-
 
 @pytest.fixture()
-def session(monkeypatch: pytest.MonkeyPatch) -> Any:
-    monkeypatch.setattr(contents, "Session", FakeSession)
+def session() -> Any:
     FakeSession.asked, FakeSession.answers = [], []
     return FakeSession
 
 
 def test_contents_are_read_in_two_questions_and_the_version(session: Any) -> None:
-    session.answers = [{"objects": {"tables": 3}, "large_objects": 1, "has_settings": True, "sequences": ["public.s"]}, "5.4.37"]
+    session.answers = [
+        {
+            "objects": {"tables": 3},
+            "large_objects": 1,
+            "has_settings": True,
+            "sequences": [["public.s", False, False], ["public.d", True, False], ["public.c", False, True]],
+        },
+        {"public.s": 11, "public.d": 3, "public.c": 1},
+        "5.4.37",
+    ]
     found = contents.read_contents(session())
-    assert found == Contents({"tables": 3}, {"2": 11}, 1, "5.4.37")
+    directions = {"public.d": -1, "public.c": 0}
+    assert found == Contents({"tables": 3}, {"public.s": 11, "public.d": 3, "public.c": 1}, 1, "5.4.37", directions, contents.RULES)
     assert found.tables == 3
-    assert "from public.s" in session.asked[-1]
+    assert "from public.s" in session.asked[-2]
 
 
 def test_a_database_without_settings_has_no_version(session: Any) -> None:
     session.answers = [{"objects": {"tables": 0}, "large_objects": 0, "has_settings": False, "sequences": []}]
-    assert contents.read_contents(session()) == Contents({"tables": 0}, {}, 0, None)
-    assert len(session.asked) == 1
+    assert contents.read_contents(session()) == Contents({"tables": 0}, {}, 0, None, rules=contents.RULES)
+    assert len(session.asked) == 2
 
 
 @pytest.mark.parametrize(
@@ -85,79 +75,74 @@ def test_what_is_missing_is_said(change: dict[str, Any], difference: list[str]) 
 
 
 @pytest.mark.parametrize(
-    ("tables", "difference"),
+    ("direction", "expected", "found", "reached"),
     [
-        ({"public.a": (1, "5"), "public.b": (2, "7")}, []),
-        ({"public.a": [1, "5"], "public.b": [2, "7"], "public.c": [9, "9"]}, []),
-        ({"public.a": [1, "5"]}, ["tables missing: public.b"]),
-        ({"public.a": [0, "0"], "public.b": [2, "7"]}, ["tables with another number of rows: public.a"]),
-        ({"public.a": [1, "6"], "public.b": [2, "7"]}, ["tables with other values: public.a"]),
+        pytest.param(1, 10, 10, True, id="up, the same"),
+        pytest.param(1, 10, 9, False, id="up, behind"),
+        pytest.param(-1, -10, -12, True, id="down, used during the dump"),
+        pytest.param(-1, -10, -9, False, id="down, behind"),
+        pytest.param(0, 10, 1, True, id="begun again during the dump"),
+        pytest.param(0, 10, None, False, id="begins again, missing"),
     ],
 )
-def test_tables_that_differ_are_named(tables: dict[str, Any], difference: list[str]) -> None:
-    assert contents.compare_fingerprints(PRINT, replace(PRINT, tables=tables)) == difference
+def test_which_way_a_sequence_counts(direction: int, expected: int, found: int | None, reached: bool) -> None:
+    known = replace(WHOLE, sequences={"public.s": expected}, rules=contents.RULES)
+    there = {} if found is None else {"public.s": found}
+    said = contents.compare(known, replace(known, sequences=there, directions={"public.s": direction}))
+    assert (said == []) == reached
 
 
-def test_no_more_than_ten_tables_are_named() -> None:
-    many = replace(PRINT, tables={f"public.t{number}": [1, "1"] for number in range(13)})
-    (said,) = contents.compare_fingerprints(many, replace(PRINT, tables={}))
-    assert said.endswith("public.t9 and 3 more")
-
-
-def test_fingerprints_of_different_methods_cannot_be_compared() -> None:
-    assert "different methods" in contents.compare_fingerprints(PRINT, replace(PRINT, method="rows-md5"))[0]
+def test_a_sequence_that_was_never_used_counts_down_in_an_older_manifest() -> None:
+    """Rules 1 took one from its first value, 100, where one has to be added."""
+    older = replace(WHOLE, sequences={"public.s": 99})
+    unused = replace(WHOLE, sequences={"public.s": 101}, directions={"public.s": -1})
+    assert contents.compare(older, unused) == []
+    assert contents.compare(replace(older, rules=contents.RULES), unused) != []
 
 
 @pytest.mark.parametrize(
-    ("server", "method"), [(90624, "rows-md5"), (110000, "rows-md5"), (120000, "rows-hash64"), (170011, "rows-hash64")]
-)
-def test_the_method_is_one_that_newer_servers_agree_with(server: int, method: str) -> None:
-    assert contents.choose_method(server) == method
-
-
-TABLES = [["public.a", 10, [["id", "integer"]]], ["public.b", 99, [["id", "integer"], ["x", "double precision"]]], ["log.c", 5, None]]
-
-
-def test_every_table_is_read_the_large_ones_first(session: Any) -> None:
-    session.answers = [sorted(TABLES, key=lambda table: table[1])]
-    told: list[tuple[int, int]] = []
-    found = contents.read_fingerprint(CONN, "psql", "rows-hash64", snapshot="A-1", on_table=lambda *step: told.append(step))
-    assert found.rows == 6
-    assert list(found.tables) == ["log.c", "public.a", "public.b"]
-    assert told == [(1, 3), (2, 3), (3, 3)]
-    reads = [sql.split(" from only ")[1].split()[0] for sql in session.asked if " from only " in sql]
-    assert reads == ["public.b", "public.a", "log.c"]
-    assert session.asked.count("set transaction snapshot 'A-1'") == 2
-    assert session.options["options"]["extra_float_digits"] == "3"
-
-
-@pytest.mark.parametrize(
-    ("choice", "tables"),
+    ("kind", "written", "lacks", "notes"),
     [
-        ({"only": ["public.a"]}, ["public.a"]),
-        ({"exclude": ["a"]}, ["log.c", "public.b"]),
-        ({"exclude": ["log.*", "b*"]}, ["public.a"]),
-        ({"exclude": ["public.a", "c"]}, ["public.b"]),
+        pytest.param({}, {"tables": 3, "indexes": 4, contents.REFRESHED: 1}, {}, [], id="all of it"),
+        pytest.param({}, {"tables": 3, "indexes": 5, contents.REFRESHED: 1}, {}, [], id="what is not counted here"),
+        pytest.param(
+            {},
+            {"tables": 3, "indexes": 3, contents.REFRESHED: 1},
+            {"objects": {"tables": 3, "indexes": 3, contents.REFRESHED: 1}},
+            ["the database has 4 indexes, and pg_dump wrote 3"],
+            id="fewer",
+        ),
+        pytest.param({}, None, {"objects": {"tables": 3, "indexes": 4}}, [], id="a plain dump"),
+        pytest.param(
+            {"schema_only": True},
+            {"tables": 3, "indexes": 4, contents.REFRESHED: 0},
+            {"objects": {"tables": 3, "indexes": 4}, "sequences": {}, "large_objects": 0, "pec_version": None},
+            [],
+            id="no rows",
+        ),
+        pytest.param(
+            {"exclude": ["seq_a", "log.*"]},
+            {"tables": 3, "indexes": 4, contents.REFRESHED: 1},
+            {"sequences": {"public.seq_b": 0}},
+            [],
+            id="a sequence that is named like the tables to exclude",
+        ),
+        pytest.param(
+            {"exclude": ["tb_config*"]},
+            {"tables": 3, "indexes": 4, contents.REFRESHED: 1},
+            {"pec_version": None},
+            [],
+            id="no rows of the table that has the version",
+        ),
     ],
 )
-def test_tables_can_be_chosen(session: Any, choice: dict[str, Any], tables: list[str]) -> None:
-    session.answers = [TABLES]
-    assert list(contents.read_fingerprint(CONN, "psql", "rows-hash64", jobs=3, **choice).tables) == tables
+def test_what_a_dump_of_each_kind_holds(
+    kind: dict[str, Any], written: dict[str, int] | None, lacks: dict[str, Any], notes: list[str]
+) -> None:
+    held = replace(WHOLE, objects={"tables": 3, "indexes": 4, contents.REFRESHED: 1})
+    assert contents.dumped(held, written, **kind) == (replace(held, **lacks), notes)
 
 
-def test_floats_are_hashed_by_their_bits_where_their_text_differs(session: Any) -> None:
-    session.answers = [TABLES]
-    contents.read_fingerprint(CONN, "psql", "rows-md5")
-    assert any("row(id, float8send(x))" in sql for sql in session.asked)
-
-
-def test_a_table_that_cannot_be_read_is_an_error(session: Any) -> None:
-    session.answers = [[["public.broken", 1, [["id", "integer"]]], *TABLES]]
-    with pytest.raises(PecError, match="permission denied"):
-        contents.read_fingerprint(CONN, "psql", "rows-hash64", jobs=2)
-
-
-def test_a_method_of_the_future_is_refused(session: Any) -> None:
-    session.answers = [TABLES]
-    with pytest.raises(PecError, match=r"'rows-sha3', .*; update the collection"):
-        contents.read_fingerprint(CONN, "psql", "rows-sha3")
+def test_what_no_dump_holds_is_noted(session: Any) -> None:
+    session.answers = [{"invalid indexes": ["public.in_bad"], "the rows of foreign tables": []}]
+    assert contents.read_left_out(session()) == ["pg_dump leaves out invalid indexes: public.in_bad"]

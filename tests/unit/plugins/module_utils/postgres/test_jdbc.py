@@ -51,5 +51,32 @@ def test_what_is_built_is_read_back(host: str, port: int, database: str) -> None
     assert parse(build(host, port, database)) == JdbcUrl(host, port, database)
 
 
+@pytest.mark.parametrize(
+    ("query", "sslmode", "sslrootcert", "unsupported"),
+    [
+        pytest.param("", None, None, (), id="nothing"),
+        pytest.param("sslmode=prefer", None, None, (), id="the default by its name"),
+        pytest.param("sslmode=Require&ApplicationName=x", "require", None, (), id="capitals"),
+        pytest.param("sslmode=verify-full&sslrootcert=/etc/ssl/a%20b.crt", "verify-full", "/etc/ssl/a b.crt", (), id="verified"),
+        pytest.param("ssl=true", "verify-full", None, (), id="ssl alone"),
+        pytest.param("ssl", "verify-full", None, (), id="ssl without a value"),
+        pytest.param("ssl=false", None, None, (), id="no ssl"),
+        pytest.param("ssl=true&sslfactory=org.postgresql.ssl.NonValidatingFactory", "require", None, (), id="not validating"),
+        pytest.param("sslmode=require&sslcert=a&sslkey=b", "require", None, ("sslcert", "sslkey"), id="a certificate of our own"),
+        pytest.param("ssl=true&sslfactory=x.Y", "verify-full", None, ("sslfactory",), id="a factory of its own"),
+        pytest.param("sslmode=strict", "strict", None, ("sslmode",), id="an unknown mode"),
+    ],
+)
+def test_how_the_connection_is_protected(query: str, sslmode: str | None, sslrootcert: str | None, unsupported: tuple[str, ...]) -> None:
+    found = parse(f"jdbc:postgresql://db/esus?{query}")
+    assert (found.sslmode, found.sslrootcert, found.unsupported) == (sslmode, sslrootcert, unsupported)
+
+
+def test_the_protection_that_is_built_is_read_back() -> None:
+    url = build("db", 5432, "esus", "verify-full", "/etc/ssl/a b&c.crt")
+    assert url == "jdbc:postgresql://db:5432/esus?sslmode=verify-full&sslrootcert=/etc/ssl/a%20b%26c.crt"
+    assert (parse(url).sslmode, parse(url).sslrootcert) == ("verify-full", "/etc/ssl/a b&c.crt")
+
+
 def test_no_parameter_in_the_representation() -> None:
     assert "segredo" not in repr(parse("jdbc:postgresql://db/esus?password=segredo"))

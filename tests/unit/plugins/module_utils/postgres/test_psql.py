@@ -1,12 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 from __future__ import annotations
 
-import contextlib
 import json
-import socket
-import struct
-import threading
-from collections.abc import Iterator
+import os
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -15,67 +12,6 @@ from ansible_collections.esus.pec.plugins.module_utils.errors import PecError
 from ansible_collections.esus.pec.plugins.module_utils.postgres import psql
 
 CONNECTION = psql.Connection("127.0.0.1", 5433, "esus", "postgres", "s3gredo")
-
-
-def message(kind: bytes, payload: bytes) -> bytes:
-    return kind + struct.pack("!I", len(payload) + 4) + payload
-
-
-def authentication(code: int, more: bytes = b"") -> bytes:
-    return message(b"R", struct.pack("!I", code) + more)
-
-
-@contextlib.contextmanager
-def server(answer: bytes) -> Iterator[tuple[int, list[bytes]]]:
-    """A server that reads one startup message, says C(answer) and hangs up."""
-    heard: list[bytes] = []
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-
-        def serve() -> None:
-            link, _address = listener.accept()
-            with link:
-                heard.append(link.recv(4096))
-                link.sendall(answer)
-
-        thread = threading.Thread(target=serve)
-        thread.start()
-        yield listener.getsockname()[1], heard
-        thread.join()
-
-
-@pytest.mark.parametrize(
-    ("answer", "method"),
-    [
-        pytest.param(authentication(0), "trust", id="trust"),
-        pytest.param(authentication(3), "password", id="password"),
-        pytest.param(authentication(5, b"salt"), "md5", id="md5"),
-        pytest.param(authentication(10, b"SCRAM-SHA-256\0\0"), "scram-sha-256", id="SCRAM"),
-        pytest.param(authentication(10, b"SCRAM-SHA-256-PLUS\0SCRAM-SHA-256\0\0"), "scram-sha-256", id="SCRAM with channel binding too"),
-        pytest.param(authentication(10, b"OAUTHBEARER\0\0"), "other", id="another SASL mechanism"),
-        pytest.param(authentication(7), "other", id="GSSAPI"),
-        pytest.param(
-            message(b"E", b"SFATAL\0C28000\0Mno pg_hba.conf entry for host\0\0"), "rejected: no pg_hba.conf entry for host", id="rejected"
-        ),
-    ],
-)
-def test_authentication_method(answer: bytes, method: str) -> None:
-    with server(answer) as (port, heard):
-        assert psql.authentication_method("127.0.0.1", port, "esus", "banco") == method
-    assert heard[0][4:] == struct.pack("!I", 196608) + b"user\0esus\0database\0banco\0\0"
-    assert struct.unpack("!I", heard[0][:4]) == (len(heard[0]),)
-
-
-@pytest.mark.parametrize("answer", [b"", b"HTTP/1.1 400 Bad Request\r\n\r\n", b"R", authentication(10)[:7]])
-def test_another_protocol_is_said_to_be_one(answer: bytes) -> None:
-    with server(answer) as (port, _heard), pytest.raises(PecError, match=r"127.0.0.1:\d+: the answer is not in PostgreSQL's protocol"):
-        psql.authentication_method("127.0.0.1", port, "esus", "esus")
-
-
-def test_nobody_there_is_said_with_what_to_check() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port = listener.getsockname()[1]
-    with pytest.raises(PecError, match=f"PostgreSQL at 127.0.0.1:{port} cannot be reached: Connection refused; check"):
-        psql.authentication_method("127.0.0.1", port, "esus", "esus")
 
 
 def script(path: Path, text: str) -> str:
@@ -99,6 +35,19 @@ def test_clients_of_every_origin_are_found_newest_first(tmp_path: Path) -> None:
     assert [client.path for client in found[:3]] == [newest, red_hat, older]
     assert Path(found[3].path).resolve() == Path(bundled)
     assert psql.find_clients("pg_dump", root=str(tmp_path)) == []
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file away")
+@pytest.mark.parametrize("place", ["", "bin", "bin/psql"])
+def test_a_client_that_another_account_can_change_is_not_used(tmp_path: Path, place: str) -> None:
+    """PEC's account may own its home (User=esus), and with it the bundled clients."""
+    home = tmp_path / "opt/e-SUS/database/postgresql-9.6.13-1-linux-x64"
+    script(home / "bin/psql", f"touch {tmp_path}/ran; echo 'psql (PostgreSQL) 9.6.13'")
+    assert len(psql.find_clients("psql", root=str(tmp_path))) == 1
+    (tmp_path / "ran").unlink()
+    os.chown(home / place, 65534, 65534)
+    assert psql.find_clients("psql", root=str(tmp_path)) == []
+    assert not (tmp_path / "ran").exists()
 
 
 @pytest.fixture
@@ -206,3 +155,35 @@ def test_literals(text: str, sql: str) -> None:
 )
 def test_a_server_on_this_host(host: str, local: bool) -> None:
     assert psql.Connection(host, 5432, "x", "y", "").is_local is local
+
+
+FAR = psql.Connection("192.0.2.1", 5432, "esus", "esus", "segredo")
+
+
+@pytest.mark.parametrize(
+    ("version", "knows"), [((9, 6, 24), False), ((11, 22), False), ((12, 0), True), ((17, 11), True), pytest.param(None, False, id="?")]
+)
+def test_a_cut_network_is_noticed_as_the_clients_libpq_can(
+    version: tuple[int, ...] | None, knows: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A libpq before 12 refuses to connect with a parameter that it does not know."""
+    monkeypatch.setattr(psql, "_version_of", lambda _path: version)
+    (argument,) = psql.lasting(FAR, "psql", "dbname='a b'")
+    assert argument.startswith("--dbname=dbname='a b' keepalives=1 keepalives_idle=10 ")
+    assert ("tcp_user_timeout=35000" in argument) is knows
+    assert psql.lasting(replace(FAR, host="127.0.0.1"), "psql") == []
+    assert psql.server_keepalives(replace(FAR, host="/run/postgresql")) == {}
+
+
+@pytest.mark.parametrize(
+    ("said", "cut"),
+    [
+        ("psql failed: could not receive data from server: Connection timed out", True),
+        ("SSL SYSCALL error: Connection timed out", True),
+        ('connection to server at "192.0.2.1", port 5432 failed: timeout expired', True),
+        ("ERROR:  canceling statement due to statement timeout", False),
+        ("server closed the connection unexpectedly", False),
+    ],
+)
+def test_a_cut_network_is_named(said: str, cut: bool) -> None:
+    assert ("was cut: check it, then run again" in psql.network_remedy(said)) is cut

@@ -50,7 +50,6 @@ def found(seen: DatabaseSeen | None, wanted: DatabaseWanted = WANTED, version: s
         pytest.param(SEEN, id="empty"),
         pytest.param(replace(SEEN, facts=PEC), id="PEC of the same version"),
         pytest.param(replace(SEEN, authentication="trust"), id="no password asked"),
-        pytest.param(replace(SEEN, authentication="password"), id="clear-text password"),
         pytest.param(None, id="not looked at"),
     ],
 )
@@ -214,6 +213,20 @@ def test_an_older_database_may_be_migrated_when_an_update_is_allowed() -> None:
     assert [(finding.severity, finding.code) for finding in findings] == [("warning", "database_older")]
 
 
+@pytest.mark.parametrize(
+    ("wanted", "clear_text"),
+    [
+        pytest.param(WANTED, True, id="another host"),
+        pytest.param(replace(WANTED, sslmode="require"), True, id="encrypted for whoever answers"),
+        pytest.param(replace(WANTED, sslmode="verify-full"), False, id="a verified server"),
+        pytest.param(replace(WANTED, host="127.0.0.1"), False, id="this host"),
+    ],
+)
+def test_a_password_in_clear_text(wanted: DatabaseWanted, clear_text: bool) -> None:
+    lines = found(replace(SEEN, authentication="password", login_error="refused" if clear_text else ""), wanted)
+    assert [line.partition("]")[0] for line in lines] == (["error [database_clear_text"] if clear_text else [])
+
+
 HERE = Connection("db.a.br", 5432, "esus", "esus", "s")
 
 
@@ -227,6 +240,8 @@ HERE = Connection("db.a.br", 5432, "esus", "esus", "s")
         pytest.param(HERE, "installed", DatabaseWanted("bundled"), ["another_database"], id="bundled instead of external"),
         pytest.param(HERE, "installed", replace(WANTED, password="t"), ["database_login_differs"], id="another password"),
         pytest.param(HERE, "installed", replace(WANTED, username="t"), ["database_login_differs"], id="another role"),
+        pytest.param(HERE, "installed", replace(WANTED, sslmode="require"), ["database_tls_differs"], id="another protection"),
+        pytest.param(replace(HERE, sslmode="require"), "installed", WANTED, [], id="protected, and nothing asked"),
         pytest.param(HERE, "broken", replace(WANTED, password="t"), [], id="a broken installation may get the right password at last"),
     ],
 )

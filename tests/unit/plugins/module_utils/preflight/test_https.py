@@ -23,6 +23,7 @@ HERE = Facts(
     installed_version="5.4.37",
     domain_resolves=True,
     domain_addresses=("203.0.113.7",),
+    own_ipv6=("::1", "2001:db8::7"),
 )
 WANTED = Wishes(("https",), DatabaseWanted("managed"), domain="esus.a.br", certificate_port=443)
 
@@ -39,6 +40,17 @@ WANTED = Wishes(("https",), DatabaseWanted("managed"), domain="esus.a.br", certi
         pytest.param({}, {"domain": "https://esus.a.br"}, ["error domain"], id="an address is no domain"),
         pytest.param({}, {"public_address": "203.0.113.7"}, [], id="the right address"),
         pytest.param({}, {"public_address": "203.0.113.8"}, ["error domain_elsewhere"], id="another address"),
+        pytest.param(
+            {"domain_addresses": ("203.0.113.7", "203.0.113.9")},
+            {"public_address": "203.0.113.7"},
+            ["error domain_elsewhere"],
+            id="one of two addresses is another server's",
+        ),
+        pytest.param({"domain_addresses": ("203.0.113.7", "2001:db8::9")}, {}, ["error domain_elsewhere_ipv6"], id="a wrong AAAA record"),
+        pytest.param({"domain_addresses": ("203.0.113.7", "2001:db8::7")}, {}, ["warning domain_ipv6"], id="a right AAAA record"),
+        pytest.param(
+            {"domain_addresses": ("2001:db8::7",)}, {}, ["error domain_unresolved", "warning domain_ipv6"], id="only an AAAA record"
+        ),
         pytest.param({"domain_addresses": ()}, {}, ["warning domain_only_here"], id="only in the hosts file"),
         pytest.param({"domain_addresses": (), "domain_resolves": False}, {}, ["error domain_unresolved"], id="nowhere"),
         pytest.param({"listeners": {80: "nginx"}}, {}, ["error port_taken"], id="port 80"),
@@ -57,9 +69,11 @@ def test_the_dns_is_asked_without_the_hosts_file(monkeypatch: pytest.MonkeyPatch
 
     def run(argv: list[str], **_options: object) -> process.Completed:
         asked.append(argv)
+        if argv[3] == "ahostsv6":
+            return process.Completed(0, "2001:db8::7 STREAM esus.a.br\n::ffff:203.0.113.7 STREAM\n", "")
         return process.Completed(0, "203.0.113.7 STREAM esus.a.br\n203.0.113.7 DGRAM\n203.0.113.8 STREAM\n", "")
 
     monkeypatch.setattr(process, "run", run)
-    assert survey._addresses(WANTED) == ("203.0.113.7", "203.0.113.8")
-    assert asked == [["getent", "-s", "hosts:dns", "ahostsv4", "esus.a.br"]]
+    assert survey._addresses(WANTED) == ("203.0.113.7", "203.0.113.8", "2001:db8::7")
+    assert asked == [["getent", "-s", "hosts:dns", family, "esus.a.br"] for family in ("ahostsv4", "ahostsv6")]
     assert survey._addresses(replace(WANTED, checks=("site",))) is None

@@ -8,7 +8,15 @@ import pytest
 
 from ansible_collections.esus.pec.plugins.module_utils.preflight.host import GB, OFFICIAL_SIZES, official_size
 from ansible_collections.esus.pec.plugins.module_utils.preflight.judging import BEFORE_INSTALLING, describe, judge
-from ansible_collections.esus.pec.plugins.module_utils.preflight.model import DatabaseWanted, Facts, FirstRun, Place, Wishes
+from ansible_collections.esus.pec.plugins.module_utils.preflight.model import (
+    DatabaseSeen,
+    DatabaseWanted,
+    Facts,
+    FirstRun,
+    Https,
+    Place,
+    Wishes,
+)
 
 HERE = Facts(
     uid=0,
@@ -29,6 +37,9 @@ WANTED = Wishes(
     first_run=ANA,
 )
 WAYS = "set one of pec_install_jar_url (with pec_install_jar_sha256), pec_install_jar_file or pec_install_jar_path"
+
+
+ACTIVE = {"active_units": ("e-SUS-PEC.service",)}
 
 
 def found(facts: dict[str, Any], wishes: dict[str, Any]) -> list[str]:
@@ -126,6 +137,29 @@ def port_taken(port: int, program: str) -> str:
             id="the database's port taken",
         ),
         pytest.param(
+            {"listeners": {5432: ""}, "possible_listeners": {5432: ("bash", "mysqld")}, "accounts": {5432: "mysql"}},
+            "error [port_taken] port 5432 is taken by a process of the account mysql that cannot be named. "
+            "What to do: stop it, or set pec_database_port to the port of this host's PostgreSQL.",
+            id="the database's port taken by another account",
+        ),
+        pytest.param(
+            {"listeners": {5432: ""}, "installed_state": "installed", "installed_connection": WANTED.database.connection},
+            "warning [port_unknown] port 5432 is taken by a process that cannot be named, which is believed to be the database of the PEC "
+            "on this host. What to do: check it by: ss -ltnp sport = :5432.",
+            id="the database in use, which cannot be named",
+        ),
+        pytest.param(
+            {"listeners": {8080: ""}, "accounts": {8080: "root"}, "possible_listeners": {8080: ("java", "sshd")}, **ACTIVE},
+            "warning [port_unknown] port 8080 is taken by a process of the account root that cannot be named, which is believed to be "
+            "e-SUS-PEC.service. What to do: check it by: ss -ltnp sport = :8080.",
+            id="PEC, which cannot be named",
+        ),
+        pytest.param(
+            {"listeners": {8080: ""}, "accounts": {8080: "www"}, "possible_listeners": {8080: ("nginx", "sh")}, **ACTIVE},
+            port_taken(8080, "a process of the account www that cannot be named"),
+            id="another account, which has no Java",
+        ),
+        pytest.param(
             {"another_run": "another run holds the lock"},
             "error [another_run] another run holds the lock. "
             "What to do: let it finish; two installations at once would destroy each other.",
@@ -142,6 +176,8 @@ def test_host(facts: dict[str, Any], text: str) -> None:
     [
         pytest.param({"listeners": {8080: "java"}, "active_units": ("e-SUS-PEC.service",)}, {}, id="PEC itself has port 8080"),
         pytest.param({"listeners": {5432: "postgres"}}, {}, id="PostgreSQL is here already"),
+        pytest.param({"listeners": {5432: ""}, "possible_listeners": {5432: ("bash", "postgres")}}, {}, id="its account runs PostgreSQL"),
+        pytest.param({"listeners": {5432: ""}, "database": DatabaseSeen(authentication="md5")}, {}, id="it answers as PostgreSQL does"),
         pytest.param({"listeners": {80: "nginx", 443: "nginx", 5433: "x"}}, {}, id="ports that only certmgr and the bundled database need"),
         pytest.param(
             {"listeners": {5433: "postgres"}, "active_units": ("e-SUS-AB-PostgreSQL.service",)},
@@ -201,6 +237,13 @@ def test_many_users_want_a_second_host() -> None:
             "error [windows_jar] eSUS-AB-PEC-5.4.37-Win64.jar is the installer for Windows. "
             "What to do: use the one whose name ends in -Linux64.jar.",
             id="Windows jar on Linux",
+        ),
+        pytest.param(
+            {},
+            {"jars": ("https://a.br/eSUS-AB-PEC-5.4.37-Linux64.jar",), "jar_sha256": "sha256:" + "0" * 57},
+            f"error [sha256] 'sha256:{'0' * 57}' is not a SHA-256; it has 64 hexadecimal digits. "
+            "What to do: correct pec_install_jar_sha256 from a source that you trust.",
+            id="no SHA-256",
         ),
         pytest.param(
             {},
@@ -319,6 +362,70 @@ def test_a_domain_that_this_host_does_not_find() -> None:
     ]
     assert found({"domain_resolves": False}, {"hosts_entry": True}) == []
     assert found({"domain_resolves": True}, {}) == []
+
+
+WITH_HTTPS = "set pec_https_mode, so that esus.pec.configure provides HTTPS and then changes the link, or "
+
+
+@pytest.mark.parametrize(
+    ("link", "https", "state", "text"),
+    [
+        pytest.param(
+            "",
+            None,
+            "unanswered",
+            "error [link_unanswered] nothing answers at https://esus.a.br, and PEC rejects a link that it cannot open itself. "
+            f"What to do: {WITH_HTTPS}set pec_first_run_link to http://esus.a.br:8080.",
+            id="nobody provides HTTPS",
+        ),
+        pytest.param(
+            "https://esus.a.br",
+            Https("esus.a.br", 8443),
+            "unanswered",
+            "error [link_unanswered] nothing answers at https://esus.a.br, and PEC rejects a link that it cannot open itself. "
+            "What to do: set pec_first_run_link to https://esus.a.br:8443.",
+            id="HTTPS on another port",
+        ),
+        pytest.param(
+            "http://esus.a.br/",
+            None,
+            "unanswered",
+            "error [link_unanswered] nothing answers at http://esus.a.br, and PEC rejects a link that it cannot open itself. "
+            "What to do: set pec_first_run_link to http://esus.a.br:8080.",
+            id="a port on which PEC does not listen",
+        ),
+        pytest.param(
+            "https://outro.a.br",
+            Https("esus.a.br"),
+            "unresolved",
+            "error [link_unresolved] this host cannot resolve outro.a.br, and PEC rejects a link that it cannot open itself. "
+            "What to do: correct the DNS, or set pec_prerequisites_hosts_entry: true, which is for pec_domain.",
+            id="another name",
+        ),
+        pytest.param(
+            "http://esus.a.br:8080",
+            Https("esus.a.br"),
+            "",
+            "warning [link_without_https] the link is http://esus.a.br:8080, and HTTPS will be at https://esus.a.br. "
+            "What to do: set pec_first_run_link to https://esus.a.br; until HTTPS is there, the first run uses a link with http.",
+            id="a link that HTTPS makes wrong",
+        ),
+    ],
+)
+def test_a_link_that_pec_cannot_open(link: str, https: Https | None, state: str, text: str) -> None:
+    assert found(
+        {"link_state": state, "domain_resolves": state != "unresolved"}, {"first_run": replace(ANA, link=link), "https": https}
+    ) == [text]
+
+
+@pytest.mark.parametrize("link", ["", "https://esus.a.br", "https://ESUS.a.br:443/"])
+def test_a_link_whose_https_comes_later(link: str) -> None:
+    assert found({}, {"first_run": replace(ANA, link=link), "https": Https("esus.a.br")}) == []
+
+
+@pytest.mark.parametrize("link", ["https://", "https://:443", "https://esus.a.br:x", "https://[::1", "http://esus a.br"])
+def test_a_link_that_leads_nowhere(link: str) -> None:
+    assert [text.partition("]")[0] for text in found({}, {"first_run": replace(ANA, link=link)})] == ["error [first_run_link"]
 
 
 def test_only_the_chosen_checks_speak() -> None:

@@ -2,6 +2,8 @@
 from __future__ import annotations
 
 import os
+import socket
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +12,9 @@ import pytest
 from ansible_collections.esus.pec.plugins.module_utils import beliefs
 from ansible_collections.esus.pec.plugins.module_utils.errors import PecError
 from ansible_collections.esus.pec.plugins.module_utils.pec import installation
-from ansible_collections.esus.pec.plugins.module_utils.postgres import psql
-from ansible_collections.esus.pec.plugins.module_utils.preflight import survey
-from ansible_collections.esus.pec.plugins.module_utils.preflight.model import DatabaseWanted, Wishes
+from ansible_collections.esus.pec.plugins.module_utils.postgres import peer, psql
+from ansible_collections.esus.pec.plugins.module_utils.preflight import judging, survey
+from ansible_collections.esus.pec.plugins.module_utils.preflight.model import DatabaseWanted, FirstRun, Https, Wishes
 from ansible_collections.esus.pec.plugins.module_utils.system import files, host, locks, systemd
 from ansible_collections.esus.pec.plugins.module_utils.system.process import Completed
 
@@ -44,7 +46,7 @@ def server(monkeypatch: pytest.MonkeyPatch, method: str | Exception, answer: Any
             raise value
         return value
 
-    monkeypatch.setattr(psql, "authentication_method", lambda *_: say("method", method))
+    monkeypatch.setattr(peer, "authentication_method", lambda *_, **__: say("method", method))
     monkeypatch.setattr(psql, "find_clients", lambda: [psql.Client("/usr/bin/psql", (15,))] * clients)
     monkeypatch.setattr(psql, "query", lambda *_: say("query", answer))
     monkeypatch.setattr(psql, "read_facts", lambda *_: say("facts", None))
@@ -123,6 +125,69 @@ def test_domain(
     assert survey.survey_host(wishes, "/")[0].domain_resolves is resolves
 
 
+ANA = FirstRun("Município", "", "PRONTUARIO", "Ana Souza", "529.982.247-25", "Segredo-2026")
+HTTPS = Https("esus.a.br")
+
+
+@pytest.mark.parametrize(
+    ("link", "wishes", "state"),
+    [
+        pytest.param("", {}, "unanswered", id="HTTPS by nobody"),
+        pytest.param("", {"https": HTTPS}, "", id="HTTPS comes later"),
+        pytest.param("", {"https": Https("esus.a.br", 8443)}, "", id="the usual link has the port"),
+        pytest.param("https://esus.a.br", {"https": Https("esus.a.br", 8443)}, "unanswered", id="HTTPS on another port"),
+        pytest.param("https://outro.a.br", {"https": HTTPS}, "unanswered", id="HTTPS for another name"),
+        pytest.param("http://esus.a.br:8080", {}, "", id="PEC itself"),
+        pytest.param("http://esus.a.br:8080", {"https": HTTPS, "certificate_port": 443}, "unanswered", id="PEC with certmgr"),
+        pytest.param("http://esus.a.br", {}, "unanswered", id="port 80"),
+        pytest.param("https://unknown.a.br", {"https": Https("unknown.a.br")}, "unresolved", id="unknown name"),
+        pytest.param("http://unknown.a.br:8080", {"domain": "unknown.a.br", "hosts_entry": True}, "", id="in the hosts file"),
+        pytest.param("http://unknown.a.br:8080", {"hosts_entry": True}, "unresolved", id="the hosts file has another name"),
+        pytest.param("https://[", {}, "", id="no address at all"),
+        pytest.param("", {"checks": ("host",)}, "", id="not among the checks"),
+    ],
+)
+def test_where_the_link_leads(monkeypatch: pytest.MonkeyPatch, link: str, wishes: dict[str, Any], state: str) -> None:
+    known = {"esus.a.br", "outro.a.br"}
+    monkeypatch.setattr(survey.process, "run", lambda argv, timeout: Completed(0 if argv[-1] in known else 2, "", ""))
+    monkeypatch.setattr(survey.socket, "create_connection", refused)
+    wanted = {"checks": CHECKS, "database": DatabaseWanted("bundled"), "domain": "esus.a.br", **wishes}
+    assert survey.survey_host(Wishes(first_run=replace(ANA, link=link), **wanted), "/")[0].link_state == state
+
+
+def refused(address: tuple[str, int], timeout: float) -> socket.socket:
+    assert timeout > 0
+    raise ConnectionRefusedError(address)
+
+
+def test_a_proxy_that_answers_already(monkeypatch: pytest.MonkeyPatch) -> None:
+    with socket.socket() as proxy:
+        proxy.bind(("127.0.0.1", 0))
+        proxy.listen()
+        wanted = replace(ANA, link=f"https://localhost:{proxy.getsockname()[1]}")
+        assert survey.survey_host(Wishes(CHECKS, DatabaseWanted("bundled"), first_run=wanted), "/")[0].link_state == ""
+
+
+@pytest.mark.parametrize(
+    ("link", "state"), [("http://a.br", ""), (None, "unanswered"), (PecError("does not answer"), "")], ids=["over", "not over", "unknown"]
+)
+def test_a_pec_that_is_installed(monkeypatch: pytest.MonkeyPatch, link: Any, state: str) -> None:
+    connection = psql.Connection("127.0.0.1", 5432, "esus", "esus", "")
+    here = installation.Installation("installed", connection=connection)
+    monkeypatch.setattr(installation, "discover", lambda: here)
+    monkeypatch.setattr(survey.process, "run", lambda argv, timeout: Completed(0, "", ""))
+    monkeypatch.setattr(survey.socket, "create_connection", refused)
+
+    def read_facts(_connection: psql.Connection) -> psql.DatabaseFacts:
+        if isinstance(link, Exception):
+            raise link
+        return psql.DatabaseFacts("15.6", 150006, 0, "UTF8", "C", "C", 1000, True, "5.4.37", False, None, link, None)
+
+    monkeypatch.setattr(psql, "read_facts", read_facts)
+    wishes = Wishes(CHECKS, DatabaseWanted("bundled"), domain="esus.a.br", first_run=ANA)
+    assert survey.survey_host(wishes, "/")[0].link_state == state
+
+
 def test_database_that_can_be_used(monkeypatch: pytest.MonkeyPatch) -> None:
     asked = server(monkeypatch, "md5", {"may_create": True, "unfinished": False})
     seen = survey.survey_host(Wishes(CHECKS, EXTERNAL), "/")[0].database
@@ -191,3 +256,20 @@ def test_without_root_nothing_private_is_touched(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(installation, "discover", refuse)
     facts, _unchecked = survey.survey_host(Wishes(("host", "installation", "site"), MANAGED), "/")
     assert (facts.uid, facts.installed_state, facts.another_run) == (1000, "absent", "")
+
+
+@pytest.mark.parametrize(
+    ("name", "sha256", "problem"),
+    [
+        pytest.param("eSUS-AB-PEC-5.4.37-Linux64.jar", "0" * 64, "[jar] {path} is another file than expected: its SHA-256 is ", id="wrong"),
+        pytest.param("nothing.jar", "", "[jar] there is no installer at {path}. What to do: download it", id="missing"),
+    ],
+)
+def test_an_installer_on_the_host_is_looked_at_before_anything_is_changed(tmp_path: Path, name: str, sha256: str, problem: str) -> None:
+    (tmp_path / "eSUS-AB-PEC-5.4.37-Linux64.jar").write_bytes(b"a page")
+    path = str(tmp_path / name)
+    wishes = Wishes(("installation",), MANAGED, jars=(path,), jar_path=path, jar_sha256=sha256)
+    found = judging.judge(survey.survey_host(wishes, "/")[0], wishes)
+    assert len(found) == 1 and str(found[0]).startswith(problem.format(path=path))
+    elsewhere = Wishes(("database",), MANAGED, jars=(path,), jar_path=path, jar_sha256=sha256)
+    assert survey.survey_host(elsewhere, "/")[0].jar_problem == ""

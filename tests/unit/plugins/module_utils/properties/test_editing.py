@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 from __future__ import annotations
 
+import time
+
 import pytest
 
 from ansible_collections.esus.pec.plugins.module_utils.errors import PecError
@@ -101,6 +103,10 @@ def test_the_last_look_before_anybody_uses_it() -> None:
         ("PKCS12 #OPCIONAL! Tipo", "no comment at the end of a line"),
         ("PKCS12  ! optional", "no comment at the end of a line"),
         ("a\nb", "control character"),
+        ("${server.port}", "which PEC replaces by another setting"),
+        ("a${x:b}c", "which PEC replaces by another setting"),
+        ("a}${b", None),
+        ("$a{b}", None),
         ("ma\\u00e7", "give the character itself"),
     ],
 )
@@ -116,4 +122,12 @@ def test_mistakes_in_keys(key: str, good: bool) -> None:
 
 
 def test_mistakes_in_a_file() -> None:
-    assert editing.mistakes("a=1\nb=PKCS12 #OPCIONAL!\nc=2 \nd=3") == ["b", "c"]
+    assert editing.mistakes("a=1\nb=PKCS12 #OPCIONAL!\nc=2 \nd=3\ne=${user.home}") == ["b", "c"]
+
+
+@pytest.mark.parametrize("part", ["\\\n", "=\n", "a=1\n", "#\n", "a \\\n"])
+def test_a_file_of_nothing_but_lines_keeps_nobody_busy(part: str) -> None:
+    """PEC's account writes it, and it may have 1 MiB."""
+    started = time.process_time()
+    edit(part * 400_000 + "\n", {"server.port": "443"})
+    assert time.process_time() - started < 60  # what is not linear takes many minutes

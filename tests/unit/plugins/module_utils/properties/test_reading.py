@@ -4,6 +4,8 @@ from __future__ import annotations
 import random
 import shutil
 import subprocess
+import time
+import tracemalloc
 from pathlib import Path
 
 import pytest
@@ -114,3 +116,19 @@ def java_pairs(line: str) -> dict[str, str] | None:
 
 def units(text: str) -> str:
     return bytes.fromhex(text).decode("utf-16-be", "surrogatepass")
+
+
+@pytest.mark.parametrize("text", ["a\\\n", "\\\n", " ", "\n \\", "a=", "\\", "=\\u0041", "#\\\n"])
+def test_a_hostile_file_takes_neither_time_nor_memory(tmp_path: Path, text: str) -> None:
+    """PEC's account can write what it likes into PEC's files."""
+    path = tmp_path / "x.properties"
+    path.write_text(text * (reading.LONGEST // len(text)), encoding="latin-1")
+    began = time.process_time()
+    reading.load(str(path))
+    assert time.process_time() - began < 60  # what is not linear takes many minutes
+    path.write_text("a" * (reading.LONGEST + 1), encoding="latin-1")
+    tracemalloc.start()
+    with pytest.raises(PecError, match=r"x\.properties has more than the 1048576 bytes"):
+        reading.load(str(path))
+    assert tracemalloc.get_traced_memory()[1] < 8 << 20
+    tracemalloc.stop()

@@ -20,7 +20,8 @@ def make(directory: Path, name: str, day: int, **changes: Any) -> None:
 
 def chosen(place: Path, **options: Any) -> str:
     desired = Desired(**{"directory": str(place), "from_host": "pec", "from_municipality": "Água Clara", **options})
-    path, found = choose(desired, "esus")
+    path, found, unusable = choose(desired, "esus")
+    assert unusable == []
     assert found == manifest.read(path + ".json")
     return Path(path).name
 
@@ -91,6 +92,6 @@ def test_an_empty_directory(tmp_path: Path) -> None:
 def test_a_path(shared: Path) -> None:
     assert chosen(shared, directory=None, path=f"{shared}/neighbour.dump") == "neighbour.dump", "planning judges where it is from"
     (shared / "alone.sql").write_text("--")
-    assert choose(Desired(from_host="pec", path=f"{shared}/alone.sql"), "esus") == (f"{shared}/alone.sql", None)
+    assert choose(Desired(from_host="pec", path=f"{shared}/alone.sql"), "esus") == (f"{shared}/alone.sql", None, [])
     with pytest.raises(PecError, match=r"/none\.sql does not exist"):
         choose(Desired(from_host="pec", path="/none.sql"), "esus")

@@ -153,3 +153,76 @@ def test_it_is_stopped_after_many_errors() -> None:
     for number in range(30):
         result.read("pg_restore", f"pg_restore: error: {number}")
     assert len(calls) == 1
+
+
+@pytest.mark.parametrize("value", ['"Maria da Silva"', '"Maria da Silva', '"Maria ""da"" Silva"'])
+def test_no_value_of_a_row_is_shown_even_if_it_has_several_lines(value: str) -> None:
+    said = LoadOutput()
+    said.read("psql", f"psql:<stdin>:7: ERROR:  invalid input syntax for type bigint: {value}")
+    assert said.complaint() == '1 error: psql:<stdin>:7: ERROR:  invalid input syntax for type bigint: "..."'
+
+
+def explained(*pairs: tuple[str, str]) -> LoadOutput:
+    """The output about these objects, with the server's error about each."""
+    names = {number: name for number, (name, _error) in enumerate(pairs, 1)}
+    result = LoadOutput(name_of=lambda number: names.get(number, ""))
+    for number, (name, error) in enumerate(pairs, 1):
+        result.read("pg_restore", f"pg_restore: from TOC entry {number}; 1259 16388 {name} esus")
+        result.read("pg_restore", f"pg_restore: error: could not execute query: ERROR:  {error}")
+    return result
+
+
+@pytest.mark.parametrize(
+    ("error", "why"),
+    [
+        ("column c.relhasoids does not exist", "catalogs"),
+        ('column "proisagg" does not exist', "catalogs"),
+        ("coluna pg_attrdef.adsrc não existe", "catalogs"),
+        ('relation "pg_catalog.pg_pltemplate" does not exist', "catalogs"),
+        ('type "abstime" does not exist', "abstime"),
+        ('type "pg_catalog.reltime" does not exist', "abstime"),
+        ('column "a" has pseudo-type unknown', "unknown"),
+        ("tables declared WITH OIDS are not supported", "WITH OIDS"),
+    ],
+)
+def test_what_the_server_cannot_hold_is_explained(error: str, why: str) -> None:
+    complaint = explained(("VIEW public.vw_x", error)).complaint()
+    assert "1 error: this server cannot hold this object: VIEW public.vw_x: it" in complaint and why in complaint
+    assert "skip_objects: ['VIEW public.vw_x'] (role: pec_restore_skip_objects)" in complaint
+
+
+def test_all_that_the_server_cannot_hold_are_named() -> None:
+    result = explained(*[(f"VIEW public.vw_{number}", "column c.relhasoids does not exist") for number in range(50)])
+    assert not result.stopped
+    assert "these 50 objects" in result.complaint() and "VIEW public.vw_49: it reads" in result.complaint()
+
+
+def test_rows_are_not_left_out_lightly() -> None:
+    complaint = explained(("TABLE public.tb_x", 'type "abstime" does not exist')).complaint()
+    assert "skip_objects" not in complaint and "TABLE public.tb_x may hold data: change it on the old server" in complaint
+    assert "without -o (--oids)" in explained(("TABLE DATA public.tb_x", 'syntax error at or near "WITH"')).complaint()
+
+
+@pytest.mark.parametrize("kind", ["TABLE DATA", "INDEX", "MATERIALIZED VIEW DATA", "CONSTRAINT"])
+@pytest.mark.parametrize(
+    "error", ["function tira(text) does not exist", 'relation "tb_de_para" does not exist', "função tira(text) não existe"]
+)
+def test_a_name_without_schema_is_explained(kind: str, error: str) -> None:
+    complaint = explained((f"{kind} public.x", error)).complaint()
+    assert f"a function that {kind} public.x uses names" in complaint and "set function_search_path" in complaint
+
+
+@pytest.mark.parametrize("error", ['relation "public.tb_x" does not exist', 'duplicate key value violates unique constraint "pk"'])
+def test_other_errors_are_not_explained_so(error: str) -> None:
+    assert "function_search_path" not in explained(("INDEX public.x", error)).complaint()
+
+
+def test_the_line_of_a_plain_dump_names_its_object() -> None:
+    result = LoadOutput(name_of=lambda line: "VIEW public.vw_x" if line == 12 else "")
+    result.read("psql", "psql:<stdin>:12: ERROR:  column c.relhasoids does not exist")
+    assert "VIEW public.vw_x: it reads a part" in result.complaint()
+
+
+def test_text_in_another_encoding_is_explained() -> None:
+    complaint = explained(("TABLE DATA public.x", 'invalid byte sequence for encoding "UTF8": 0xe9 0x22')).complaint()
+    assert "replace SQL_ASCII in the line SET client_encoding by WIN1252" in complaint

@@ -11,7 +11,6 @@ from ansible_collections.esus.pec.plugins.module_utils.archive.custom_format imp
 from ansible_collections.esus.pec.plugins.module_utils.archive.reading import Archive
 from ansible_collections.esus.pec.plugins.module_utils.archive.toc import Toc
 from ansible_collections.esus.pec.plugins.module_utils.errors import PecError
-from ansible_collections.esus.pec.plugins.module_utils.postgres.contents import Fingerprint
 from ansible_collections.esus.pec.plugins.module_utils.restore import planning
 from ansible_collections.esus.pec.plugins.module_utils.restore.planning import Current, Desired, Service, Target, plan, record
 
@@ -39,11 +38,13 @@ CURRENT = Current(
     service=STOPPED,
     free_bytes=10_000_000_000,
     locales=planning.spellings(["pt_BR.utf8", "C.UTF-8", "C"]),
-    extensions=("plpgsql", "unaccent"),
+    extensions=("plpgsql", "unaccent", "dblink"),
+    needs=("unaccent",),
 )
 MANIFEST = samples.manifest(sha256=SHA, database_bytes=2_000_000_000, collation="C.UTF-8", ctype="C.UTF-8")
-DESIRED = Desired(from_host="pec", path="/srv/x.dump", replace=True)
-RESTORED = record("restored", sha256=SHA, name="x.dump", restored="2026-11-22T03:00:00Z", fingerprint="f1")
+DESIRED = Desired(from_host="pec", path="/srv/x.dump", replace=True, extensions=("unaccent", "hstore"))
+RESTORED = record("restored", sha256=SHA, name="x.dump", restored="2026-11-22T03:00:00Z")
+SAME = replace(TARGET, comment=RESTORED, unchanged=True)
 
 
 def test_a_restore() -> None:
@@ -63,13 +64,12 @@ def test_a_restore() -> None:
         pytest.param({}, {}, "restore", True, True, id="PEC's database"),
         pytest.param({}, {"keep_previous": False}, "restore", True, False, id="not kept"),
         pytest.param({"target": FOREIGN}, {}, "restore", True, True, id="another product's, which is kept"),
-        pytest.param({"target": replace(TARGET, comment=RESTORED)}, {}, "none", False, False, id="the same dump"),
-        pytest.param({"target": replace(TARGET, comment=RESTORED)}, {"replace": False}, "none", False, False, id="nothing to replace"),
-        pytest.param(
-            {"target": replace(TARGET, comment=RESTORED), "service": RUNNING}, {}, "none", False, False, id="no reason to stop PEC"
-        ),
-        pytest.param({"target": replace(TARGET, comment=RESTORED)}, {"force": True}, "restore", True, True, id="forced"),
-        pytest.param({"target": replace(TARGET, comment=RESTORED), "leftovers": ("x",)}, {}, "none", True, False, id="only to clean up"),
+        pytest.param({"target": SAME}, {}, "none", False, False, id="the same dump"),
+        pytest.param({"target": SAME}, {"replace": False}, "none", False, False, id="nothing to replace"),
+        pytest.param({"target": SAME, "service": RUNNING}, {}, "none", False, False, id="no reason to stop PEC"),
+        pytest.param({"target": SAME}, {"force": True}, "restore", True, True, id="forced"),
+        pytest.param({"target": SAME, "leftovers": ("x",)}, {}, "none", True, False, id="only to clean up"),
+        pytest.param({"target": replace(SAME, unchanged=False)}, {}, "restore", True, True, id="the same dump, but changed since"),
         pytest.param(
             {"target": replace(TARGET, comment=record("previous", sha256=SHA))}, {}, "restore", True, True, id="brought back by hand"
         ),
@@ -83,7 +83,7 @@ def test_a_restore() -> None:
             False,
             id="a rehearsal needs no permission",
         ),
-        pytest.param({"target": replace(TARGET, comment=RESTORED)}, {"rehearse": True}, "rehearse", False, False, id="rehearsed again"),
+        pytest.param({"target": SAME}, {"rehearse": True}, "rehearse", False, False, id="rehearsed again"),
         pytest.param({"service": RUNNING}, {"stop_service": True}, "restore", True, True, id="PEC is stopped"),
         pytest.param({"service": replace(RUNNING, uses=False)}, {}, "restore", True, True, id="PEC uses another database"),
         pytest.param({"toc": None}, {}, "restore", True, True, id="SQL, whose content is known only when it is loaded"),
@@ -91,18 +91,16 @@ def test_a_restore() -> None:
         pytest.param({"free_bytes": None}, {}, "restore", True, True, id="a disk that cannot be seen"),
         pytest.param({"free_bytes": 1}, {"check_space": False}, "restore", True, True, id="a full disk, not to be checked"),
         pytest.param({"extensions": None}, {}, "restore", True, True, id="extensions not known"),
+        pytest.param({"installed": "5.4.37", "manifest": MANIFEST}, {}, "restore", True, True, id="of the installed PEC"),
+        pytest.param(
+            {"installed": "5.5.28", "manifest": MANIFEST}, {"allow_other_version": True}, "restore", True, True, id="an update follows"
+        ),
+        pytest.param({"installed": "5.5.28"}, {}, "restore", True, True, id="its version is known after the load"),
     ],
 )
 def test_actions(current: dict[str, Any], desired: dict[str, Any], action: str, changed: bool, kept: bool) -> None:
     planned = plan(replace(CURRENT, **current), replace(DESIRED, **desired), STAMP)
     assert (planned.action, planned.changed, planned.kept is not None) == (action, changed, kept)
-
-
-def test_a_dump_with_the_same_rows_is_the_same() -> None:
-    other = replace(MANIFEST, fingerprint=Fingerprint("rows-hash64", 1, "f1", {}))
-    current = replace(CURRENT, sha256="cd" * 32, manifest=other, target=replace(TARGET, comment=RESTORED))
-    assert plan(current, DESIRED, STAMP).action == "none"
-    assert plan(replace(current, manifest=MANIFEST), DESIRED, STAMP).action == "restore"
 
 
 @pytest.mark.parametrize(
@@ -134,6 +132,19 @@ def test_a_dump_with_the_same_rows_is_the_same() -> None:
         ({}, {"locale": "de_DE.UTF-8"}, "the server has no locale 'de_DE.UTF-8'"),
         ({"target": None, "manifest": replace(MANIFEST, collation="fr_FR.utf8")}, {}, "no locale 'fr_FR.utf8'"),
         ({"extensions": ("plpgsql",)}, {}, "needs the extensions unaccent, which are not installed"),
+        (
+            {"needs": ("unaccent", "dblink")},
+            {},
+            r"needs the extensions dblink, which are not allowed; .*add those that you trust to extensions .*without_extensions",
+        ),
+        ({"installed": "5.5.28", "manifest": MANIFEST}, {}, "is of PEC 5.4.37, but PEC 5.5.28 is installed .* set allow_other_version"),
+        ({"installed": "5.5.28", "manifest": MANIFEST}, {"rehearse": True}, "is of PEC 5.4.37, but PEC 5.5.28 is installed"),
+        ({"installed": "5.4.9", "manifest": MANIFEST}, {"allow_other_version": True}, "newer than PEC 5.4.9 .*update PEC first"),
+        (
+            {"installed": "5.5.28", "manifest": MANIFEST, "update_jar": "5.5.22"},
+            {"allow_other_version": True, "update_jar": "/srv/eSUS.jar"},
+            r"installer that is to update it \(/srv/eSUS.jar\) is of PEC 5.5.22, which is older than 5.5.28",
+        ),
         ({"free_bytes": 1_000_000_000}, {}, r"about 1.1 GB \(the size of the one it replaces\), but only 1.0 GB are free"),
         ({"free_bytes": 2_000_000_000, "manifest": MANIFEST}, {}, r"about 2.2 GB \(its size when it was dumped\)"),
         ({"free_bytes": 400_000_000, "target": None}, {}, r"about 500 MB \(5 times the dump, a rough estimate\)"),
@@ -205,6 +216,7 @@ def test_a_record_survives_the_comment() -> None:
     text = record("restoring", target="a'\"ção", name="x")
     assert planning.read_record(text) == {"state": "restoring", "target": "a'\"ção", "name": "x"}
     assert planning.read_record(None) == planning.read_record("{") == planning.read_record('{"esus.pec": 1}') == {}
+    assert planning.read_record("[" * 100000) == {}
 
 
 def test_what_is_noted() -> None:
@@ -222,3 +234,63 @@ def test_what_is_noted() -> None:
 
 def test_secrets_are_not_in_its_text() -> None:
     assert "hush" not in repr(Desired(from_host="pec", identity="hush", admin_login=("postgres", "hush")))
+
+
+def test_the_extensions_of_a_dump_are_those_allowed_without_those_left_out() -> None:
+    current = replace(CURRENT, needs=("unaccent", "dblink"))
+    assert planning.plan(current, replace(DESIRED, without_extensions=("dblink",)), STAMP).extensions == ("unaccent",)
+    assert planning.plan(current, replace(DESIRED, extensions=("unaccent", "dblink")), STAMP).extensions == ("unaccent", "dblink")
+
+
+def test_a_dump_that_may_change_is_noted() -> None:
+    plan = planning.plan(replace(CURRENT, changeable="the account ana can write it"), DESIRED, STAMP)
+    assert "the dump may change while it is restored: the account ana can write it" in plan.notes
+
+
+ASCII = {"encoding": "SQL_ASCII", "datcollate": "C", "datctype": "C", "datlocprovider": "c"}
+
+
+@pytest.mark.parametrize(
+    ("current", "encoding", "locale"),
+    [
+        pytest.param({"target": None, "defaults": ASCII}, "UTF8", "pt_BR.UTF-8", id="a cluster without a locale"),
+        pytest.param({"target": replace(EMPTY, facts=ASCII)}, "UTF8", "pt_BR.UTF-8", id="an empty database that it made"),
+        pytest.param({"target": None, "defaults": ASCII, "locales": ("C", "C.utf8")}, "UTF8", "C.UTF-8", id="no Portuguese locale"),
+        pytest.param({"target": None, "defaults": ASCII, "locales": ("C",)}, "UTF8", "C", id="only C"),
+        pytest.param({"target": None, "defaults": ASCII, "locales": None}, "UTF8", "C", id="locales of another host"),
+        pytest.param({"target": None, "dumped": "LATIN1"}, "UTF8", "C.UTF-8", id="no locale of the encoding"),
+        pytest.param({"target": None, "dumped": "LATIN1", "locales": ("C",)}, "LATIN1", "C", id="no locale at all"),
+        pytest.param({"target": None, "dumped": "SQL_ASCII", "defaults": ASCII}, "UTF8", "pt_BR.UTF-8", id="a dump without an encoding"),
+        pytest.param({"target": None, "dumped": None, "defaults": ASCII}, "UTF8", "pt_BR.UTF-8", id="a dump that names none"),
+        pytest.param({"dumped": "LATIN1"}, "UTF8", "pt_BR.UTF-8", id="the old database's"),
+    ],
+)
+def test_an_encoding_that_holds_the_dump(current: dict[str, Any], encoding: str, locale: str) -> None:
+    dumped = current.pop("dumped", "UTF8")
+    archive = replace(ARCHIVE, header=replace(ARCHIVE.header, encoding=dumped))
+    found = planning.settings(replace(CURRENT, archive=archive, **current), DESIRED)
+    assert (found["encoding"], found["datcollate"], found["datctype"]) == (encoding, locale, locale)
+
+
+def test_bytes_of_no_encoding_are_not_restored_as_such() -> None:
+    archive = replace(ARCHIVE, header=replace(ARCHIVE.header, encoding="SQL_ASCII"))
+    with pytest.raises(PecError, match=r"nothing names the encoding of its text .*set encoding to UTF8"):
+        plan(replace(CURRENT, archive=archive), replace(DESIRED, encoding="SQL_ASCII"), STAMP)
+
+
+def test_what_is_left_out_is_noted() -> None:
+    entries = ["1; 0 0 EVENT TRIGGER - et postgres", "2; 1259 1 VIEW public vw_x esus", "3; 3079 1 EXTENSION - adminpack "]
+    current = replace(CURRENT, toc=replace(TOC, entries=entries), needs=("unaccent", "adminpack"))
+    planned = plan(current, replace(DESIRED, skip_objects=("VIEW vw_x", "VIEW vw_y")), STAMP)
+    assert planned.extensions == ("unaccent",)
+    (left_out, unused) = [note for note in planned.notes if "left out" in note or "skip_objects names" in note]
+    assert "left out of the dump: EXTENSION adminpack, EVENT TRIGGER et, VIEW public.vw_x (" in left_out
+    assert unused == "skip_objects names what is not in the dump: VIEW vw_y"
+    kept = plan(replace(current, extensions=("adminpack", "unaccent")), replace(DESIRED, extensions=("unaccent", "adminpack")), STAMP)
+    assert kept.extensions == ("unaccent", "adminpack")
+
+
+@pytest.mark.parametrize("path", ["", "pg_temp"])
+def test_a_search_path_that_is_none(path: str) -> None:
+    with pytest.raises(PecError, match="function_search_path has"):
+        plan(CURRENT, replace(DESIRED, function_search_path=("public", path)), STAMP)

@@ -2,9 +2,12 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import re
 import socket
 import ssl
+import threading
+import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -330,3 +333,29 @@ def test_line_breaks_are_refused(name: str, end: str) -> None:
 def test_what_cannot_be_tried(server: Server, account: Account, said: str) -> None:
     with pytest.raises(PecError, match=re.escape(said)):
         mail_server.probe(server, account)
+
+
+@pytest.mark.parametrize(
+    ("again", "pause", "said"),
+    [
+        pytest.param(b"220-welcome\r\n" * 1000, 0, "it said more than 512 KiB", id="lines"),
+        pytest.param(b"2", 0.1, "no answer within 1 seconds", id="bytes"),
+        pytest.param(b"220-welcome\r\n", 0.1, "no answer within 1 seconds", id="lines now and then"),
+    ],
+)
+def test_a_greeting_without_end(again: bytes, pause: float, said: str) -> None:
+    def talk() -> None:
+        link, _address = listening.accept()
+        with link, contextlib.suppress(OSError):
+            while True:
+                link.sendall(again)
+                time.sleep(pause)
+
+    started = time.monotonic()
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        thread = threading.Thread(target=talk, daemon=True)
+        thread.start()
+        report = mail_server.probe(Server("127.0.0.1", listening.getsockname()[1], "none", timeout=1), ACCOUNT)
+        thread.join(10)
+    assert (names(report)[-1], said in report.steps[-1].said) == ("greeting", True), report.steps
+    assert not thread.is_alive() and time.monotonic() - started < 10

@@ -2,13 +2,16 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
+import tempfile
 import time
 from pathlib import Path
 
 import pytest
 
 from ansible_collections.esus.pec.plugins.module_utils.errors import PecError
-from ansible_collections.esus.pec.plugins.module_utils.system import host, process, systemd
+from ansible_collections.esus.pec.plugins.module_utils.system import confinement, host, process, systemd
 
 GIB = 1 << 30
 
@@ -68,6 +71,50 @@ def test_listeners(tmp_path: Path) -> None:
         5433: host.Listener("", ("127.0.0.1", "::1")),
         8080: host.Listener("java", ("0.0.0.0", "127.0.0.1")),
     }
+
+
+@pytest.mark.parametrize(
+    ("capabilities", "expected"),
+    [
+        pytest.param("000001fffff7ffff", host.Listener("postgres", ("127.0.0.1",), ("postgres",), "65533"), id="without CAP_SYS_PTRACE"),
+        pytest.param("000001ffffffffff", host.Listener("", ("127.0.0.1",)), id="gone meanwhile"),
+    ],
+)
+def test_a_listener_that_root_may_not_see_is_known_by_its_account(tmp_path: Path, capabilities: str, expected: host.Listener) -> None:
+    write(tmp_path / "proc/net/tcp", "head\n 0: 0100007F:1538 00000000:0000 0A 0:0 0:0 0 65533 0 111 1\n")
+    write(tmp_path / "proc/self/status", f"Name:\tpython\nCapEff:\t{capabilities}\n")
+    for pid, uid, name in ((10, 65533, "postgres"), (11, 65533, "postgres"), (12, 0, "java")):
+        write(tmp_path / f"proc/{pid}/status", f"Name:\t{name}\nUid:\t{uid}\t{uid}\t{uid}\t{uid}\n")
+        write(tmp_path / f"proc/{pid}/comm", f"{name}\n")
+    assert host.listeners(str(tmp_path)) == {5432: expected}
+    write(tmp_path / "proc/11/comm", "bash\n")
+    several = host.listeners(str(tmp_path))[5432]
+    assert (several.process, several.possible) == ("", ("bash", "postgres") if expected.possible else ())
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give up a capability")
+def test_root_without_the_right_to_look_into_other_processes_names_a_listener() -> None:
+    listen = "import socket, time; s = socket.create_server(('127.0.0.1', 0)); print(s.getsockname()[1], flush=True); time.sleep(600)"
+    tests = str(Path(host.__file__).parents[3] / "tests")
+    look = "import conftest; from ansible_collections.esus.pec.plugins.module_utils.system import host as h; "
+    uid = str(100000 + os.getpid())  # nobody else's
+    account = ["setpriv", "--reuid", uid, "--clear-groups", "--"]
+    blind = ["setpriv", "--bounding-set", "-sys_ptrace", "--inh-caps", "-sys_ptrace", "--"]
+    with subprocess.Popen([*account, sys.executable, "-c", listen], stdout=subprocess.PIPE, text=True, cwd="/") as program:
+        try:
+            assert program.stdout is not None
+            look += f"print(h.sees_sockets(), h.listeners()[{int(program.stdout.readline())}])"
+            path = {**os.environ, "PYTHONPATH": os.pathsep.join([tests, *sys.path])}
+            seen = subprocess.run([*blind, sys.executable, "-c", look], env=path, capture_output=True, text=True, check=True).stdout
+        finally:
+            program.kill()
+    assert seen.startswith("False Listener(process='python") and f"account='{uid}'" in seen
+
+
+def test_addresses_of_ipv6(tmp_path: Path) -> None:
+    assert host.ipv6_addresses(str(tmp_path)) == ()
+    write(tmp_path / "proc/net/if_inet6", "20010db8000000000000000000000007 02 40 00 80     eth0\n")
+    assert host.ipv6_addresses(str(tmp_path)) == ("2001:db8::7",)
 
 
 SYSTEMCTL = """LoadState=loaded
@@ -194,3 +241,40 @@ def test_remove_ipc(tmp_path: Path, confs: dict[str, str], expected: bool) -> No
     for name, text in confs.items():
         write(tmp_path / name, text)
     assert host.remove_ipc(str(tmp_path)) is expected
+
+
+@pytest.mark.confined
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another account")
+def test_the_version_of_a_java_is_asked_by_an_account_without_rights() -> None:
+    with tempfile.TemporaryDirectory() as directory:  # under /tmp, where every account gets to
+        launcher = Path(directory) / "usr/lib/jvm/theirs/bin/java"
+        write(launcher, '#!/bin/sh\necho \'openjdk version "17.0.1"\' >&2\nid -u >>"${0%/*}/asked"\n', 0o755)
+        write(launcher.parent / "asked", "", 0o666)
+        os.chmod(directory, 0o755)
+        for path in (launcher, launcher.parent):
+            os.chown(path, 65533, 65533)
+        assert [java.version for java in host.java(directory)] == ["17.0.1"]
+        assert (launcher.parent / "asked").read_text(encoding="utf-8") == f"{confinement.uid()}\n"
+
+
+FIB_TRIE = """\
+Main:
+  +-- 0.0.0.0/0 3 0 5
+     |-- 0.0.0.0
+        /0 universe UNICAST
+     |-- 192.0.2.0
+        /24 link UNICAST
+     |-- 192.0.2.5
+        /32 host LOCAL
+     |-- 192.0.2.255
+        /32 link BROADCAST
+"""
+
+
+def test_the_addresses_of_the_interfaces(tmp_path: Path) -> None:
+    (tmp_path / "proc/net").mkdir(parents=True)
+    (tmp_path / "proc/net/fib_trie").write_text(FIB_TRIE)
+    (tmp_path / "proc/net/if_inet6").write_text("20010db8000000000000000000000005 02 40 00 80 eth0\n\nbroken\n")
+    assert host.own_addresses(str(tmp_path)) == {"192.0.2.5", "2001:db8::5"}
+    assert host.own_addresses(str(tmp_path / "nothing")) == frozenset()
+    assert "127.0.0.1" in host.own_addresses()

@@ -5,6 +5,7 @@ import contextlib
 import socket
 import ssl
 import threading
+import time
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -124,3 +125,35 @@ def test_a_certificate_is_checked_unless_told_otherwise(tmp_path: Path) -> None:
 def test_authorities_that_cannot_be_read_are_named(tmp_path: Path) -> None:
     with pytest.raises(PecError, match=f"cannot read the certificate authorities in {tmp_path}/no.pem: No such file"):
         HttpClient(5, ca_path=str(tmp_path / "no.pem")).ask("https://127.0.0.1:1")
+
+
+def reluctant(link: socket.socket, begin: bytes, again: bytes, pause: float) -> None:
+    """Say something again and again, after the request has come."""
+    with link, contextlib.suppress(OSError):
+        link.recv(65536)
+        link.sendall(begin)
+        while True:
+            link.sendall(again)
+            time.sleep(pause)
+
+
+@pytest.mark.parametrize(
+    ("begin", "again", "pause"),
+    [
+        pytest.param(b"HTTP/1.1 200 OK\r\nA: ", b"x", 0.1, id="a header"),
+        pytest.param(b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n", b"x", 0.1, id="an answer"),
+        pytest.param(b"HTTP/1.1 200 OK\r\n\r\n", b"x", 0.1, id="an answer of unknown length"),
+        pytest.param(b"HTTP/1.1 500 No\r\nContent-Length: 1000\r\n\r\n", b"x", 0.1, id="a refusal"),
+        pytest.param(b"", b"HTTP/1.1 100 Continue\r\n\r\n", 0, id="promises without end"),
+    ],
+)
+def test_a_server_that_never_ends_is_not_heard_for_ever(begin: bytes, again: bytes, pause: float) -> None:
+    """Each byte comes within the timeout."""
+    started = time.monotonic()
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        thread = threading.Thread(target=lambda: reluctant(listener.accept()[0], begin, again, pause), daemon=True)
+        thread.start()
+        with pytest.raises(UnansweredError, match="no complete answer within 1 seconds") as caught:
+            HttpClient(1).ask(f"http://127.0.0.1:{listener.getsockname()[1]}")
+        thread.join(10)  # the connection was closed, too
+    assert caught.value.delivered and not thread.is_alive() and time.monotonic() - started < 10

@@ -16,7 +16,7 @@ FORK = multiprocessing.get_context("fork")
 
 
 def hold(directory: str, ready: Connection) -> None:
-    with locks.lock("installer", directory=directory):
+    with locks.lock("installer", directory=directory, run="a restore of 'esus'"):
         ready.send(os.getpid())
         ready.recv()
 
@@ -27,9 +27,9 @@ def test_a_second_run_is_refused_and_told_who_holds_the_lock(tmp_path: Path) -> 
     holder = FORK.Process(target=hold, args=(directory, there))
     holder.start()
     pid = here.recv()
-    with pytest.raises(PecError, match=rf"another run holds the lock .*process {pid}, since 20\d\d-.*Z\); wait"), locks.lock(
-        "installer", directory=directory
-    ):
+    with pytest.raises(
+        PecError, match=rf"another run holds the lock .*\(a restore of 'esus', process {pid}, since 20\d\d-.*Z\); wait"
+    ), locks.lock("installer", directory=directory):
         pytest.fail("the lock was given twice")
     with locks.lock("backup", directory=directory):
         pass
@@ -50,8 +50,24 @@ def test_the_lock_of_a_killed_run_is_no_obstacle(tmp_path: Path) -> None:
         pass
 
 
-def test_a_lock_directory_that_is_not_a_directory_of_ours_is_refused(tmp_path: Path) -> None:
-    (tmp_path / "elsewhere").mkdir()
-    (tmp_path / "locks").symlink_to("elsewhere")
-    with pytest.raises(PecError, match="is not a directory owned by the user"), locks.lock("x", directory=str(tmp_path / "locks")):
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away")
+@pytest.mark.parametrize("kind", ["another account's", "everybody's", "a link of another account's"])
+def test_a_lock_directory_that_others_can_change_is_refused(tmp_path: Path, kind: str) -> None:
+    directory, around = tmp_path / "run/locks", tmp_path / "run"
+    (around if kind.startswith("a link") else directory).mkdir(parents=True)
+    if kind == "everybody's":
+        directory.chmod(0o777)
+    elif kind == "another account's":
+        os.chown(directory, 65534, 0)
+    else:
+        directory.symlink_to(tmp_path)
+        os.chown(around, 65534, 0)
+    with pytest.raises(PecError, match=r"locks.*; run: ch|symbolic link"), locks.lock("x", directory=str(directory)):
         pytest.fail("the lock was given")
+    assert not list(tmp_path.glob("**/x.lock"))
+
+
+def test_locks_are_in_a_directory_of_roots_alone(tmp_path: Path) -> None:
+    with locks.lock("x", directory=str(tmp_path / "locks")):
+        assert (tmp_path / "locks").stat().st_mode & 0o777 == 0o700
+    assert locks.DIRECTORY == "/run/esus-pec", "everybody can put files into /run/lock"

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+import tracemalloc
 from pathlib import Path
 
 import pytest
@@ -90,6 +91,17 @@ def test_every_line_is_told_and_secrets_are_not() -> None:
     assert programs.lines("sh") == [f"password is {MASK}", "two"]
 
 
+def test_a_line_without_end_is_cut() -> None:
+    told: list[str] = []
+    long = "head -c 100000000 /dev/zero | tr '\\0' x >&2; echo >&2; echo two >&2"
+    tracemalloc.start()
+    with Pipeline([shell(long)], on_line=lambda _program, line: told.append(line)) as programs:
+        programs.wait()
+    most = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert (told[0][:3], len(told[0]) < 1 << 20, told[1:], most < 8 << 20) == ("xxx", True, ["two"], True)
+
+
 @pytest.mark.parametrize(
     ("stage", "message"),
     [
@@ -99,6 +111,14 @@ def test_every_line_is_told_and_secrets_are_not() -> None:
 )
 def test_what_cannot_be_started_is_said(stage: Stage, message: str) -> None:
     with pytest.raises(PecError, match=message), Pipeline([Stage(["sleep", "600"]), stage]):
+        pass
+
+
+@pytest.mark.parametrize("password", ["segredo\0", "segredo\ud800"])
+def test_a_password_that_no_program_can_be_given(password: str) -> None:
+    with pytest.raises(PecError, match=r"^cannot start \S*/true: .* such as NUL$"), Pipeline(
+        [Stage(["true"], env={"PGPASSWORD": password})]
+    ):
         pass
 
 
