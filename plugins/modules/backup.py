@@ -94,6 +94,15 @@ options:
         description: Group of the backups.
         type: str
         required: true
+  prove:
+    description:
+      - Proves only that the private key of encrypted backups exists, without it. No backup is made.
+      - An empty list returns RV(challenge), a word that is encrypted to the recipients in O(config). Decrypt it with C(age -d -i KEY) where
+        the key is kept, and give the word here. Of several words, such as those of several servers, one has to be this server's.
+      - Until the key is proven, by this or by a rehearsal, the retention removes no backup that can be read without it. Other recipients
+        require a new proof.
+    type: list
+    elements: str
 attributes:
   check_mode:
     description: Returns what would be made and what would be removed.
@@ -121,6 +130,11 @@ EXAMPLES = r"""
 - name: Show where it is
   ansible.builtin.debug:
     msg: "{{ backup.path }}, {{ backup.bytes }} bytes, SHA-256 {{ backup.sha256 }}"
+
+- name: Prove that the private key exists, by the word in the challenge that prove with an empty list returned
+  esus.pec.backup:
+    prove: ["{{ word }}"]
+  become: true
 """
 
 RETURN = r"""
@@ -176,12 +190,23 @@ notes:
   type: list
   elements: str
   sample: []
+proven:
+  description: Whether the private key of the backups is proven to exist.
+  returned: with O(prove)
+  type: bool
+  sample: false
+challenge:
+  description: The encrypted word, for C(age -d). Empty if the key is proven, and in check mode if no challenge exists yet.
+  returned: with O(prove)
+  type: str
+  sample: "-----BEGIN AGE ENCRYPTED FILE-----\n...\n-----END AGE ENCRYPTED FILE-----\n"
 plan: {description: The dump that would be made., returned: in check mode, type: dict, sample: {format: custom}}
 """
 
+import os
 from typing import Any
 
-from ansible_collections.esus.pec.plugins.module_utils.backup import configuration, recording, running, sets
+from ansible_collections.esus.pec.plugins.module_utils.backup import configuration, opened, recording, running, sets
 from ansible_collections.esus.pec.plugins.module_utils.module import PecModule, run_module
 
 ARGUMENTS = {
@@ -195,6 +220,7 @@ ARGUMENTS = {
         },
     },
     "write_config": {"type": "dict", "options": configuration.OPTIONS},
+    "prove": {"type": "list", "elements": "str", "no_log": True},  # a private key may be pasted
 }
 
 
@@ -205,6 +231,11 @@ def run(module: PecModule) -> dict[str, Any]:
     path = module.params["config"]
     if module.params["write_config"]:
         return {"changed": configuration.write(path, module.params["write_config"], check=module.check_mode)}
+    words = module.params["prove"]
+    if words is not None:
+        recipients = configuration.read(path).recipients
+        changed, proven, challenge = opened.prove(recipients, os.path.dirname(path), words, check=module.check_mode)
+        return {"changed": changed, "proven": proven, "challenge": challenge}
     report = running.run(configuration.read(path), check=True) if module.check_mode else recording.run_recorded(path)
     return {"changed": True, "paths": list(report.files), **recording.summary(report)}
 

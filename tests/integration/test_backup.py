@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shlex
 from collections.abc import Iterator
 from typing import Any
@@ -154,6 +155,10 @@ def test_encrypted(host: Host) -> None:
     restore = 'age -d -i /root/key "$1" | (zstd -dcf 2>/dev/null || cat) | /usr/lib/postgresql/17/bin/pg_restore --list'
     assert "TABLE DATA public tb_config_sistema" in host.shell(restore, record["path"])
     assert on_server(host.shell, [host.shell("grep SECRET /root/key")], JOURNAL, DIRECTORY, "/etc", STATE) == []
+    asked = re.search(r"run: (echo \S+ \| base64 -d \| age -d -i )KEY", host.backup("--tags", "prove"))
+    assert asked
+    host.backup("--tags", "prove", pec_backup_proof=host.shell(f"{asked[1]} /root/key"))
+    assert json.loads(host.shell(f"cat {STATE}/opened.json")) == {"recipients": [recipient]}
     host.rehearse(pec_backup_rehearse_identity=host.shell("cat /root/key"))
     host.backup("--tags", "setup")
 

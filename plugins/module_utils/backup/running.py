@@ -140,8 +140,8 @@ def _prunable(config: Config, made: Dated, *, check: bool = False) -> tuple[list
         return prunable, incomplete, []
     note = (
         f"{len(stay)} older backups stay beyond the retention ({stay[0].manifest.name} and newer), because no backup encrypted to the "
-        "present recipients was ever opened; prove that the private key exists: set pec_backup_rehearse_identity to it, and run "
-        "ansible-playbook esus.pec.backup --tags rehearse"
+        "present recipients was ever opened; prove that the private key exists: run ansible-playbook esus.pec.backup --tags prove, or set "
+        "pec_backup_rehearse_identity to it, and run it with --tags rehearse"
     )
     return [backup for backup in prunable if backup not in stay], incomplete, [note]
 

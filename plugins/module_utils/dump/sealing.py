@@ -25,10 +25,15 @@ _LONGEST = 8 << 20
 
 def seal(fingerprint: Fingerprint, recipients: Sequence[str]) -> str:
     """Return the fingerprint encrypted to the recipients of the dump, as text. Raises PecError when age fails."""
+    return encrypt("the fingerprint", json.dumps(asdict(fingerprint)), recipients)
+
+
+def encrypt(what: str, text: str, recipients: Sequence[str]) -> str:
+    """Return a text encrypted to the recipients, as text. C(what) names it in the PecError that is raised when age fails."""
     (stage,) = pipeline.encryption(recipients)
-    answer = process.run([*stage.argv, "--armor"], stdin=json.dumps(asdict(fingerprint)), confined=True)
+    answer = process.run([*stage.argv, "--armor"], stdin=text, confined=True)
     if answer.returncode != 0:
-        raise PecError(f"age failed to encrypt the fingerprint: {answer.stderr.strip()}; check the recipients")
+        raise PecError(f"age failed to encrypt {what}: {answer.stderr.strip()}; check the recipients")
     return answer.stdout
 
 
