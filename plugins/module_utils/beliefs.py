@@ -44,6 +44,7 @@ CONFIG_KEYS = _believe("config-keys", "S", "FD", (
     "keys of that file (seen with an external database only)")
 HOMES = _believe("homes", "C", "M V DM", ("/opt/e-SUS", "/opt/eSUS"),
                  "the product's directory; one procedure writes the second, nobody saw it")
+WINDOWS_HOME = _believe("windows-home", "C", "M FD", "C:/Program Files/e-SUS", "the product's directory on Windows, arranged as on Linux")
 WEBSERVER = _believe("webserver", "C", "M V RD", "webserver", "the application's directory, below the home as all that follow")
 BUNDLE = _believe("bundle", "C", "RD V", "webserver/pec-bundle.jar", "the application")
 STANDALONE = _believe("standalone", "C", "RD V FD", "webserver/standalone.sh", "the script that starts the application, executable")

@@ -93,7 +93,10 @@ _CHATTER = re.compile(
 
 @dataclass(frozen=True)
 class Archive:
-    """A dump of a C(kind) inside C(layers), the outermost first: ("age", "zip"). C(bytes) is its size on the disk."""
+    """A dump of a C(kind) inside C(layers), the outermost first: ("age", "zip"). C(bytes) is its size on the disk.
+
+    C(summed) is whether a list in the same zip or tar has its SHA-256, which is compared as the dump is read.
+    """
 
     path: str
     kind: str
@@ -101,6 +104,7 @@ class Archive:
     header: Header
     bytes: int
     accepts_broken_accents: bool = False
+    summed: bool = False
 
     @property
     def name(self) -> str:
@@ -170,6 +174,11 @@ class PlainStream:
     def __exit__(self, *_error: object) -> None:
         self.close()
 
+    @property
+    def summed(self) -> bool:
+        """Whether a list in the innermost archive has the SHA-256 of the content."""
+        return isinstance(self._stream, (ZipStream, TarStream)) and self._stream.summed
+
     def read(self, size: int) -> bytes:
         """Return up to this many bytes, none at the end. Raises PecError when the dump is damaged."""
         with _readable(self._path):
@@ -222,13 +231,13 @@ def inspect(dump: Dump, identity: Identity) -> Archive:
     layers: tuple[str, ...] = ()
     while True:
         with PlainStream(dump, layers, identity) as stream:
-            head = read_head(stream, _HEAD)
+            head, summed = read_head(stream, _HEAD), stream.summed
         layer = next((name for pattern, name in _LAYERS if pattern.match(head)), None)
         if "UTF-16" in layers:
             return _judge_converted(dump, layers, head)
         if layer is None or (layer == "tar" and head.startswith(b"toc.dat\0")):
             kind, header = (TAR, custom_format.parse(head[_TAR_BLOCK:])) if layer else _judge(dump.path, head)
-            return Archive(dump.path, kind, layers, header, dump.bytes)
+            return Archive(dump.path, kind, layers, header, dump.bytes, summed=summed)
         layers = (*layers, layer)
         if len(layers) > _MOST_LAYERS or not _may_follow(layer, layers[:-1]):
             raise PecError(f"{dump.path} is packed too many times ({' in '.join(reversed(layers))}); unpack it first")

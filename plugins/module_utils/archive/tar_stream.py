@@ -27,7 +27,7 @@ _WITHOUT_CONTENT = (tarfile.LNKTYPE, tarfile.SYMTYPE, tarfile.CHRTYPE, tarfile.B
 
 
 class TarStream:
-    """The content of the only file in a tar. C(path) is the archive's name in errors.
+    """The content of the only file in a tar. C(path) is the archive's name in errors; C(summed) is whether it lists the dump's SHA-256.
 
     Raises tarfile.ReadError when the tar is damaged or cut off, PecError when it has another file or none.
     """
@@ -37,19 +37,23 @@ class TarStream:
         self._path = path
         self._ahead = b""
         self._left = self._padding = 0
+        self._sums = beside.Sums()
         self.name = ""
         found = self._next_file()
         if found is None:
             raise PecError(f"{path} holds no file")
         self.name = found
+        self.summed = self._sums.begin(found)
 
     def read(self, size: int) -> bytes:
         """Return up to this many bytes, none at the end."""
         if self._left:
             data = self._take(min(size, self._left, _CHUNK))
             self._left -= len(data)
+            self._sums.update(data)
             return data
         if self._padding >= 0:
+            self._sums.check(self._path, self.name)
             self._skip(self._padding)
             self._padding = -1
             other = self._next_file()
@@ -89,8 +93,11 @@ class TarStream:
     def _pass_over(self, name: str) -> None:
         if self._left > beside.LARGEST:
             raise PecError(f"{self._path} holds {name} with more than {beside.LARGEST >> 20} MiB; unpack it and give the path of the dump")
+        self._sums.pass_over(name)
         while self._left:
-            self._left -= len(self._take(min(self._left, _CHUNK)))
+            data = self._take(min(self._left, _CHUNK))
+            self._left -= len(data)
+            self._sums.passed(data)
         self._skip(self._padding)
 
     def _header(self) -> bytes | None:

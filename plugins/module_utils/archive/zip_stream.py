@@ -32,7 +32,7 @@ _LONGEST_LIST = 1 << 20
 
 
 class ZipStream:
-    """The content of the only file in a zip. C(path) is the archive's name in errors.
+    """The content of the only file in a zip. C(path) is the archive's name in errors; C(summed) is whether it lists the dump's SHA-256.
 
     Raises zipfile.BadZipFile when the zip is damaged or cut off, PecError when it has another file or none.
     """
@@ -44,6 +44,8 @@ class ZipStream:
         self._entries = 0
         self._ended = False
         self._passed: list[str] = []  # over
+        self._sums = beside.Sums()
+        self.summed = False
         self.name = ""
         if self._take(4) != _LOCAL:
             raise zipfile.BadZipFile("it does not begin with a file")
@@ -55,7 +57,9 @@ class ZipStream:
         if self._ended:
             return b""
         data = self._content(size)
+        self._sums.update(data)
         if not data:
+            self._sums.check(self._path, self.name)
             if self._after_entry() == _LOCAL:
                 first = self.name
                 if self._next_file():
@@ -78,6 +82,7 @@ class ZipStream:
             elif other:
                 self._pass_over()
             else:
+                self.summed = self._sums.begin(self.name)
                 return True
             if self._after_entry() != _LOCAL:
                 return False
@@ -85,8 +90,10 @@ class ZipStream:
 
     def _pass_over(self) -> None:
         self._passed.append(self.name)
+        self._sums.pass_over(self.name)
         passed, data = 0, self._content(_CHUNK)
         while data:
+            self._sums.passed(data)
             passed += len(data)
             if passed > beside.LARGEST:
                 raise PecError(

@@ -66,6 +66,11 @@ def _homes(facts: Facts) -> Answer:
     return judged(home.endswith(beliefs.HOMES), home) if home else Answer.diverges("nenhum diretório do produto foi encontrado")
 
 
+@belief("windows-home", "Diretório do produto no Windows")
+def _windows_home(_facts: Facts) -> Answer:
+    return Answer.not_applicable("este servidor é Linux")
+
+
 @belief("standalone", "Script que inicia a aplicação", "{value}, executável")
 def _standalone(facts: Facts) -> Answer:
     seen = _path(facts, "standalone")

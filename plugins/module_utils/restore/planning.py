@@ -458,7 +458,8 @@ def _notes(current: Current, desired: Desired, restored: str | None) -> list[str
     if restored:
         notes.append(f"nothing to do: the database was restored from this dump on {restored}; set force to true to restore it again")
     if current.manifest is None:
-        notes.append("the dump has no manifest, so its SHA-256, its rows and which server it is from were not checked")
+        unchecked = "its rows" if current.archive.summed else "its SHA-256, its rows"
+        notes.append(f"the dump has no manifest, so {unchecked} and which server it is from were not checked")
     if current.changeable:
         notes.append(f"the dump may change while it is restored: {current.changeable}")
     if current.manifest and bool(current.manifest.municipality) != bool(desired.from_municipality):

@@ -20,6 +20,7 @@ ROOT = Path(__file__).resolve().parents[3]
 PAGES = ("docs/guide.md", "README.md", "README.pt-BR.md")
 OF_PLAYBOOKS = {"pec_hosts", "pec_serial", "pec_max_fail_percentage", "pec_any_errors_fatal", "pec_restore_all_servers"}
 OF_PLAYBOOKS |= {"pec_doctor_output", "pec_doctor_strict", "pec_doctor_jar"}
+OF_PLAYBOOKS |= {"pec_export_kit_directory", "pec_export_kit_destination", "pec_export_kit_contact"}
 TYPES = {"str": (str, int, float), "int": (int,), "bool": (bool,), "list": (list,), "dict": (dict,), "path": (str,), "raw": (object,)}
 KNOWN_OPTIONS = {"-i", "-e", "--limit", "--tags", "--check", "--diff", "--ask-vault-pass", "--ask-become-pass", "-K", "--syntax-check"}
 WITH_VALUE = {"-i", "-e", "--limit", "--tags"}

@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import bz2
 import gzip
+import hashlib
 import io
 import lzma
 import os
@@ -358,3 +359,41 @@ def test_a_missing_identity_file(tmp_path: Path) -> None:
 def test_a_directory_that_is_no_dump(tmp_path: Path) -> None:
     with pytest.raises(PecError, match=r"is a directory, but not a dump: it has no toc\.dat; give the path"):
         inspect(tmp_path)
+
+
+SUM = hashlib.sha256(PLAIN).hexdigest()
+WRONG = "ab" * 32
+
+
+@pytest.mark.parametrize("pack", [zipped, tarred])
+@pytest.mark.parametrize(
+    "line", [f"{SUM}  backup.sql\n", f"{SUM.upper()} *pasta/backup.sql\r\n", f"{WRONG}  other\n{SUM}  pasta\\backup.sql"]
+)
+def test_a_list_of_sums_beside_the_dump(tmp_path: Path, pack: Any, line: str) -> None:
+    path = tmp_path / "exported"
+    kept = ("configuracao-pec/chaves/a.pfx", b"x")
+    path.write_bytes(pack(("SHA256SUMS.txt", line.encode()), ("backup.sql", PLAIN), kept))
+    found = inspect(path)
+    assert (found.summed, read(path, found.layers)) == (True, PLAIN)
+    path.write_bytes(pack(("SHA256SUMS.txt", line.replace(SUM, WRONG).replace(SUM.upper(), WRONG).encode()), ("backup.sql", PLAIN), kept))
+    with pytest.raises(PecError, match=r"backup\.sql does not have the SHA-256 in the list beside it; copy it again from its source"):
+        read(path, found.layers)
+
+
+@pytest.mark.parametrize(
+    "entries",
+    [
+        pytest.param([("a.sql", PLAIN)], id="none"),
+        pytest.param([("SHA256SUMS", f"{WRONG}  b.sql".encode()), ("a.sql", PLAIN)], id="of another file"),
+        pytest.param([("SHA256SUMS", f"{WRONG[1:]}  a.sql".encode()), ("a.sql", PLAIN)], id="no SHA-256"),
+        pytest.param([("LEIA-ME.txt", f"{WRONG}  a.sql".encode()), ("a.sql", PLAIN)], id="not in a list"),
+        pytest.param([("a.sql", PLAIN), ("SHA256SUMS", f"{WRONG}  a.sql".encode())], id="after the dump"),
+        pytest.param([("SHA256SUMS", b" " * (1 << 17) + f"\n{WRONG}  a.sql".encode()), ("a.sql", PLAIN)], id="endless"),
+    ],
+)
+@pytest.mark.parametrize("pack", [zipped, tarred])
+def test_a_list_that_does_not_name_the_dump_counts_as_none(tmp_path: Path, pack: Any, entries: list[tuple[str, bytes]]) -> None:
+    path = tmp_path / "exported"
+    path.write_bytes(pack(*entries))
+    found = inspect(path)
+    assert (found.summed, read(path, found.layers)) == (False, PLAIN)
