@@ -321,7 +321,7 @@ def seen(ansible: Ansible, pec: dict[str, Any]) -> str:
     first = next(index for index, task in enumerate(tasks) if task.get("register") == "__pec_install_places")
     report = {"debug": {"msg": "<{{ _pec_install_account }} {{ _pec_install_template_is_ours }}>"}}
     service = {**pec["services"]["pec"], "present": True}
-    variables = {"__pec_install_info": {"pec": {**pec, "services": {"pec": service}}}, **constants("pec_install")}
+    variables = {**constants("pec_install"), "__pec_install_info": {"pec": {**pec, "services": {"pec": service}}}}
     return ansible.run(
         [tasks[first], report, *({**task, "check_mode": False} for task in tasks[first + 1 : first + 3])], **variables
     ).stdout
