@@ -32,6 +32,8 @@ SECRETS = {
     "identity",
     "instalador_password",
 }
+# What programs on the server are started with.
+ENVIRONMENT = ["PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME=/root", "container=podman"]
 NEIGHBOURS: dict[str, Neighbour] = {}
 WATCHING = threading.Lock()
 LOADED: dict[str, Preloaded] = {}
@@ -45,9 +47,18 @@ class Server:
     name: str
 
     def run(self, *argv: str, check: bool = True, stdin: str | None = None) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [LAB, "podman", "exec", "-i", self.name, *argv], capture_output=True, text=True, check=check, input=stdin, timeout=600
-        )
+        # As `podman exec` does, in a hundredth of the time.
+        enter = ["nsenter", "--target", self.pid, "--mount", "--uts", "--ipc", "--net", "--pid", "--", "env", "-i", *ENVIRONMENT]
+        return subprocess.run([*enter, *argv], capture_output=True, text=True, check=check, input=stdin or "", timeout=600)
+
+    @property
+    def pid_file(self) -> Path:
+        return BUILD / "lab" / f"{self.name}.pid"
+
+    @property
+    def pid(self) -> str:
+        """The process id of its systemd."""
+        return self.pid_file.read_text().strip()
 
     def shell(self, script: str) -> str:
         return self.run("sh", "-c", script).stdout
@@ -114,7 +125,7 @@ class Server:
     def _ansible(self, program: str, *arguments: str, **settings: str) -> subprocess.CompletedProcess[str]:
         connection = {
             "ansible_connection": "community.docker.nsenter",
-            "ansible_nsenter_pid": (BUILD / "lab" / f"{self.name}.pid").read_text().strip(),
+            "ansible_nsenter_pid": self.pid,
             "ansible_python_interpreter": "/usr/bin/python3",
         }
         environment = {
@@ -186,6 +197,6 @@ def postgres(start_server: Any) -> Postgres:
     if not kept:
         return Postgres(start_server("esus-pec-postgres", "debian12", *filesystems)).prepared()
     server = Server(kept)
-    if server.run("test", "-e", PREPARED, check=False).returncode != 0:
+    if not server.pid_file.exists() or server.run("test", "-e", PREPARED, check=False).returncode != 0:
         subprocess.run([LAB, "up", kept, "debian12", *filesystems], check=True)
     return Postgres(server).prepared()

@@ -280,6 +280,8 @@ def test_only_what_the_dump_holds_is_demanded(source: Dumping) -> None:
     source.sh("cp odd.dump bare.dump; cp odd.sql bare.sql")
     for name in ("odd.dump", "odd.sql", "bare.dump"):
         source.postgres.drop(15, "volta")
-        result = source.restoring.restore(f"{DUMPS}/{name}", database="volta", require_pec=False)
+        known = {"allow_partial": name == "bare.dump"}  # the rows of tb_log_x are left out, and no manifest says so
+        result = source.restoring.restore(f"{DUMPS}/{name}", database="volta", require_pec=False, **known)
         assert not result["_failed"], (name, result)
-        assert [note for note in result["notes"] if "not compared" in note] == [] or name != "odd.dump"
+        skipped = [note for note in result["notes"] if "not compared" in note and not note.startswith("the versions ")]
+        assert skipped == [] or name != "odd.dump"

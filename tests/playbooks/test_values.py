@@ -99,9 +99,9 @@ def shaped(name: str, value: str) -> Any:
 
 
 def answers(ansible: Ansible, role: str, names: list[str], values: list[str]) -> dict[tuple[str, str], str]:
-    """What the role answers to each value of each variable: blocks that go on, so that one ansible-playbook is enough."""
+    """What the role answers to one value of each variable and to each value of one: blocks that go on, so that one run is enough."""
     tasks: list[dict[str, Any]] = []
-    cases = [(name, value) for name in names for value in values]
+    cases = [*((name, values[0]) for name in names), *((names[0], value) for value in values[1:])]
     for number, (name, value) in enumerate(cases):
         include = {"name": f"esus.pec.{role}", "tasks_from": "main" if role == "pec_prerequisites" else "preflight"}
         tasks.append(

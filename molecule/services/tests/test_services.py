@@ -16,7 +16,14 @@ SECRETS = ["Senha do e-mail '\\\"#%1", "Segredo2026", "Errada2026"]
 
 
 def sql(host: Any, statement: str) -> str:
-    return str(host.check_output("cd / && runuser -u postgres -- psql -XAtqd esus -c %s", statement))
+    """Query as the read-only role."""
+    port, password = 5432, "Senha de leitura '\\\"#1"
+    if host.check_output("hostname").endswith("-new"):
+        text = host.file("/opt/e-SUS/webserver/config/credenciais.txt").content.decode()
+        port, password = 5433, [line.split(":", 1)[1].strip() for line in text.splitlines() if line.startswith("senha:")][1]
+    run = host.run("PGPASSWORD=%s psql -XAt -h 127.0.0.1 -p %s -U esus_leitura esus -c %s", password, str(port), statement)
+    assert run.rc == 0, run.stderr
+    return str(run.stdout.strip())
 
 
 def number(host: Any, key: str) -> str:
@@ -61,7 +68,7 @@ def test_one_wrong_attempt_was_made(host: Any) -> None:
 
 
 def test_no_secret_is_where_others_read(host: Any) -> None:
-    places = (JOURNAL, "/var/log", "/tmp", "/var/tmp", "/root/.ansible", "/etc/systemd", "/etc/esus-pec", "/run/log")
+    places = (JOURNAL, "/var/log", "/tmp", "/var/tmp", "/root/.ansible", "/home/suporte", "/etc/systemd", "/etc/esus-pec", "/run/log")
     assert on_server(lambda script: host.check_output("sh -c %s", script), SECRETS, *places) == []
 
 

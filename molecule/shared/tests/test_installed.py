@@ -15,13 +15,14 @@ import pytest
 from secret_search import JOURNAL, on_server
 
 SCENARIO = os.environ["MOLECULE_SCENARIO_NAME"]
-BUNDLED = SCENARIO == "bundled"
+BUNDLED = SCENARIO == "services"
+SERVER = f"esus-pec-{SCENARIO}" + ("-new" if BUNDLED else "")
 PORT = 5433 if BUNDLED else 5432
 INSTALADOR = {"username": "52998224725", "password": "Segredo2026"}
 PASSWORD = "Senha do banco '\\\"#%1"
 READ_ONLY_PASSWORD = "Senha de leitura '\\\"#1"
 
-testinfra_hosts = [f"podman://esus-pec-{SCENARIO}"]
+testinfra_hosts = [f"podman://{SERVER}"]
 
 
 def address(host: Any) -> str:
@@ -142,7 +143,7 @@ def test_secrets_are_for_root_alone(host: Any) -> None:
 
 def test_pec_comes_back_after_a_reboot(host: Any) -> None:
     lab = os.path.join(os.environ["MOLECULE_PROJECT_DIRECTORY"], "tests/lab/lab")
-    subprocess.run([lab, "podman", "restart", f"esus-pec-{SCENARIO}"], check=True, capture_output=True)
+    subprocess.run([lab, "podman", "restart", SERVER], check=True, capture_output=True)
     deadline = time.monotonic() + 120
     while time.monotonic() < deadline:
         try:
