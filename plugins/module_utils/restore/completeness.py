@@ -7,15 +7,17 @@ so. It shows in comparison with the database to replace and with the least that 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import cast
 
 from ansible_collections.esus.pec.plugins.module_utils import beliefs
+from ansible_collections.esus.pec.plugins.module_utils.archive.skipping import Entry
 from ansible_collections.esus.pec.plugins.module_utils.errors import PecError
 from ansible_collections.esus.pec.plugins.module_utils.postgres import contents
 from ansible_collections.esus.pec.plugins.module_utils.postgres.contents import Contents
 from ansible_collections.esus.pec.plugins.module_utils.postgres.session import Session
+from ansible_collections.esus.pec.plugins.module_utils.restore import verify
 
 # Types are left out: an operator's views and tables bring their own.
 _KINDS = ("indexes", "constraints", "triggers", "views", "functions", "sequences")
@@ -100,6 +102,16 @@ def missing(found: Inventory, beside: Inventory | None, *, filled: int | None = 
         problems = [problem for problem in problems if not problem.startswith("large objects:")]
         problems.append(f"large objects: {found.dangling} of {found.references} that its tables refer to do not exist")
     return problems
+
+
+def without(beside: Inventory | None, left_out: Sequence[Entry]) -> Inventory | None:
+    """Return the database to compare with when objects of the dump were left out by name, which are then no sign of a part."""
+    if beside is None or not left_out:
+        return beside
+    kinds, names = verify.uncounted(left_out)
+    tables = frozenset(name for name in beside.tables or () if name.replace('"', "") not in names)
+    counts = {kind: number for kind, number in beside.counts.items() if kind not in kinds}
+    return replace(beside, counts={**counts, "tables": len(tables)}, tables=tables)
 
 
 def _against(found: Inventory, beside: Inventory) -> list[str]:

@@ -281,7 +281,7 @@ class _Restore:
         if problems:
             raise PecError(f"{current.archive.path} was not restored: {'; '.join(problems)}")
         if inventory and (pec_version or not desired.require_pec):  # that it is no PEC at all is said by the verification
-            replaced = current.target.inventory if current.target else None
+            replaced = completeness.without(current.target.inventory if current.target else None, list(self._skip.entries))
             lacking = completeness.missing(inventory, replaced, filled=loaded.filled, is_pec=desired.require_pec)
             self._notes += completeness.require(current.archive.path, lacking, allowed=desired.allow_partial)
         if current.service.uses and not (pec_version and current.installed):

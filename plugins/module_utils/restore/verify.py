@@ -138,10 +138,15 @@ def expected(
     return Expected(counts, known, fingerprint, source, require_pec, server_version_num), notes
 
 
+def uncounted(left_out: Sequence[Entry]) -> tuple[set[str], set[str]]:
+    """Return the kinds whose number is not known any more when objects were left out, and the names of left out tables, without quotes."""
+    kinds = {kind for entry in left_out for kind in _COUNTED_WITH.get(entry.kind, ())}
+    return kinds, {f"{entry.schema}.{entry.tag}" for entry in left_out if entry.kind == "TABLE"}
+
+
 def without(wanted: Expected, left_out: Sequence[Entry]) -> Expected:
     """Return what to compare with when objects were left out: kinds whose number is not known any more are not compared."""
-    kinds = {kind for entry in left_out for kind in _COUNTED_WITH.get(entry.kind, ())}
-    tables = {f"{entry.schema}.{entry.tag}" for entry in left_out if entry.kind == "TABLE"}
+    kinds, tables = uncounted(left_out)
     known, rows = wanted.contents, wanted.fingerprint
     if known:
         counts = {kind: number for kind, number in known.objects.items() if kind not in kinds}

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from ansible_collections.esus.pec.plugins.module_utils.archive import toc
+from ansible_collections.esus.pec.plugins.module_utils.archive.skipping import Entry
 from ansible_collections.esus.pec.plugins.module_utils.restore import completeness
 from ansible_collections.esus.pec.plugins.module_utils.restore.completeness import Inventory
 
@@ -64,6 +65,19 @@ def test_what_is_missing(found: dict[str, Any], beside: Inventory | None, filled
         assert words in "; ".join(problems)
     kinds = [problem.partition(":")[0] for problem in problems]
     assert len(kinds) == len(set(kinds)), "each kind is named once"
+
+
+@pytest.mark.parametrize("of", [WHOLE, OLDER])
+def test_what_is_left_out_by_name_is_not_missing(of: Inventory) -> None:
+    left_out = [Entry("TABLE", "public", "tb_07"), Entry("TABLE", "public", "Tb 08"), Entry("VIEW", "public", "vw_a")]
+    quoted = replace(of, tables=TABLES - {"public.tb_08"} | {'public."Tb 08"'})
+    counts = has(tables=48, views=7, triggers=9, sequences=48)
+    found = replace(WHOLE, counts=counts, tables=TABLES - {"public.tb_07", "public.tb_08"}, permanent=48)
+    assert completeness.missing(found, completeness.without(quoted, left_out), filled=48) == []
+    less = replace(found, tables=frozenset(sorted(found.tables or ())[:20]))
+    (problem,) = completeness.missing(less, completeness.without(quoted, left_out), filled=48)
+    assert problem.startswith("tables: 28 of 48")
+    assert completeness.without(of, []) == of and completeness.without(None, left_out) is None
 
 
 def test_what_need_not_be_a_pec_is_only_compared() -> None:
