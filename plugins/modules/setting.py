@@ -72,7 +72,8 @@ options:
     description:
       - Write the settings for which no operation is known into PEC's table of settings. These are O(settings.nome_instalacao),
         O(settings.link_instalacao) and O(settings.treinamento); no other cell is ever written.
-      - PEC is stopped for it and started again. Requires the Python library psycopg2 on the host.
+      - PEC is stopped for it and started again. If the run is killed meanwhile, the next one starts PEC. Requires the Python library
+        psycopg2 on the host.
     type: bool
     default: false
   on_manual:
@@ -193,6 +194,7 @@ from ansible_collections.esus.pec.plugins.module_utils.api.operations import Cat
 from ansible_collections.esus.pec.plugins.module_utils.api.session import LoggedInElsewhereError, Session
 from ansible_collections.esus.pec.plugins.module_utils.errors import PecError
 from ansible_collections.esus.pec.plugins.module_utils.module import PecModule, Result, run_module
+from ansible_collections.esus.pec.plugins.module_utils.pec import stopping
 from ansible_collections.esus.pec.plugins.module_utils.settings import planning
 from ansible_collections.esus.pec.plugins.module_utils.settings.applying import Pec
 from ansible_collections.esus.pec.plugins.module_utils.settings.reading import Reader
@@ -216,6 +218,9 @@ def run(module: PecModule) -> Result:
     params, check_mode = module.params, module.check_mode
     here, catalogue = options.installation_here(), Catalogue(params["operations"])
     account, wanted = options.account(params, check_mode), planning.wanted_from(params["settings"], catalogue.settings)
+    resumed = "" if check_mode else stopping.resume()
+    if resumed:
+        module.warn(resumed)
     client, reason = options.reach(params, here, catalogue, check_mode)
     if client is None:
         return unknown_yet(reason)
@@ -233,7 +238,8 @@ def run(module: PecModule) -> Result:
         return unknown_yet("the instalador has a session, which a run would end")
     for warning in (*plan.warnings, *session.warnings):
         module.warn(warning)
-    return finished(client.server.url, outcomes, problem, params["on_manual"])
+    result = finished(client.server.url, outcomes, problem, params["on_manual"])
+    return {**result, "changed": result["changed"] or bool(resumed)}
 
 
 def unknown_yet(reason: str) -> Result:

@@ -64,6 +64,23 @@ def start() -> None:
     forget()
 
 
+def resume() -> str:
+    """Start a PEC that a dead run left stopped where it can be started, unless another run is at work; say so in a sentence.
+
+    Raises PecError if it does not start.
+    """
+    with contextlib.ExitStack() as stack:
+        try:
+            stack.enter_context(locks.lock(locks.INSTALLER))  # held by all that stop and start PEC
+        except locks.HeldError:
+            return ""
+        left = find()
+        if left is None or not left.harmless:
+            return ""
+        start()
+    return f"PEC was started: a run of esus.pec.{left.run} (process {left.pid}) stopped it on {left.since} and did not start it again"
+
+
 def forget() -> None:
     """Remove the record."""
     if os.path.lexists(RECORD):

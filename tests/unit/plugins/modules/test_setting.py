@@ -19,10 +19,10 @@ from fake_pec import CPF, NAME, PASSWORD, FakePec
 from ansible_collections.esus.pec.plugins.module_utils.api import client, options
 from ansible_collections.esus.pec.plugins.module_utils.api.operations import Catalogue
 from ansible_collections.esus.pec.plugins.module_utils.errors import PecError
-from ansible_collections.esus.pec.plugins.module_utils.pec import contra_chave, installation
+from ansible_collections.esus.pec.plugins.module_utils.pec import contra_chave, installation, stopping
 from ansible_collections.esus.pec.plugins.module_utils.postgres import psql
 from ansible_collections.esus.pec.plugins.module_utils.settings import table
-from ansible_collections.esus.pec.plugins.module_utils.system import locks, remembered
+from ansible_collections.esus.pec.plugins.module_utils.system import locks, process, remembered, systemd
 from ansible_collections.esus.pec.plugins.modules import instalador_password, setting
 
 SECRET = "Senha-do-e-mail\\'1"
@@ -471,6 +471,26 @@ def test_a_row_that_is_not_there_is_seen_before(here: World) -> None:
     did = here.same(wanted, database_writes=True, operations={"treinamento": {"read": {"info": {"enabled": "internetHabilitada"}}}})
     assert results(did)["treinamento"] == "manual refused" and "has 0 rows TREINAMENTO" in did["manual"][0]["reason"]
     assert here.stops == 0
+
+
+def test_a_pec_that_a_killed_run_left_stopped(here: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    state = "active"
+
+    def systemctl(verb: str, _unit: str) -> None:
+        nonlocal state
+        state = "active" if verb == "start" else "inactive"
+
+    monkeypatch.setattr(systemd, "state", lambda _unit: state)
+    monkeypatch.setattr(systemd, "last_start", lambda _unit: "1")
+    monkeypatch.setattr(systemd, "systemctl", systemctl)
+    stopping.stop(stopping.SETTING)
+    monkeypatch.setattr(process, "started", lambda _pid: "later")
+    here.run({"internet": True}, check=True)
+    assert state == "inactive"
+    did = here.run({"internet": True})
+    assert (state, did["changed"], results(did)) == ("active", True, {"internet": "not_needed"})
+    assert "PEC was started" in str(did["warnings"])
+    assert here.run({"internet": True})["changed"] is False
 
 
 def test_a_pec_that_cannot_be_stopped(here: World, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,7 +16,7 @@ from ansible.module_utils.testing import patch_module_args
 from ansible_collections.esus.pec.plugins.module_utils.errors import PecError
 from ansible_collections.esus.pec.plugins.module_utils.module import PecModule, run_module
 from ansible_collections.esus.pec.plugins.module_utils.pec import stopping
-from ansible_collections.esus.pec.plugins.module_utils.system import process, systemd
+from ansible_collections.esus.pec.plugins.module_utils.system import locks, process, systemd
 
 
 class Unit:
@@ -84,6 +84,20 @@ def test_a_start_that_fails_is_not_taken_for_somebodys_wish(unit: Unit, stop_rec
     with pytest.raises(PecError):
         stopping.start()
     assert stopping.find()
+
+
+def test_another_run_resumes(unit: Unit, stop_record: Path) -> None:
+    assert stopping.resume() == ""
+    stopping.stop(stopping.SETTING)
+    assert stopping.resume() == "" and unit.state == "inactive", "the run lives"
+    dies(stop_record)
+    with locks.lock(locks.INSTALLER):
+        assert stopping.resume() == "" and unit.state == "inactive", "another run has begun"
+    assert "a run of esus.pec.setting" in stopping.resume()
+    assert (unit.state, stop_record.exists(), stopping.resume()) == ("active", False, "")
+    stopping.stop(stopping.INSTALLER)
+    dies(stop_record)
+    assert stopping.resume() == "" and unit.state == "inactive", "PEC may be half of another version"
 
 
 def test_only_an_installer_takes_over_from_a_killed_run(unit: Unit, stop_record: Path) -> None:
