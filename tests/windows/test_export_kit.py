@@ -18,8 +18,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-import pip._vendor.distlib as distlib
 import pytest
+from pip._vendor import distlib
 
 from ansible_collections.esus.pec.plugins.module_utils.archive import reading
 from ansible_collections.esus.pec.plugins.module_utils.archive.opening import open_dump

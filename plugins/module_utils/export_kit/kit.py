@@ -33,8 +33,6 @@ _FILES = (
     *(f"{posixpath.dirname(beliefs.APPLICATION_PROPERTIES)}/*{suffix}" for suffix in (*beliefs.CERTIFICATE_SUFFIXES, ".jks")),
 )
 _DATABASE = beliefs.BUNDLED_CLIENTS.partition("/")[0]
-_PROGRAM_MODE = 0o100755
-_TEXT_MODE = 0o100644
 
 
 @dataclass(frozen=True)
@@ -55,15 +53,12 @@ def build(kit: Kit) -> bytes:
         raise PecError("destination is empty; say where the município sends its export, such as the address of an upload page")
     contents = io.BytesIO()
     with zipfile.ZipFile(contents, "w", zipfile.ZIP_DEFLATED) as packed:
-        for name, data, mode in (
-            ("LEIA-ME.txt", _crlf("\ufeff" + _filled(guide.TEXT, _spoken(kit))), _TEXT_MODE),
-            ("exportar-pec.cmd", _crlf(for_windows(kit)), _TEXT_MODE),
-            ("exportar-pec.sh", for_linux(kit).encode(), _PROGRAM_MODE),
+        for name, data in (
+            ("LEIA-ME.txt", _crlf("\ufeff" + _filled(guide.TEXT, _spoken(kit)))),
+            ("exportar-pec.cmd", _crlf(for_windows(kit))),
+            ("exportar-pec.sh", for_linux(kit).encode()),
         ):
-            entry = zipfile.ZipInfo(name)  # with the time 1980-01-01, so that a second run changes nothing
-            entry.external_attr = mode << 16
-            entry.create_system = 3  # Unix, so that unzip restores the mode
-            packed.writestr(entry, data, zipfile.ZIP_DEFLATED)
+            packed.writestr(zipfile.ZipInfo(name), data, zipfile.ZIP_DEFLATED)  # of 1980, so that a second run changes nothing
     return contents.getvalue()
 
 
