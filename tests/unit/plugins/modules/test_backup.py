@@ -8,9 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import samples
 from ansible.module_utils.testing import patch_module_args
 
 from ansible_collections.esus.pec.plugins.module_utils.backup import configuration, opened
+from ansible_collections.esus.pec.plugins.module_utils.dump.manifest import Backup
 from ansible_collections.esus.pec.plugins.modules import backup
 
 WANTED: dict[str, Any] = {
@@ -120,12 +122,15 @@ def test_a_key_that_is_kept_elsewhere_is_proven_by_a_word(server: Server) -> Non
     again = server.prove()
     assert (again["changed"], again["challenge"]) == (False, asked["challenge"])
 
+    readable = Backup("/srv/backups/a.dump", samples.manifest(recipients=()), None)
+    assert opened.protected(server.public, [readable], []) == [readable]
     foretold = server.prove(word, _ansible_check_mode=True)
     assert (foretold["changed"], foretold["proven"]) == (True, True) and not server.record.exists()
     proven = server.prove("of-another-server", word)
     assert (proven["changed"], proven["proven"], proven["challenge"]) == (True, True, "")
     assert json.loads(server.record.read_text(encoding="utf-8"))["recipients"] == sorted(server.public)
     assert server.record.stat().st_mode & 0o777 == 0o644 and not server.challenge.exists()
+    assert opened.protected(server.public, [readable], []) == []
     assert not server.prove(word)["changed"] and not server.prove()["changed"]
 
 
