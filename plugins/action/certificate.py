@@ -10,16 +10,16 @@ from typing import Any
 
 from ansible.errors import AnsibleError
 from ansible.module_utils.parsing.convert_bool import boolean
-from ansible.plugins.action import ActionBase
+
+from ansible_collections.esus.pec.plugins.plugin_utils import action
 
 
-class ActionModule(ActionBase):
+class ActionModule(action.ActionModule):
     """Passes the content of the file to the module, so that no copy of a private key is made on the way."""
 
     _requires_connection = True
 
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
-        result = super().run(tmp, task_vars)
         arguments = dict(self._task.args)
         source = arguments.get("src")
         here = bool(source) and not arguments.get("content") and not boolean(arguments.get("remote_src") or False, strict=False)
@@ -28,15 +28,14 @@ class ActionModule(ActionBase):
             try:
                 arguments["content"] = self._read(str(source))
             except AnsibleError as error:
-                hint = "Ansible searches beside the playbook; for a file beside the inventory give {{ inventory_dir }}/FILE"
-                return {**result, "failed": True, "msg": f"cannot read the certificate on the controller: {error}\n{hint}"}
+                return {"failed": True, "msg": f"{self.variables(task_vars).get('src', 'src')}: {error}"}
             del arguments["src"]
-        result.update(self._execute_module(module_name="esus.pec.certificate", module_args=arguments, task_vars=task_vars))
-        return result
+            self._task.args = arguments
+        return super().run(tmp, task_vars)
 
     def _read(self, source: str) -> str:
         """Return the file as base64. If ansible-vault encrypted it, a decrypted copy for this user alone exists meanwhile."""
-        real = self._loader.get_real_file(self._find_needle("files", source))
+        real = self._loader.get_real_file(self.file_here(source))
         try:
             with open(real, "rb") as stream:
                 return base64.b64encode(stream.read()).decode("ascii")

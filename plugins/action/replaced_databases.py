@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""The part of esus.pec.replaced_databases that runs on the controller: it names the variables of a role in what the module reports."""
+"""The part of a module that runs on the controller: what it reports names a role's variables and, in a warning, the server."""
 
 from __future__ import annotations
 

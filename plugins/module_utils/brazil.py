@@ -118,6 +118,8 @@ def ibge_problems(text: str) -> list[str]:
 
 def instalador_password_problems(password: str, name: str, cpf: str) -> list[str]:
     """Return everything for which PEC rejects this password of the instalador."""
+    if not password:
+        return ["the instalador's password is empty"]
     problems: list[str] = []
     if len(password) not in PASSWORD_LENGTH:
         shortest, longest = PASSWORD_LENGTH[0], PASSWORD_LENGTH[-1]

@@ -8,13 +8,32 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-_VARIABLE = re.compile(r"\{\{\s*(pec_\w+)")
+_VARIABLES = re.compile(r"\{\{\s*(_?pec_\w+(?:\s+or\s+_?pec_\w+)*)")
+_VERBS = "set|give|correct|check|compare|use|with|without|leave"
+# The same variable in brackets, for those who call the module without a role.
+_ROLE = re.compile(r" \(role: (pec_\w+(?:, pec_\w+)*)\)")
 
 
-def names(given: Mapping[str, Any]) -> dict[str, str]:
-    """Return the variable of each option whose template begins with one. C(given) are the options as the task has them."""
-    found = {option: _VARIABLE.match(value) for option, value in given.items() if isinstance(value, str)}
-    return {option: match.group(1) for option, match in found.items() if match}
+def names(given: Mapping[str, Any], variables: Mapping[str, Any]) -> dict[str, str]:
+    """Return the variable of each option whose template begins with one.
+
+    C(given) are the options as the task has them, C(variables) those of the task, not rendered: a role may compute an option of several
+    variables, such as C(database). If a template has alternatives, the first with a value counts.
+    """
+    found: dict[str, str] = {}
+    for option, value in given.items():
+        inner: Any = value
+        if isinstance(value, str) and (match := _VARIABLES.match(value)):
+            alternatives = re.split(r"\s+or\s+", match.group(1))
+            name = next((each for each in alternatives if variables.get(each)), alternatives[0])
+            inner = variables.get(name)
+            if not name.startswith("_"):
+                found[option] = name
+            elif isinstance(inner, str):
+                found.update(names({option: inner}, {each: value for each, value in variables.items() if each != name}))
+        if isinstance(inner, Mapping):
+            found = {**names(inner, variables), **found}
+    return found
 
 
 def with_variables(text: str, variables: Mapping[str, str]) -> str:
@@ -24,6 +43,20 @@ def with_variables(text: str, variables: Mapping[str, str]) -> str:
     """
     if not variables:
         return text
-    option = "|".join(sorted(map(re.escape, variables), key=len, reverse=True))
-    told = re.compile(rf"(?<![\w.'/-])({option})(?= (?:is|to) (?:true|false|-?\d))|(?<=\bset )({option})(?= instead\b)")
-    return told.sub(lambda found: variables[found.group(1) or found.group(2)], text)
+    option = _any(variables)
+    several = rf"{option}(?:(?:, | and | or ){option})*"
+    told = re.compile(
+        rf"\b(?:{_VERBS}) {several}(?=[,;:.)]|$| \(| (?:to|and|or|instead|of|from|with|too|first|as|out)\b)"
+        rf"|^{several}(?= (?:is|are|has|go|chooses)\b)"
+        rf"|{option}(?= (?:is|to) (?:true|false|none|-?\d)| \(role: | (?:start)?tls\b)"
+        rf"|{_any([name for name in variables if '_' in name])}",
+        re.MULTILINE,
+    )
+    text = told.sub(lambda place: re.sub(option, lambda found: variables[found.group()], place.group()), text)
+    here = _ROLE.sub("", text)
+    return _ROLE.sub(lambda found: "" if all(name in here for name in found.group(1).split(", ")) else found.group(), text)
+
+
+def _any(options: Any) -> str:
+    alternatives = "|".join(sorted(map(re.escape, options), key=len, reverse=True))
+    return rf"(?<![\w.'/-])(?:{alternatives or '(?!)'})(?![\w'/=-]|\.\w)"

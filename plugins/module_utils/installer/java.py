@@ -27,7 +27,8 @@ def find(named: str | None = None) -> str:
     homes = tuple(f"{home}/" for home in beliefs.HOMES)
     usable = [java for java in host.java() if java.major >= beliefs.JAVA_MAJOR and not java.path.startswith(homes)]
     if not usable:
-        raise PecError(f"no Java {beliefs.JAVA_MAJOR} or newer on this host; install one (Debian: default-jre-headless) or name it in java")
+        remedy = "install one (Debian: default-jre-headless) or set java to its path"
+        raise PecError(f"no Java {beliefs.JAVA_MAJOR} or newer on this host; {remedy}")
     ours = [java for java in usable if not any(map(files.changers, parts(java.path)))]
     best = min(ours or usable, key=lambda java: java.major).path
     _require_ours(best)

@@ -51,7 +51,7 @@ def test_no_java_that_suits(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(host, "java", lambda: [host.Java("/usr/lib/jvm/11/bin/java", "11.0.1", 11)])
     with pytest.raises(PecError) as caught:
         java.find()
-    assert str(caught.value) == "no Java 17 or newer on this host; install one (Debian: default-jre-headless) or name it in java"
+    assert str(caught.value) == "no Java 17 or newer on this host; install one (Debian: default-jre-headless) or set java to its path"
 
 
 HARD_ARGUMENTS = [
