@@ -57,6 +57,20 @@ options:
       - Path of an installer that is on the host already. It is opened, and compared with O(jar_sha256) and O(version), before anything
         is changed.
     type: path
+  jar_file:
+    description: Path of an installer on the controller. It is checked there in the same way.
+    type: path
+  jar_problem:
+    description: What is wrong with O(jar_file). Ansible sets it when the task runs.
+    type: str
+    default: ""
+  jar_kept:
+    description:
+      - Path at which a downloaded installer is kept on the host.
+      - If the file there does not have O(jar_sha256), the first bytes are read from the address in O(jar), to see whether it can be
+        downloaded.
+    type: path
+    default: ""
   update:
     description: Allow the update of an older PEC.
     type: bool
@@ -141,6 +155,13 @@ EXAMPLES = r"""
       host: 192.0.2.10
       password: "{{ pec_database_password }}"
 
+- name: See whether the installer can be downloaded
+  esus.pec.preflight:
+    checks: [installation]
+    jar: ["https://downloads.municipio.uf.gov.br/eSUS-AB-PEC-5.4.37-Linux64.jar"]
+    jar_sha256: "{{ pec_install_jar_sha256 }}"
+    jar_kept: /var/cache/esus-pec/eSUS-AB-PEC-5.4.37-Linux64.jar
+
 - name: List the problems of the database without failing
   esus.pec.preflight:
     checks: [database]
@@ -200,6 +221,9 @@ ARGUMENTS = {
     "jar": {"type": "list", "elements": "str"},
     "jar_sha256": TEXT,
     "jar_path": {"type": "path"},
+    "jar_file": {"type": "path"},
+    "jar_problem": TEXT,
+    "jar_kept": {"type": "path", "default": ""},
     "update": {"type": "bool", "default": False},
     "domain": TEXT,
     "hosts_entry": {"type": "bool", "default": False},
@@ -220,6 +244,9 @@ def read_wishes(params: dict[str, Any]) -> Wishes:
         "version",
         "jar_sha256",
         "jar_path",
+        "jar_file",
+        "jar_problem",
+        "jar_kept",
         "update",
         "domain",
         "hosts_entry",

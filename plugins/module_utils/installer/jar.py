@@ -48,18 +48,19 @@ def named_version(path: str, version: str = "") -> str:
     return found.group("version")
 
 
-def inspect(path: str, *, version: str = "", sha256: str = "") -> Jar:
+def inspect(path: str, *, version: str = "", sha256: str = "", ours: bool = True) -> Jar:
     """Return the installer at C(path). The SHA-256 is compared only when one is given: the real file has nearly 1 GB.
 
-    Raises PecError when the file is missing, damaged, another one than meant, not PEC's installer for Linux, or one that
-    another account can change.
+    Raises PecError when the file is missing, damaged, another one than meant, not PEC's installer for Linux, or, where root will run it
+    (C(ours)), one that another account can change.
     """
     if not os.path.exists(path):
         raise PecError(f"there is no installer at {path}; download it from the official site and correct the path")
     if not os.path.isfile(path):
         raise PecError(f"{path} is not a file; give the path of the installer itself, such as {os.path.join(path, _EXAMPLE)}")
     found = named_version(path, version)
-    files.require_ours(path, "the installer")  # which is checked now, and opened again when root runs it
+    if ours:
+        files.require_ours(path, "the installer")  # which is checked now, and opened again when root runs it
     if sha256:
         _require_sha256(path, sha256)
     return Jar(path, found, _main_class(path))

@@ -68,15 +68,19 @@ def _jar(_facts: Facts, wishes: Wishes) -> Iterator[Finding]:
         name = jar_name(jar)["name"]
         if jar_name(jar)["platform"] == "Win":
             yield error("windows_jar", f"{name} is the installer for Windows", "use the one whose name ends in -Linux64.jar")
-        if "://" in jar and not wishes.jar_sha256:
-            unknown = f"{name} is downloaded, but its SHA-256 is not known"
-            yield error("no_sha256", unknown, "set pec_install_jar_sha256 from a source that you trust")
+    if wishes.jar_url and not wishes.jar_sha256:
+        unknown = f"{jar_name(wishes.jar_url)['name']} is downloaded, but its SHA-256 is not known"
+        yield error("no_sha256", unknown, "set pec_install_jar_sha256 from a source that you trust")
 
 
-def _jar_on_host(facts: Facts, _wishes: Wishes) -> Iterator[Finding]:
-    if facts.jar_problem:
-        message, _semicolon, remedy = facts.jar_problem.rpartition("; ")
-        yield error("jar", message or remedy, remedy if message else "correct pec_install_jar_path")
+def _jar_content(facts: Facts, wishes: Wishes) -> Iterator[Finding]:
+    known = tuple(finding.message for finding in _jar(facts, wishes))
+    for option, problem in (("jar_path", facts.jar_problem), ("jar_file", wishes.jar_problem)):
+        if problem and not problem.startswith(known):
+            message, _semicolon, remedy = problem.rpartition("; ")
+            yield error("jar", f"{option}: {message or remedy}", remedy if message else f"correct {option}")
+    if facts.download_problem:
+        yield error("jar_url", *facts.download_problem)
 
 
 def _version(_facts: Facts, wishes: Wishes) -> Iterator[Finding]:
@@ -138,7 +142,7 @@ def _first_run(_facts: Facts, wishes: Wishes) -> Iterator[Finding]:
     for problem in brazil.cpf_problems(wanted.instalador_cpf):
         yield error("instalador_cpf", problem, "correct pec_instalador_cpf")
     for problem in brazil.instalador_password_problems(wanted.instalador_password, wanted.instalador_name, wanted.instalador_cpf):
-        yield error("instalador_password", problem, "choose another pec_instalador_password")
+        yield error("instalador_password", problem, "choose a pec_instalador_password that PEC accepts")
 
 
 def _link(facts: Facts, wishes: Wishes) -> Iterator[Finding]:
@@ -174,10 +178,10 @@ def _database(facts: Facts, wishes: Wishes) -> Iterator[Finding]:
 
 RULES: dict[str, tuple[Callable[[Facts, Wishes], Iterator[Finding]], ...]] = {
     "host": host.RULES,
-    "installation": (_jar, _jar_on_host, _version, _installed),
+    "installation": (_jar, _jar_content, _version, _installed),
     "site": (_domain, _first_run, _link),
     "database": (_database,),
-    "https": https.RULES,
+    "https": (*https.RULES, _jar_content),
 }
 
 BEFORE_INSTALLING = ("host", "installation", "site", "database")

@@ -128,6 +128,9 @@ class Wishes:
     jars: tuple[str, ...] | None = None  # None: the installer is not this run's business
     jar_sha256: str = ""
     jar_path: str | None = None  # of the installer that is on the host already
+    jar_file: str | None = None  # of the one on the controller
+    jar_problem: str = ""  # what is wrong with that one
+    jar_kept: str = ""  # where a downloaded one is or will be
     update: bool = False
     domain: str = ""
     hosts_entry: bool = False
@@ -155,6 +158,11 @@ class Wishes:
         if link.scheme == "https":
             return self.https is not None and link == self.https.address
         return link.port == http_port and self.certificate_port is None  # with certmgr PEC listens on its HTTPS port only
+
+    @property
+    def jar_url(self) -> str:
+        """The address of an installer that is downloaded; empty if none is."""
+        return next((jar for jar in self.jars or () if "://" in jar), "")
 
     @property
     def wanted_version(self) -> str:
@@ -190,6 +198,7 @@ class Facts:
     installed_connection: Connection | None = field(default=None, repr=False)
     installed_custom_database: bool | None = None
     jar_problem: str = ""  # what is wrong with the installer that is on the host already
+    download_problem: tuple[str, str] | None = None  # what keeps it from being downloaded, and what to do
     another_run: str = ""  # who holds the installer's lock
     domain_resolves: bool | None = None  # None: nobody asked
     link_state: str = ""  # unresolved or unanswered: the first run's link cannot be opened when PEC will check it

@@ -12,6 +12,7 @@ from ansible_collections.esus.pec.plugins.module_utils.errors import PecError
 from ansible_collections.esus.pec.plugins.module_utils.installer import jar
 from ansible_collections.esus.pec.plugins.module_utils.pec import installation
 from ansible_collections.esus.pec.plugins.module_utils.postgres import peer, psql
+from ansible_collections.esus.pec.plugins.module_utils.preflight import download
 from ansible_collections.esus.pec.plugins.module_utils.preflight.database import LOOPBACK, UNFINISHED_TABLES
 from ansible_collections.esus.pec.plugins.module_utils.preflight.model import DatabaseSeen, DatabaseWanted, Facts, Place, Wishes
 from ansible_collections.esus.pec.plugins.module_utils.system import files, host, locks, process, systemd
@@ -57,6 +58,7 @@ def survey_host(wishes: Wishes, home: str) -> tuple[Facts, tuple[str, ...]]:
         installed_connection=here.connection,
         installed_custom_database=here.custom_database,
         jar_problem=_jar_problem(wishes),
+        download_problem=_download_problem(wishes),
         another_run=_another_run(),
         domain_resolves=_resolves(wishes),
         link_state=_link_state(wishes, here),
@@ -89,13 +91,19 @@ def _filesystem(path: str) -> int:
 
 
 def _jar_problem(wishes: Wishes) -> str:
-    if os.geteuid() != 0 or wishes.jar_path is None or "installation" not in wishes.checks:
+    if os.geteuid() != 0 or wishes.jar_path is None or not {"installation", "https"}.intersection(wishes.checks):
         return ""
     try:
         jar.inspect(wishes.jar_path, version=wishes.version, sha256=wishes.jar_sha256)
     except PecError as error:
         return str(error)
     return ""
+
+
+def _download_problem(wishes: Wishes) -> tuple[str, str] | None:
+    if "installation" not in wishes.checks or len(wishes.jars or ()) != 1 or not wishes.jar_url:
+        return None
+    return download.problem(wishes.jar_url, sha256=wishes.jar_sha256, kept=wishes.jar_kept)
 
 
 def _another_run() -> str:

@@ -240,6 +240,25 @@ def test_many_users_want_a_second_host() -> None:
         ),
         pytest.param(
             {},
+            {"jars": ("C/eSUS-AB-PEC-5.4.37-Win64.jar",), "jar_problem": "eSUS-AB-PEC-5.4.37-Win64.jar is the installer for Windows; x"},
+            "error [windows_jar] eSUS-AB-PEC-5.4.37-Win64.jar is the installer for Windows. "
+            "What to do: use the one whose name ends in -Linux64.jar.",
+            id="Windows jar on the controller is told once",
+        ),
+        pytest.param(
+            {},
+            {"jar_file": "C/a.jar", "jar_problem": "C/a.jar is not a jar; download it again"},
+            "error [jar] jar_file: C/a.jar is not a jar. What to do: download it again.",
+            id="another file on the controller",
+        ),
+        pytest.param(
+            {"download_problem": ("https://a.br/a.jar is answered with 404 (Not Found)", "correct pec_install_jar_url")},
+            {},
+            "error [jar_url] https://a.br/a.jar is answered with 404 (Not Found). What to do: correct pec_install_jar_url.",
+            id="no download",
+        ),
+        pytest.param(
+            {},
             {"jars": ("https://a.br/eSUS-AB-PEC-5.4.37-Linux64.jar",), "jar_sha256": "sha256:" + "0" * 57},
             f"error [sha256] 'sha256:{'0' * 57}' is not a SHA-256; it has 64 hexadecimal digits. "
             "What to do: correct pec_install_jar_sha256 from a source that you trust.",
@@ -323,7 +342,7 @@ def test_installation_is_fine(facts: dict[str, Any], wishes: dict[str, Any]) -> 
         pytest.param(
             {"first_run": replace(ANA, instalador_password="segredo-secreto")},
             "error [instalador_password] the instalador's password has no digit; PEC requires at least one. "
-            "What to do: choose another pec_instalador_password.",
+            "What to do: choose a pec_instalador_password that PEC accepts.",
             id="weak instalador password",
         ),
         pytest.param(
@@ -439,8 +458,8 @@ def test_everything_at_once_errors_first() -> None:
     wishes = replace(WANTED, domain="x", first_run=replace(ANA, instalador_cpf="1", instalador_password=""))
     text = describe(judge(facts, wishes))
     lines = text.splitlines()
-    assert lines[0] == "This host is not ready for PEC: 7 errors, 1 warning. Correct every error, then run again."
-    assert [line.split()[0] for line in lines[1:]] == ["ERROR"] * 7 + ["WARNING"]
+    assert lines[0] == "This host is not ready for PEC: 5 errors, 1 warning. Correct every error, then run again."
+    assert [line.split()[0] for line in lines[1:]] == ["ERROR"] * 5 + ["WARNING"]
     assert all("What to do: " in line for line in lines[1:])
 
 

@@ -261,8 +261,10 @@ def test_without_root_nothing_private_is_touched(monkeypatch: pytest.MonkeyPatch
 @pytest.mark.parametrize(
     ("name", "sha256", "problem"),
     [
-        pytest.param("eSUS-AB-PEC-5.4.37-Linux64.jar", "0" * 64, "[jar] {path} is another file than expected: its SHA-256 is ", id="wrong"),
-        pytest.param("nothing.jar", "", "[jar] there is no installer at {path}. What to do: download it", id="missing"),
+        pytest.param(
+            "eSUS-AB-PEC-5.4.37-Linux64.jar", "0" * 64, "[jar] jar_path: {path} is another file than expected: its SHA", id="wrong"
+        ),
+        pytest.param("nothing.jar", "", "[jar] jar_path: there is no installer at {path}. What to do: download it", id="missing"),
     ],
 )
 def test_an_installer_on_the_host_is_looked_at_before_anything_is_changed(tmp_path: Path, name: str, sha256: str, problem: str) -> None:
