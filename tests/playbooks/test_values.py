@@ -189,6 +189,23 @@ def test_a_secret_that_yaml_read_as_a_number(ansible: Ansible) -> None:
     assert "342391" not in ended.stdout + ended.stderr
 
 
+def test_a_secret_whose_variable_of_the_vault_is_missing(ansible: Ansible) -> None:
+    """It is told as undefined, whatever uses it first, and never taken for an empty one."""
+    tasks: list[dict[str, Any]] = []
+    for number, (role, entry, name, given) in enumerate(SECRETS):
+        variable, _dot, inner = name.partition(".")
+        missing = "{{ vault_missing }}"
+        variables = {**given, variable: {"username": "x", inner: missing} if inner else missing}
+        if role == "pec_contra_chave":
+            entries = [{"purpose": "instalacao", "contra_chave": "A", "ibge_code": "2927408"}, {"purpose": "agendamento", name: missing}]
+            variables = {"pec_ibge_code": "2927408", "pec_contra_chave_values": entries}
+        include = {"include_role": {"name": f"esus.pec.{role}", "tasks_from": entry}, "vars": variables}
+        tasks.append({"block": [include], "rescue": [{"debug": {"msg": f"<{number}> {{{{ ansible_failed_result.msg }}}}"}}]})
+    said = dict(re.findall(r'"<(\d+)> (.*)"', ansible.run(tasks).stdout))
+    for number, (role, _entry, name, _given) in enumerate(SECRETS):
+        assert "'vault_missing' is undefined" in said.get(str(number), ""), (role, name, said.get(str(number)))
+
+
 def test_a_secret_in_quotes(ansible: Ansible) -> None:
     names = {"a": "01234567", "b": {"password": "01234567"}, "c": {"username": "x"}, "d": {}, "e": "", "f": None}
     include = {"include_role": {"name": "esus.pec.pec", "tasks_from": "secrets"}, "vars": {"pec_secrets_names": list(names), **names}}
@@ -206,9 +223,9 @@ def test_a_directory_of_installers_that_another_account_could_lead_elsewhere(ans
         os.chown(place, 4711 if kind == "account" else 0, 4711 if kind == "group" else 0)
         (place / "b").symlink_to("/root")
         cache = str(place / "b") if kind != "root's" else str(place / "c/d")
-        include = {"name": "esus.pec.pec_install", "tasks_from": "install"}
+        roles = [{"name": "esus.pec.pec_install", "tasks_from": entry} for entry in ("values", "install")]
         variables = {"pec_install_cache_directory": cache, "pec_install_jar_url": "http://127.0.0.1:1/eSUS-AB-PEC-5.4.37-Linux64.jar"}
-        said = ansible.run([{"include_role": include, "vars": variables}]).stdout
+        said = ansible.run([{"include_role": role, "vars": variables} for role in roles]).stdout
         assert (f"Another account than root can change {place}; set pec_install_cache_directory to " in said) == (kind != "root's"), said
         assert ("TASK [esus.pec.pec_install : Make the directory of installers]" in said) == (kind == "root's"), said
 
