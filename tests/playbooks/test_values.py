@@ -151,8 +151,8 @@ SECRETS = [
 ]
 
 
-# Base64 and private keys of age, which are never a number.
-NEVER_NUMBERS = {"pec_certificate_content", "pec_restore_identity", "pec_backup_rehearse_identity"}
+# Base64, private keys of age, and a word that begins with letters, which are never a number.
+NEVER_NUMBERS = {"pec_certificate_content", "pec_restore_identity", "pec_backup_rehearse_identity", "pec_backup_proof"}
 
 
 def secrets(options: dict[str, Any], inside: str = "") -> set[str]:
@@ -200,7 +200,8 @@ def test_a_secret_whose_variable_of_the_vault_is_missing(ansible: Ansible) -> No
             entries = [{"purpose": "instalacao", "contra_chave": "A", "ibge_code": "2927408"}, {"purpose": "agendamento", name: missing}]
             variables = {"pec_ibge_code": "2927408", "pec_contra_chave_values": entries}
         include = {"include_role": {"name": f"esus.pec.{role}", "tasks_from": entry}, "vars": variables}
-        tasks.append({"block": [include], "rescue": [{"debug": {"msg": f"<{number}> {{{{ ansible_failed_result.msg }}}}"}}]})
+        failed = "ansible_failed_result.results | default([ansible_failed_result]) | selectattr('failed', 'true') | first"
+        tasks.append({"block": [include], "rescue": [{"debug": {"msg": f"<{number}> {{{{ ({failed}).msg }}}}"}}]})
     said = dict(re.findall(r'"<(\d+)> (.*)"', ansible.run(tasks).stdout))
     for number, (role, _entry, name, _given) in enumerate(SECRETS):
         assert "'vault_missing' is undefined" in said.get(str(number), ""), (role, name, said.get(str(number)))
