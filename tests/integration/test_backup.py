@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import re
@@ -172,3 +173,66 @@ def test_check_mode_on_an_empty_server(start_server: Any) -> None:
     assert "changed=0 " not in output
     touched = empty.shell("find /etc /usr /srv /opt /var/lib /var/backups -newer /var/tmp/before").splitlines()
     assert [path for path in touched if not path.startswith(("/var/lib/apt", "/var/lib/systemd"))] == []
+
+
+RCLONE = """\
+[nuvem]
+type = webdav
+url = http://127.0.0.1:8099
+vendor = other
+user = pec
+pass = {obscured}
+[cofre]
+type = crypt
+remote = nuvem:enc
+password = {obscured}
+"""
+CLOUD_PASSWORD = "senha-da-nuvem-8347"
+
+
+def test_a_delivery(host: Host) -> None:
+    """To an encrypted remote over WebDAV, seen through rclone's own programs and a mail server that prints what it gets."""
+    made = host.success()
+    mail = {"pec_smtp_host": "127.0.0.1", "pec_smtp_port": 2525, "pec_smtp_security": "none", "pec_smtp_sender": "pec@example.org"}
+    given = {
+        "pec_delivery_config": "[nuvem]\ntype = webdav\nurl = http://127.0.0.1:8099\n",
+        "pec_delivery_mail_to": ["ti@example.org"],
+        **mail,
+    }
+    refused = host.playbook("deliver", **given, pec_delivery_remote="nuvem:pec")
+    assert (refused.returncode, "LGPD, Art. 46" in refused.stdout) == (2, True), refused.stdout
+    units = {
+        "test-cloud": f"rclone serve webdav /srv/cloud --addr 127.0.0.1:8099 --user pec --pass {CLOUD_PASSWORD}",
+        "test-mail": "python3 -u -W ignore -m smtpd -n -c DebuggingServer 127.0.0.1:2525",
+    }
+    obscured = host.shell('rclone obscure "$1"', CLOUD_PASSWORD)
+    given["pec_delivery_config"] = RCLONE.format(obscured=obscured)
+    try:
+        host.shell("mkdir -p /srv/cloud")
+        for unit, command in units.items():
+            host.shell(f"systemd-run --quiet --collect --unit={unit} --setenv=HOME=/root {command}")
+        host.shell("for port in 8099 2525; do until ss -Hltn sport = :$port | grep -q .; do sleep 0.1; done; done")
+        assert "changed=1 " in host.playbook("deliver", "--check", **given, pec_delivery_remote="cofre:pec").stdout
+        assert host.shell("find /srv/cloud -type f") == ""
+        ran = host.playbook("deliver", **given, pec_delivery_remote="cofre:pec", pec_delivery_link=True)
+        assert ran.returncode == 0 and "changed=1 " in ran.stdout and "compared by download" in ran.stdout, ran.stdout
+        host.server.put(given["pec_delivery_config"], "/root/rclone.conf", "0600")
+        name = os.path.basename(made["path"])
+        there = 'rclone --config /root/rclone.conf cat "cofre:pec/$1" | sha256sum'
+        assert host.shell(there, name).split()[0] == made["sha256"]
+        names = host.shell("rclone --config /root/rclone.conf lsf cofre:pec").split()
+        assert sorted(names) == sorted(os.path.basename(made[part]) for part in ("path", "files", "manifest"))
+        assert host.shell(f"grep -rlE 'PGDMP|{made['sha256']}' /srv/cloud; true") == ""
+        host.shell("rm /root/rclone.conf")
+        told = host.shell("journalctl --output=cat --unit=test-mail")
+        text = base64.b64decode("".join(re.findall(r"^b'([A-Za-z0-9+/]+=*)'$", told, re.MULTILINE))).decode()
+        assert made["sha256"] in text and "rclone o criptografou" in text and "doesn't support public links" in ran.stdout, text
+        again = host.playbook("deliver", **given, pec_delivery_remote="cofre:pec")
+        assert "changed=0 " in again.stdout and host.shell("journalctl --output=cat --unit=test-mail") == told, again.stdout
+        host.shell("systemctl stop test-cloud")
+        failed = host.playbook("deliver", **given, pec_delivery_remote="cofre:pec")
+        assert (failed.returncode, "cannot be listed" in failed.stdout) == (2, True), failed.stdout
+        outputs = "".join(run.stdout + run.stderr for run in (ran, again, failed)) + told + text
+        assert in_text(outputs, [obscured]) == [] and on_server(host.shell, [obscured], JOURNAL, "/run", "/tmp", "/root", "/etc") == []
+    finally:
+        host.shell("systemctl stop test-cloud test-mail; rm -rf /srv/cloud /root/rclone.conf", check=False)

@@ -9,8 +9,11 @@ from typing import Any
 
 import pytest
 from dumping import Dumping
-from postgres import SOCKETS, Postgres
+from postgres import PASSWORD, ROLE, SOCKETS, Postgres
 from restoring import DATABASE, DUMPS
+
+from ansible_collections.esus.pec.plugins.module_utils.export_kit import kit
+from ansible_collections.esus.pec.plugins.module_utils.export_kit.kit import Kit
 
 # The SQL of a script, without comments and the random key that pg_dump puts around it.
 STATEMENTS = r"LC_ALL=C grep -av -e '^--' -e '^$' -e '^.restrict' -e '^.unrestrict' | sha256sum"
@@ -248,6 +251,49 @@ def test_there_and_back(source: Dumping, recipients: list[str]) -> None:
     assert not result["_failed"], result
     assert not [note for note in result["notes"] if "rows were not compared" in note]
     assert source.restoring.state(15, "volta") == source.restoring.state(15)
+
+
+CREDENTIALS = """\
+Url de conexão: jdbc:postgresql://127.0.0.1:{port}/{database}
+Usuário com acesso completo
+usuário: {user}
+senha: {password}
+Usuário com acesso de leitura
+usuário: esus_leitura
+senha: leitura
+"""
+
+
+def test_what_a_municipality_exports_with_the_kit(source: Dumping) -> None:
+    """The script of the kit, with the bundled PostgreSQL's programs in their place; then the module restore takes its zip."""
+    server, home = source.postgres.server, "/opt/e-SUS"
+    login = {"port": source.postgres.major(15)["port"], "database": DATABASE, "user": ROLE, "password": PASSWORD}
+    try:
+        source.sh(f"mkdir -p {home}/webserver/config {home}/webserver/chaves {home}/database/postgresql-9.6.13-1-linux-x64 /srv/kit")
+        source.sh(f"ln -s /usr/lib/postgresql/15/bin {home}/database/postgresql-9.6.13-1-linux-x64/bin")
+        source.sh(f"ln -s /etc/shadow {home}/webserver/chaves/sombra.pfx; echo x > '{home}/webserver/chaves/água & luz.pfx'")
+        server.put(CREDENTIALS.format(**login), f"{home}/webserver/config/credenciais.txt", "0600")
+        server.put(kit.for_linux(Kit("Água Clara", "https://nuvem.example.org", "TI")), "/srv/kit/exportar-pec.sh")
+        output = source.sh("sh /srv/kit/exportar-pec.sh 2>&1")
+        assert "Atalho não copiado" in output and PASSWORD not in output
+        path, summed = source.sh("ls /srv/kit/*.zip /srv/kit/*.sha256.txt").split()
+        assert (
+            source.sh(
+                "stat -c %a /srv/kit/agua-clara-esus-* | sort -u; find /srv/kit | wc -l; cd /srv/kit; sha256sum -c --quiet $1", summed
+            )
+            == "600\n4"
+        )
+        assert source.sh("unzip -Z1 $1 | grep -c pfx", path) == "1"
+        source.sh("rm -rf /srv/x; unzip -q $1 -d /srv/x; cd /srv/x; sha256sum -c --quiet SHA256SUMS.txt", path)
+        result = source.restoring.restore(path, database="volta", replace=True)
+        assert (result["_failed"], result["kind"]) == (False, "zip custom"), result
+        assert [note for note in result["notes"] if "has no manifest, so its rows and which server" in note]
+        assert source.restoring.state(15, "volta") == source.restoring.state(15)
+        server.put(CREDENTIALS.format(**{**login, "password": "errada"}), f"{home}/webserver/config/credenciais.txt", "0600")
+        source.sh("rm /srv/kit/agua*; ! sh /srv/kit/exportar-pec.sh 2>/srv/kit/error; grep -q 'NÃO FOI FEITA. Dúvidas: TI' /srv/kit/error")
+        assert source.sh("find /srv/kit | wc -l") == "3"
+    finally:
+        source.sh(f"rm -rf {home} /srv/kit /srv/x")
 
 
 # What pg_dump leaves out, what a server makes by itself, sequences that begin where a bigint ends or count down, floats within all kinds

@@ -142,6 +142,7 @@ SECRETS = [
     ("pec_restore", "preflight", "pec_restore_admin.password", {}),
     ("pec_restore", "preflight", "pec_restore_database.password", {}),
     ("pec_backup", "preflight", "pec_backup_database.password", {}),
+    ("pec_delivery", "preflight", "pec_delivery_config", {}),
     ("pec_backup", "rehearse", "pec_backup_rehearse_admin.password", {}),
     ("pec_services", "preflight", "pec_instalador_password", {"pec_services_settings": {"horus": True}}),
     ("pec_services", "main", "pec_services_new_password", {}),
