@@ -367,7 +367,12 @@ WRONG = "ab" * 32
 
 @pytest.mark.parametrize("pack", [zipped, tarred])
 @pytest.mark.parametrize(
-    "line", [f"{SUM}  backup.sql\n", f"{SUM.upper()} *pasta/backup.sql\r\n", f"{WRONG}  other\n{SUM}  pasta\\backup.sql"]
+    "line",
+    [
+        pytest.param(f"{SUM}  backup.sql\n", id="sha256sum"),
+        pytest.param(f"{SUM.upper()} *pasta/backup.sql\r\n", id="binary, capitals, CRLF"),
+        pytest.param(f"{WRONG}  other\n{SUM}  pasta\\backup.sql", id="of several, Windows"),
+    ],
 )
 def test_a_list_of_sums_beside_the_dump(tmp_path: Path, pack: Any, line: str) -> None:
     path = tmp_path / "exported"
