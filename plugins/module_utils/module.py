@@ -70,6 +70,9 @@ def unquoted(given: Mapping[str, Any], options: Mapping[str, Any], inside: str =
                 yield from unquoted(each, spec["options"], f"{inside}{name}.")
 
 
+INVENTORY_NAME = "ESUS_PEC_INVENTORY_NAME"
+"""The variable of the environment with the server's name in the inventory. The action of the modules sets it."""
+
 UMASK = 0o022
 """The umask of root's login. sudo's may be 077, and then the account of PEC's PostgreSQL could not read what the installer and other
 programs write. Private files get their mode when they are made."""
@@ -93,6 +96,7 @@ class PecModule(AnsibleModule):  # type: ignore[misc]  # Ansible has no types
     _unquoted = ""
 
     def __init__(self, **arguments: Any) -> None:
+        self._server = os.environ.pop(INVENTORY_NAME, "")  # not for the programs that the module starts
         super().__init__(**arguments)
         self._accepted = True
         if self._unquoted:
@@ -117,6 +121,10 @@ class PecModule(AnsibleModule):  # type: ignore[misc]  # Ansible has no types
         if self._unquoted and not self._accepted:
             msg = f"{self._unquoted}; {msg}"
         super().fail_json(msg=clean(str(msg)), **self._with_invocation(result))
+
+    def warn(self, warning: str, **more: Any) -> None:
+        """Show a warning that names its server, because Ansible shows equal warnings of several servers once."""
+        super().warn(f"{self._server}: {warning}" if self._server else warning, **more)
 
     def say(self, *warnings: str) -> None:
         """Show warnings at once, so that they are not lost when the module fails later."""

@@ -14,26 +14,25 @@ from typing import Any
 from ansible.errors import AnsibleError
 from ansible.plugins.action.normal import ActionModule as Normal
 
+from ansible_collections.esus.pec.plugins.module_utils.module import INVENTORY_NAME
 from ansible_collections.esus.pec.plugins.plugin_utils.variables import names, with_variables
 
-_TEXTS = ("msg", "reason", "notes", "next_step", "message", "remedy")
+_TEXTS = ("msg", "reason", "notes", "next_step", "message", "remedy", "warnings")
 
 
 class ActionModule(Normal):  # type: ignore[misc]  # Ansible has no types
     """Runs the module as Ansible does, and changes the texts of its result."""
 
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+        # The module begins its warnings with it. Here they cannot be changed: since ansible-core 2.21 the result no longer has them.
+        name = {INVENTORY_NAME: str((task_vars or {}).get("inventory_hostname", ""))}
+        self._task.environment = [*(self._task.environment or []), name]
         result: dict[str, Any] = super().run(tmp, task_vars)
         variables = self.variables(task_vars)
         message = result.get("msg")
         result = {key: _told(key, value, variables) for key, value in result.items()}
         if result.get("msg") != message:
             result.pop("exception", None)  # it has the message once more; Ansible makes another one from the new message
-        if result.get("warnings"):
-            host = (task_vars or {}).get("inventory_hostname")
-            texts = [str(getattr(getattr(each, "event", None), "msg", each)) for each in result["warnings"]]  # since 2.19 an object
-            # Ansible shows equal warnings once, whatever servers they are of.
-            result["warnings"] = [f"{host}: {with_variables(text, variables)}" for text in texts]
         return result
 
     def variables(self, task_vars: dict[str, Any] | None) -> dict[str, str]:
