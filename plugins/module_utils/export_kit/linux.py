@@ -79,8 +79,8 @@ copia_pasta() { [ ! -d "$pec/$1" ] || cp -RP "$pec/$1" "$pasta/@CONFIGURATION@/$
 for lugar in @FILES@; do
   [ ! -f "$lugar" ] || cp -P "$lugar" "$pasta/@CONFIGURATION@/"
 done
-# A conta do PEC poderia apontar um atalho para um arquivo que só o root lê.
-find "$pasta" -type l -exec printf '  Atalho não copiado: %s\n' {} ';' -exec rm {} ';'
+# A conta do PEC poderia apontar um atalho para um arquivo que só o root lê, ou deixar um que não termina.
+find "$pasta" ! -type f ! -type d -exec printf '  Não copiado, por não ser um arquivo comum: %s\n' {} ';' -exec rm {} ';'
 (cd "$pasta" && find "$nome.dump" @CONFIGURATION@ -type f -exec sha256sum {} + >SHA256SUMS.txt)
 
 printf '  Juntando tudo em um arquivo.\n'
