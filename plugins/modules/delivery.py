@@ -132,15 +132,16 @@ def run(module: PecModule) -> Result:
     remote = rclone.parse(params["remote"], params["config"])
     module.no_log_values.update(remote.secrets)
     desired = delivering.Desired(remote, params["path"], params["allow_plaintext"], params["keep"], params["link"])
-    parcel = delivering.pack(desired)
-    result: Result = {
-        "path": parcel.path,
-        "files": list(parcel.names),
-        "bytes": parcel.manifest.bytes,
-        "sha256": parcel.manifest.sha256,
-        "encryption": parcel.encryption,
-    }
-    with rclone.Rclone(params["config"], bandwidth=params["bandwidth"], timeout=params["timeout"]) as program:
+    with delivering.packed(desired) as parcel, rclone.Rclone(
+        params["config"], bandwidth=params["bandwidth"], timeout=params["timeout"]
+    ) as program:
+        result: Result = {
+            "path": parcel.path,
+            "files": list(parcel.names),
+            "bytes": parcel.manifest.bytes,
+            "sha256": parcel.manifest.sha256,
+            "encryption": parcel.encryption,
+        }
         planned = delivering.plan(parcel, program.sizes(remote), desired.keep)
         uploaded, removed = planned.upload, planned.remove
         if not module.check_mode:

@@ -3,13 +3,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from ansible_collections.esus.pec.plugins.module_utils.archive.opening import open_dump
+from ansible_collections.esus.pec.plugins.module_utils.archive.opening import Dump, open_dump
 from ansible_collections.esus.pec.plugins.module_utils.backup import recording
 from ansible_collections.esus.pec.plugins.module_utils.delivery import rclone
 from ansible_collections.esus.pec.plugins.module_utils.delivery.rclone import Rclone, Remote
@@ -18,6 +19,7 @@ from ansible_collections.esus.pec.plugins.module_utils.dump.manifest import Mani
 from ansible_collections.esus.pec.plugins.module_utils.errors import PecError
 from ansible_collections.esus.pec.plugins.module_utils.system import files, pipeline
 
+_HEAD = 64
 _AGE = (b"age-encryption.org/v1\n", b"-----BEGIN AGE ENCRYPTED FILE-----")
 _LONGEST_RECORD = 1 << 20
 # The files of a set share what is before the first dot: município, database and time.
@@ -37,17 +39,17 @@ class Desired:
 
 @dataclass(frozen=True)
 class Parcel:
-    """A set to deliver: the manifest is the last of C(names), and C(encryption) is age, crypt or none."""
+    """A set to deliver: the manifest is the last of C(names), and C(encryption) is age, crypt or none.
+
+    C(directory) is for this process alone; under each of the names it has a link to the open file that was verified.
+    """
 
     path: str
     manifest: Manifest
     names: tuple[str, ...]
     encryption: str
-
-    @property
-    def directory(self) -> str:
-        """Where its files are."""
-        return os.path.dirname(self.path)
+    directory: str
+    dump: Dump
 
 
 @dataclass(frozen=True)
@@ -69,27 +71,38 @@ class Delivered:
     notes: tuple[str, ...]
 
 
-def pack(desired: Desired) -> Parcel:
-    """Verify the set on this host. Raises PecError if it is damaged, or would leave the host readable by others."""
+@contextlib.contextmanager
+def packed(desired: Desired) -> Iterator[Parcel]:
+    """Verify the set on this host, and hold its files open, because the owner of the backups could put others in their place.
+
+    Raises PecError if it is damaged, or would leave the host readable by others.
+    """
     path = os.path.abspath(desired.path) if desired.path else _newest()
     made = manifest.read(manifest.path_for(path))
     if made.format == "directory":
         raise PecError(f"{path} is a dump in directory format, which is not delivered; make one with format: custom")
-    with open_dump(path) as dump:
+    with contextlib.ExitStack() as stack:
+        directory = stack.enter_context(files.private_directory())
+        dump = stack.enter_context(open_dump(path))
         manifest.verify(dump, made)
-    beside = []
-    if made.attachment:
-        beside = [made.attachment.name]
-        _verify(os.path.join(os.path.dirname(path), made.attachment.name), made.attachment.sha256)
-    readable = [name for name in (os.path.basename(path), *beside) if not _is_encrypted(os.path.join(os.path.dirname(path), name))]
-    encryption = "age" if not readable else "crypt" if desired.remote.encrypts else "none"
-    if encryption == "none" and not desired.allow_plaintext:
-        raise PecError(
-            f"{', '.join(readable)} would leave this host unencrypted, and the data of patients must be protected from unauthorised access "
-            "(LGPD, Art. 46); make backups with recipients (role: pec_backup_recipients), use a remote of the type crypt, or set "
-            "allow_plaintext to true (role: pec_delivery_allow_plaintext)"
-        )
-    return Parcel(path, made, (os.path.basename(path), *beside, os.path.basename(manifest.path_for(path))), encryption)
+        held = {os.path.basename(path): dump.descriptor()}
+        stack.callback(os.close, held[os.path.basename(path)])
+        for name in [made.attachment.name] if made.attachment else []:
+            held[name] = stack.enter_context(files.open_regular(os.path.join(os.path.dirname(path), name))).fileno()
+            _verify(name, held[name], made)
+        readable = [name for name, descriptor in held.items() if not os.pread(descriptor, _HEAD, 0).startswith(_AGE)]
+        encryption = "age" if not readable else "crypt" if desired.remote.encrypts else "none"
+        if encryption == "none" and not desired.allow_plaintext:
+            raise PecError(
+                f"{', '.join(readable)} would leave this host unencrypted, and the data of patients must be protected from unauthorised "
+                "access (LGPD, Art. 46); make backups with recipients (role: pec_backup_recipients), use a remote of the type crypt, or "
+                "set allow_plaintext to true (role: pec_delivery_allow_plaintext)"
+            )
+        last = manifest.path_for(path)
+        held[os.path.basename(last)] = stack.enter_context(files.open_regular(last)).fileno()
+        for name, descriptor in held.items():
+            os.symlink(f"/proc/{os.getpid()}/fd/{descriptor}", os.path.join(directory, name))
+        yield Parcel(path, made, tuple(held), encryption, directory, dump)
 
 
 def plan(parcel: Parcel, there: Mapping[str, int], keep: int) -> Plan:
@@ -114,6 +127,7 @@ def deliver(program: Rclone, parcel: Parcel, planned: Plan, desired: Desired) ->
         still = program.different(parcel.directory, remote, wrong, download=download)
         if still:
             raise PecError(f"{', '.join(still)}: what {remote.text} has is not what was uploaded; nothing was removed there; run again")
+    parcel.dump.require_unchanged()
     link = None
     if desired.link:
         ended = program.run("link", remote.at(parcel.names[0]))
@@ -136,16 +150,11 @@ def _newest() -> str:
         raise PecError(f"{record} does not name a backup; run esus.pec.backup again, or give path") from None
 
 
-def _verify(path: str, sha256: str) -> None:
-    with files.open_regular(path) as stream:
-        found = pipeline.sha256_file(os.dup(stream.fileno()))[1]
-    if found != sha256:
-        raise PecError(f"{path} was changed: its SHA-256 is {found}, its manifest says {sha256}; make a new backup")
-
-
-def _is_encrypted(path: str) -> bool:
-    with files.open_regular(path) as stream:
-        return stream.read(64).startswith(_AGE)
+def _verify(name: str, descriptor: int, made: Manifest) -> None:
+    expected = made.attachment.sha256 if made.attachment else ""
+    found = pipeline.sha256_file(os.dup(descriptor))[1]
+    if found != expected:
+        raise PecError(f"{name} was changed: its SHA-256 is {found}, its manifest says {expected}; make a new backup")
 
 
 def _upload(program: Rclone, parcel: Parcel, remote: Remote, name: str) -> None:

@@ -84,7 +84,7 @@ class Rclone:
     def run(self, *arguments: str, stdin: str | None = None) -> process.Completed:
         """Run it to its end; the caller judges the exit code."""
         return process.run(
-            ["rclone", "--config", f"/dev/fd/{self._handle}", "--ask-password=false", *self._options, *arguments],
+            ["rclone", "--config", f"/dev/fd/{self._handle}", "--ask-password=false", "--copy-links", *self._options, *arguments],
             timeout=self._timeout,
             stdin=stdin,
             pass_fds=(self._handle,),

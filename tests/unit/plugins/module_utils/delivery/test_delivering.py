@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -37,6 +38,11 @@ def made(directory: Path, dump: bytes = AGE, beside: bytes = AGE, time: str = "2
     return str(path)
 
 
+def refused(desired: Desired) -> None:
+    with delivering.packed(desired):
+        pass
+
+
 @pytest.mark.parametrize(
     ("dump", "beside", "desired", "encryption"),
     [
@@ -47,14 +53,16 @@ def made(directory: Path, dump: bytes = AGE, beside: bytes = AGE, time: str = "2
     ],
 )
 def test_what_may_leave_the_host(tmp_path: Path, dump: bytes, beside: bytes, desired: Desired, encryption: str) -> None:
-    parcel = delivering.pack(replace(desired, path=made(tmp_path, dump, beside)))
+    with delivering.packed(replace(desired, path=made(tmp_path, dump, beside))) as parcel:
+        held = [Path(parcel.directory, name).read_bytes() for name in parcel.names[:2]]
+    assert (held, Path(parcel.directory).exists()) == ([dump, beside], False)
     assert (parcel.encryption, parcel.names) == (encryption, (NAME, f"{NAME}.files.tar.zst", f"{NAME}.json"))
 
 
 @pytest.mark.parametrize(("dump", "beside", "named"), [(b"PGDMP", AGE, NAME), (AGE, b"x", f"{NAME}.files.tar.zst")])
 def test_what_may_not(tmp_path: Path, dump: bytes, beside: bytes, named: str) -> None:
     with pytest.raises(PecError, match=rf"^{named} would leave this host unencrypted.*LGPD, Art. 46.*pec_delivery_allow_plaintext"):
-        delivering.pack(replace(PLAIN, path=made(tmp_path, dump, beside)))
+        refused(replace(PLAIN, path=made(tmp_path, dump, beside)))
 
 
 @pytest.mark.parametrize("name", [NAME, f"{NAME}.files.tar.zst"])
@@ -62,20 +70,21 @@ def test_a_damaged_set_is_not_delivered(tmp_path: Path, name: str) -> None:
     path = made(tmp_path)
     (tmp_path / name).write_bytes(AGE[:-1] + b"!")
     with pytest.raises(PecError, match="was changed"):
-        delivering.pack(replace(PLAIN, path=path))
+        refused(replace(PLAIN, path=path))
 
 
 def test_the_newest_backup(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(recording, "DIRECTORY", str(tmp_path))
     with pytest.raises(PecError, match=r"no backup was made here; run esus\.pec\.backup first"):
-        delivering.pack(PLAIN)
+        refused(PLAIN)
     path = made(tmp_path)
     record = tmp_path / "last-success.json"
     record.write_text(json.dumps({"path": path}))
-    assert delivering.pack(PLAIN).path == path
+    with delivering.packed(PLAIN) as parcel:
+        assert parcel.path == path
     record.write_text("[]")
     with pytest.raises(PecError, match="does not name a backup"):
-        delivering.pack(PLAIN)
+        refused(PLAIN)
 
 
 def of_set(time: str, source: str = "agua-clara-esus") -> dict[str, int]:
@@ -101,7 +110,8 @@ def of_set(time: str, source: str = "agua-clara-esus") -> dict[str, int]:
     ],
 )
 def test_what_is_removed_from_the_remote(tmp_path: Path, keep: int, there: dict[str, int], removed: list[str]) -> None:
-    planned = delivering.plan(delivering.pack(replace(PLAIN, path=made(tmp_path))), there, keep)
+    with delivering.packed(replace(PLAIN, path=made(tmp_path))) as parcel:
+        planned = delivering.plan(parcel, there, keep)
     expected = [name for time in removed for name in sorted(of_set(time), key=lambda name: not name.endswith(".json"))]
     assert (list(planned.remove), len(planned.upload)) == (expected, 3)
 
@@ -136,9 +146,9 @@ class Program:
 
 def delivered(tmp_path: Path, program: Program, **options: Any) -> tuple[Parcel, delivering.Delivered]:
     desired = replace(PLAIN, path=made(tmp_path), **options)
-    parcel = delivering.pack(desired)
-    planned = delivering.plan(parcel, of_set("20261101T000000Z"), desired.keep)
-    return parcel, delivering.deliver(cast(Rclone, program), parcel, planned, desired)
+    with delivering.packed(desired) as parcel:
+        planned = delivering.plan(parcel, of_set("20261101T000000Z"), desired.keep)
+        return parcel, delivering.deliver(cast(Rclone, program), parcel, planned, desired)
 
 
 def test_a_delivery(tmp_path: Path) -> None:
@@ -154,9 +164,9 @@ def test_a_dump_without_a_time_in_its_name(tmp_path: Path) -> None:
     (tmp_path / "x.dump").write_bytes(AGE)
     manifest.write(str(tmp_path / "x.dump"), samples.manifest(name="x.dump", bytes=len(AGE), sha256=hashlib.sha256(AGE).hexdigest()))
     desired = replace(PLAIN, path=str(tmp_path / "x.dump"), keep=1)
-    parcel = delivering.pack(desired)
-    planned = delivering.plan(parcel, of_set("20261101T000000Z"), 1)
-    done = delivering.deliver(cast(Rclone, Program()), parcel, planned, desired)
+    with delivering.packed(desired) as parcel:
+        planned = delivering.plan(parcel, of_set("20261101T000000Z"), 1)
+        done = delivering.deliver(cast(Rclone, Program()), parcel, planned, desired)
     assert (done.remove, len(done.notes)) == ((), 1)
 
 
@@ -170,4 +180,27 @@ def test_nothing_is_removed_while_the_new_one_is_damaged(tmp_path: Path) -> None
     program = Program(damaged=9)
     with pytest.raises(PecError, match="is not what was uploaded; nothing was removed there"):
         delivered(tmp_path, program, keep=1)
+    assert not [call for call in program.calls if call.startswith("deletefile")]
+
+
+def test_what_replaces_a_verified_file_is_not_uploaded(tmp_path: Path) -> None:
+    """The owner of the backups swaps a file for a link to one that only root can read."""
+    (tmp_path / "shadow").write_text("root:$6$")
+    program = Program()
+    with delivering.packed(replace(PLAIN, path=made(tmp_path))) as parcel:
+        for name in parcel.names:
+            (tmp_path / name).unlink()
+            (tmp_path / name).symlink_to(tmp_path / "shadow")
+        delivering.deliver(cast(Rclone, program), parcel, delivering.plan(parcel, {}, 0), PLAIN)
+    assert (len(program.there), [data for data in program.there.values() if b"$6$" in data]) == (3, [])
+
+
+def test_what_is_written_to_meanwhile_removes_nothing(tmp_path: Path) -> None:
+    program = Program()
+    with delivering.packed(replace(PLAIN, path=made(tmp_path), keep=1)) as parcel:
+        planned = delivering.plan(parcel, of_set("20261101T000000Z"), 1)
+        with pytest.raises(BlockingIOError):
+            os.open(tmp_path / NAME, os.O_WRONLY | os.O_NONBLOCK)  # without O_NONBLOCK the kernel lets a writer wait for us
+        with pytest.raises(PecError, match="was opened for writing by another program"):
+            delivering.deliver(cast(Rclone, program), parcel, planned, PLAIN)
     assert not [call for call in program.calls if call.startswith("deletefile")]
