@@ -49,7 +49,12 @@ class Server:
     def run(self, *argv: str, check: bool = True, stdin: str | None = None) -> subprocess.CompletedProcess[str]:
         # As `podman exec` does, in a hundredth of the time.
         enter = ["nsenter", "--target", self.pid, "--mount", "--uts", "--ipc", "--net", "--pid", "--", "env", "-i", *ENVIRONMENT]
-        return subprocess.run([*enter, *argv], capture_output=True, text=True, check=check, input=stdin or "", timeout=600)
+        ended = subprocess.run([*enter, *argv], capture_output=True, text=True, check=False, input=stdin or "", timeout=600)
+        if ended.returncode < 0:
+            ended.returncode = 128 - ended.returncode  # as a shell reports a signal, since that is what nsenter ended by
+        if check:
+            ended.check_returncode()
+        return ended
 
     @property
     def pid_file(self) -> Path:
