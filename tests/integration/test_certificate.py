@@ -237,7 +237,7 @@ def test_a_file_of_the_server(host: Host) -> None:
     answer = host.certificate(None, src="/root/received/municipio.pfx", remote_src=True, name=None, check=True)
     assert answer["changed"] is True and answer["path"] == f"{CHAVES}/municipio.pfx"
     missing = host.certificate(None, src="/nonexistent/municipio.pfx")
-    assert missing["_failed"] and "cannot read the certificate on the controller" in missing["msg"]
+    assert missing["_failed"] and "there is no file /nonexistent/municipio.pfx on the controller" in missing["msg"]
 
 
 def test_what_info_lists(host: Host) -> None:
