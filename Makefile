@@ -79,7 +79,7 @@ shell: setup ## Open a shell in which ansible finds this collection and the demo
 
 .PHONY: test
 test: setup ## Run every target from lint to molecule; a table and the slowest tests at the end
-	@tests/lab/steps integration-dumps -- integration-servers -- lint sanity package unit playbooks versions $(SCENARIOS:%=molecule-%)
+	@tests/lab/steps integration-dumps -- integration-servers playbooks versions -- lint sanity package unit $(SCENARIOS:%=molecule-%)
 
 .PHONY: lint
 lint: setup ## Run ruff, mypy, import-linter, bandit, ansible-lint, shellcheck, antsibull-changelog

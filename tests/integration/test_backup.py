@@ -192,6 +192,7 @@ CLOUD_PASSWORD = "senha-da-nuvem-8347"
 
 def test_a_delivery(host: Host) -> None:
     """To an encrypted remote over WebDAV, seen through rclone's own programs and a mail server that prints what it gets."""
+    assert host.start() == 0  # a backup that is not encrypted
     made = host.success()
     mail = {"pec_smtp_host": "127.0.0.1", "pec_smtp_port": 2525, "pec_smtp_security": "none", "pec_smtp_sender": "pec@example.org"}
     given = {
