@@ -34,13 +34,25 @@ LINES = {
     "pec_prerequisites": ["pec_domain", "pec_timezone", "pec_prerequisites_locale", "pec_prerequisites_hosts_address"],
     "pec_database": ["pec_database_name", "pec_database_username", "pec_database_settings"],
     "pec_https": ["pec_https_domain", "pec_https_upload_limit", "pec_https_renew_on_failure", "pec_https_certificate_path"],
-    "pec_restore": ["pec_restore_path", "pec_restore_directory", "pec_restore_identity_path", "pec_restore_update_jar"],
+    "pec_restore": [
+        "pec_restore_path",
+        "pec_restore_directory",
+        "pec_restore_url_directory",
+        "pec_restore_identity_path",
+        "pec_restore_update_jar",
+    ],
 }
 PATHS = {
     "pec_backup": ["pec_backup_directory", "pec_backup_extra_paths"],
     "pec_install": ["pec_install_jar_path", "pec_install_cache_directory", "pec_install_log_directory", "pec_install_installer_java"],
     "pec_https": ["pec_https_jar_path", "pec_https_keystore_path", "pec_https_certificate_path", "pec_https_key_path"],
-    "pec_restore": ["pec_restore_path", "pec_restore_directory", "pec_restore_identity_path", "pec_restore_update_jar"],
+    "pec_restore": [
+        "pec_restore_path",
+        "pec_restore_directory",
+        "pec_restore_url_directory",
+        "pec_restore_identity_path",
+        "pec_restore_update_jar",
+    ],
 }
 GIVEN = {
     "pec_install": {"pec_install_jar_path": "/srv/pec.jar"},
@@ -141,6 +153,7 @@ SECRETS = [
     ("pec_install", "preflight", "pec_database_password", {}),
     ("pec_restore", "preflight", "pec_restore_admin.password", {}),
     ("pec_restore", "preflight", "pec_restore_database.password", {}),
+    ("pec_restore", "preflight", "pec_restore_url", {}),
     ("pec_backup", "preflight", "pec_backup_database.password", {}),
     ("pec_delivery", "preflight", "pec_delivery_config", {}),
     ("pec_backup", "rehearse", "pec_backup_rehearse_admin.password", {}),

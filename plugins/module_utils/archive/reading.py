@@ -263,6 +263,18 @@ def read_head(stream: PlainStream, size: int = HEAD) -> bytes:
     return head
 
 
+def is_page(head: bytes) -> bool:
+    """Return whether a file that begins so is a web page."""
+    text = head.lstrip(b"\xef\xbb\xbf")
+    return bool(_MARKUP.match(text) and _PAGE.search(text[:_PAGE_WITHIN]))
+
+
+def require_dump(shown: str, head: bytes) -> None:
+    """Raise PecError if a file that begins so is no dump, also none that was packed. C(shown) names it in the error."""
+    if not any(pattern.match(head) for pattern, _layer in _LAYERS):
+        _judge(shown, head)
+
+
 def _judge(path: str, head: bytes) -> tuple[str, Header]:
     if head.startswith(custom_format.MAGIC):
         return CUSTOM, custom_format.parse(head)
@@ -273,9 +285,7 @@ def _judge(path: str, head: bytes) -> tuple[str, Header]:
         return PLAIN, custom_format.parse_plain(text)
     foreign = next((words for pattern, words in _FOREIGN if pattern.match(text)), None)
     if foreign is None and _MARKUP.match(text):
-        foreign = (
-            _A_PAGE if _PAGE.search(text[:_PAGE_WITHIN]) else "XML, such as a server's error, and not the backup; ask for the file itself"
-        )
+        foreign = _A_PAGE if is_page(text) else "XML, such as a server's error, and not the backup; ask for the file itself"
     what = foreign or ("not a dump by pg_dump; give the path of one" if head else f"empty; {_AGAIN}")
     raise PecError(f"{path} cannot be restored: it is {what}")
 

@@ -10,8 +10,6 @@ from ansible_collections.esus.pec.plugins.module_utils.errors import PecError
 from ansible_collections.esus.pec.plugins.module_utils.system import host
 
 _SECONDS = 0.2
-_RESERVE = 1 << 30
-_LEAST_SHARE = 20  # on a small disk a twentieth stays free
 
 
 class DiskGuard:
@@ -46,7 +44,7 @@ def low(path: str) -> str:
         disk = host.disk_usage(path)
     except PecError:
         return ""
-    if disk.free_bytes >= min(_RESERVE, disk.total_bytes // _LEAST_SHARE):
+    if disk.spare_bytes >= 0:
         return ""
     left = f"only {host.describe_size(disk.free_bytes)} are free at {path}"
     return f"the restore was stopped before the server's disk was full: {left}; make room there and run it again"

@@ -26,6 +26,8 @@ from ansible_collections.esus.pec.plugins.module_utils.system.directory import a
 _LISTEN = "0A"
 _CAP_SYS_PTRACE = 19
 _NO_LIMIT = 1 << 60  # cgroup v1 writes a number of this size for "no limit"
+_RESERVE = 1 << 30
+_LEAST_SHARE = 20  # on a small disk a twentieth stays free
 _LOGIND_DIRECTORIES = ("usr/lib/systemd", "usr/local/lib/systemd", "run/systemd", "etc/systemd")
 
 
@@ -36,6 +38,11 @@ class Disk:
     path: str
     total_bytes: int
     free_bytes: int
+
+    @property
+    def spare_bytes(self) -> int:
+        """What may still be written so that PostgreSQL and others do not find a full disk; below 0 if there is too little already."""
+        return self.free_bytes - min(_RESERVE, self.total_bytes // _LEAST_SHARE)
 
 
 @dataclass(frozen=True)

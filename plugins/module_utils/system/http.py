@@ -117,7 +117,7 @@ class HttpClient:
         return opener
 
 
-class _Connection(http.client.HTTPConnection):
+class Connection(http.client.HTTPConnection):
     """One connection of http or, with a context, of https. C(check) sees it once it is open and before TLS or anything else."""
 
     def __init__(self, host: str, *, check: Check, context: ssl.SSLContext | None, timeout: float) -> None:
@@ -129,13 +129,13 @@ class _Connection(http.client.HTTPConnection):
         super().connect()
         self._checking(self.sock)
         if self._tls:
-            self.sock = self._tls.wrap_socket(self.sock, server_hostname=self.host)
+            self.sock = self._tls.wrap_socket(self.sock, server_hostname=getattr(self, "_tunnel_host", None) or self.host)
 
 
 class _HttpHandler(urllib.request.HTTPHandler):
     def __init__(self, check: Check) -> None:
         super().__init__()
-        self._connection = partial(_Connection, check=check, context=None)
+        self._connection = partial(Connection, check=check, context=None)
 
     def http_open(self, req: urllib.request.Request) -> http.client.HTTPResponse:
         return self.do_open(self._connection, req)
@@ -144,7 +144,7 @@ class _HttpHandler(urllib.request.HTTPHandler):
 class _HttpsHandler(urllib.request.HTTPSHandler):
     def __init__(self, check: Check, context: ssl.SSLContext) -> None:
         super().__init__(context=context)
-        self._connection = partial(_Connection, check=check, context=context)
+        self._connection = partial(Connection, check=check, context=context)
 
     def https_open(self, req: urllib.request.Request) -> http.client.HTTPResponse:
         return self.do_open(self._connection, req)

@@ -88,7 +88,7 @@ def test_memory_for_indexes(jobs: int, memory: int | None, room: int) -> None:
     [(2 << 30, 100 << 30, True), (900 * MB, 100 << 30, False), (10 * MB, 160 * MB, True), (7 * MB, 160 * MB, False)],
 )
 def test_when_a_disk_is_nearly_full(monkeypatch: pytest.MonkeyPatch, free: int, total: int, enough: bool) -> None:
-    monkeypatch.setattr(host, "disk_usage", lambda path: SimpleNamespace(path=path, free_bytes=free, total_bytes=total))
+    monkeypatch.setattr(host, "disk_usage", lambda path: host.Disk(path, total, free))
     reason = disk_guard.low("/var/lib/postgresql")
     assert (reason == "") == enough
     assert enough or "the restore was stopped before the server's disk was full" in reason
