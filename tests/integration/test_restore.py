@@ -70,6 +70,26 @@ def test_every_kind_of_dump(source: Restoring, name: str, kind: str) -> None:
     assert_belongs_to_pec(source, 15)
 
 
+def test_what_somebody_sent_by_a_link(source: Restoring) -> None:
+    link = "segredo-inadivinhavel"
+    source.sh("mkdir $1 && ln backup.zip $1/", link)
+    source.sh(f"systemd-run -q --collect -u sender -p StandardError=null python3 -m http.server -b 127.0.0.1 -d {DUMPS} 8099")
+    source.wait("python3 -c 'import socket; socket.create_connection((\"127.0.0.1\", 8099))' 2>/dev/null")
+    arguments = {"url": f"http://127.0.0.1:8099/{link}/backup.zip", "allow_http": True}
+    results = [source.postgres.module("esus.pec.received_file", arguments, check=True)]
+    results += [source.postgres.module("esus.pec.received_file", arguments) for _number in range(2)]
+    source.sh("systemctl stop sender && rm -r $1", link)
+    assert [(result["changed"], result["complete"]) for result in results] == [(True, False), (True, True), (False, True)]
+    source.postgres.drop(15, DATABASE)
+    restored = source.restore(results[1]["path"])
+    assert (restored["changed"], restored["kind"], restored["sha256"]) == (True, "zip plain", results[1]["sha256"])
+    assert source.state(15) == source.state(15, "source")
+    results.append(source.postgres.module("esus.pec.received_file", {**arguments, "state": "absent"}))
+    assert results[-1]["changed"] and source.sh("ls /var/lib/esus-pec/received") == ""
+    assert in_text("".join(result["_output"] for result in results), [link]) == []
+    assert on_server(source.postgres.server.shell, [link], JOURNAL, "/var/lib/esus-pec") == []
+
+
 def assert_belongs_to_pec(source: Restoring, major: int) -> None:
     sql = source.postgres.sql
     owners = """SELECT DISTINCT pg_get_userbyid(o) FROM (
