@@ -82,6 +82,7 @@ def test_what_somebody_sent_by_a_link(source: Restoring) -> None:
     assert [(result["changed"], result["complete"]) for result in results] == [(True, False), (True, True), (False, True)]
     source.postgres.drop(15, DATABASE)
     restored = source.restore(results[1]["path"])
+    assert not restored["_failed"], restored
     assert (restored["changed"], restored["kind"], restored["sha256"]) == (True, "zip plain", results[1]["sha256"])
     assert source.state(15) == source.state(15, "source")
     results.append(source.postgres.module("esus.pec.received_file", {**arguments, "state": "absent"}))

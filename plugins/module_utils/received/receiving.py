@@ -2,7 +2,7 @@
 """Downloads what somebody sent, once, into a directory of root's. Private to the collection.
 
 Names in the directory are made of a hash of the link, never of what a server says: KEY.part while it arrives, KEY when it is complete, and
-KEY.json with what is known of it. A link is a secret, so it is in none of them.
+KEY.known with what is known of it; KEY.json would be the manifest of a dump. A link is a secret, so it is in none of them.
 """
 
 from __future__ import annotations
@@ -95,7 +95,7 @@ class Received:
 def read_current(desired: Desired) -> Current:
     """Return what is there already. A damaged record counts as none."""
     try:
-        record = Record(**json.loads(files.read_bytes(f"{desired.path}.json")))
+        record = Record(**json.loads(files.read_bytes(f"{desired.path}.known")))
     except (PecError, ValueError, TypeError):
         return Current(Record())
     if record.sha256 and os.path.isfile(desired.path) and os.path.getsize(desired.path) == record.bytes:
@@ -133,7 +133,7 @@ def receive(desired: Desired, *, check: bool = False) -> Received:
 
 def forget(desired: Desired, *, check: bool = False) -> bool:
     """Remove the file, or what arrived of it, and its record. Return whether there was any."""
-    found = [path for path in (desired.path, f"{desired.path}.part", f"{desired.path}.json") if os.path.lexists(path)]
+    found = [path for path in (desired.path, f"{desired.path}.part", f"{desired.path}.known") if os.path.lexists(path)]
     for path in found if not check else ():
         files.unlink(path)
     return bool(found)
@@ -349,4 +349,4 @@ def _mark(answer: Answer) -> str:
 
 
 def _write(desired: Desired, record: Record) -> None:
-    files.write_atomic(f"{desired.path}.json", (json.dumps(asdict(record)) + "\n").encode(), mode=0o600)
+    files.write_atomic(f"{desired.path}.known", (json.dumps(asdict(record)) + "\n").encode(), mode=0o600)

@@ -151,8 +151,8 @@ def test_a_file_is_downloaded_once(server: Server, desired: Desired) -> None:
     path = Path(desired.path)
     assert path.read_bytes() == FILE
     assert stat.S_IMODE(path.stat().st_mode) == 0o600 and stat.S_IMODE(path.parent.stat().st_mode) == 0o700
-    assert sorted(each.name for each in path.parent.iterdir()) == [path.name, f"{path.name}.json"]
-    assert SECRET not in "".join(each.name for each in path.parent.iterdir()) + Path(f"{path}.json").read_text(encoding="utf-8")
+    assert sorted(each.name for each in path.parent.iterdir()) == [path.name, f"{path.name}.known"]
+    assert SECRET not in "".join(each.name for each in path.parent.iterdir()) + Path(f"{path}.known").read_text(encoding="utf-8")
     assert server.headers[0]["accept-encoding"] == "identity" and "range" not in server.headers[0]
     again = receiving.receive(desired)
     assert (again.action, again.sha256, len(server.asked)) == ("none", SHA256, 1)
@@ -492,7 +492,7 @@ def test_a_link_in_the_way(desired: Desired, tmp_path: Path) -> None:
 @pytest.mark.parametrize("record", ["", "[]", '{"bytes": 1}', '{"sha256": 1, "bytes": "x"}', '{"other": 1}'])
 def test_a_damaged_record(desired: Desired, record: str) -> None:
     receiving.receive(desired)
-    Path(f"{desired.path}.json").write_text(record, encoding="utf-8")
+    Path(f"{desired.path}.known").write_text(record, encoding="utf-8")
     assert receiving.receive(desired).action == "download"
 
 
