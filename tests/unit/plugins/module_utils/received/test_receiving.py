@@ -127,8 +127,10 @@ def server(credentials: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Serve
         listener.socket = context.wrap_socket(listener.socket, server_side=True, do_handshake_on_connect=False)
         running = Server(f"https://127.0.0.1:{listener.server_address[1]}")
         threading.Thread(target=listener.serve_forever, args=(0.01,), daemon=True).start()
-        yield running
-        listener.shutdown()
+        try:
+            yield running
+        finally:
+            listener.shutdown()
 
 
 @pytest.fixture
