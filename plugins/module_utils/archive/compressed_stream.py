@@ -15,7 +15,7 @@ _Decompressor = Union[bz2.BZ2Decompressor, lzma.LZMADecompressor]
 
 
 class DamagedError(Exception):
-    """What is compressed is damaged or cut off."""
+    """The compressed data is damaged or cut off."""
 
 
 class TooLargeError(Exception):

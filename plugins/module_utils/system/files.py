@@ -125,7 +125,7 @@ def keep(path: str, data: bytes, moment: clock.Moment = None, directory: str = R
 
 
 def copy_tree(source: str, target: str, limit: int = 4 * CONFIGURATION) -> None:
-    """Copy a directory with the owners and modes of its files to a new directory. What is neither a file nor a directory is left out.
+    """Copy a directory with the owners and modes of its files to a new directory. Anything but files and directories is left out.
 
     Raises PecError when that fails, when its files have more bytes than the limit, and at a link that another account can have made.
     """
