@@ -16,6 +16,8 @@ from ansible_collections.esus.pec.plugins.module_utils.system.directory import o
 
 DIRECTORY = "/run/esus-pec"
 
+_SUFFIX = ".lock"
+
 INSTALLER = "installer"
 """Held by every run that installs, stops or restarts PEC."""
 
@@ -31,11 +33,11 @@ def lock(name: str, *, directory: str = DIRECTORY, run: str = "") -> Iterator[No
     Raises HeldError, with the holder's process, the start of its run and what it is, if another process holds it. A lock file that a dead
     process left behind is no obstacle.
     """
-    path = os.path.join(directory, f"{name}.lock")
+    path = os.path.join(directory, name + _SUFFIX)
     try:
         files.make_private(directory)
         with opened(directory) as here:
-            handle = os.open(f"{name}.lock", os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600, dir_fd=here.descriptor)
+            handle = os.open(name + _SUFFIX, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600, dir_fd=here.descriptor)
     except OSError as error:
         raise PecError(files.cannot("create the lock", path, error)) from None
     with os.fdopen(handle, "r+", encoding="utf-8") as stream:
@@ -68,6 +70,25 @@ def lock_soon(name: str, seconds: float) -> Iterator[None]:
                     raise
                 time.sleep(0.05)
         yield
+
+
+def names(directory: str = DIRECTORY) -> list[str]:
+    """Return the names of the locks that were ever held since the host started."""
+    try:
+        return sorted(name[: -len(_SUFFIX)] for name in os.listdir(directory) if name.endswith(_SUFFIX))
+    except FileNotFoundError:
+        return []
+
+
+def holder(name: str, *, directory: str = DIRECTORY) -> str:
+    """Return what is known of the process that holds a lock, empty if none does. The lock is taken for an instant to find out."""
+    if not os.path.exists(os.path.join(directory, name + _SUFFIX)):
+        return ""
+    try:
+        with lock(name, directory=directory):
+            return ""
+    except HeldError as error:
+        return str(error).partition("(")[2].rpartition(")")[0]
 
 
 def _holder(note: str) -> str:

@@ -71,3 +71,12 @@ def test_locks_are_in_a_directory_of_roots_alone(tmp_path: Path) -> None:
     with locks.lock("x", directory=str(tmp_path / "locks")):
         assert (tmp_path / "locks").stat().st_mode & 0o777 == 0o700
     assert locks.DIRECTORY == "/run/esus-pec", "everybody can put files into /run/lock"
+
+
+def test_who_holds_a_lock_is_known_without_holding_it(tmp_path: Path) -> None:
+    directory = str(tmp_path / "locks")
+    assert locks.names(directory) == [] and locks.holder("installer", directory=directory) == ""
+    with locks.lock("installer", directory=directory, run="a restore"):
+        assert locks.names(directory) == ["installer"]
+        assert locks.holder("installer", directory=directory).startswith(f"a restore, process {os.getpid()}, since 20")
+    assert locks.names(directory) == ["installer"] and locks.holder("installer", directory=directory) == ""
