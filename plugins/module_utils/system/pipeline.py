@@ -36,7 +36,8 @@ class Stage:
     """One program of a pipeline. C(user) is the account of the system to run it as, which only root can choose; None is one without rights.
 
     C(limits) are those of C(prlimit), such as {"fsize": 0}, beside one of its memory: the program reads what comes from outside.
-    C(secret): it holds a secret, so it is another account than the programs that do not, and these cannot look into it.
+    C(secret): it holds a secret, so it is another account than the programs that do not, and these cannot look into it. C(cwd) has to be a
+    directory that the account may enter.
     """
 
     argv: Sequence[str]
@@ -45,6 +46,7 @@ class Stage:
     pass_fds: Sequence[int] = ()
     limits: Mapping[str, int] = field(default_factory=dict)
     secret: bool = False
+    cwd: str = "/"
 
 
 class Pipeline:
@@ -171,7 +173,7 @@ class Pipeline:
                 stdout=subprocess.PIPE if not last or self._collect else sink,
                 stderr=subprocess.PIPE,
                 env=process.environment({"HOME": account.pw_dir if account else "/nonexistent", **stage.env}),
-                cwd="/",  # another account may not enter ours
+                cwd=stage.cwd,  # another account may not enter ours
                 pass_fds=stage.pass_fds,
                 start_new_session=True,
             )
