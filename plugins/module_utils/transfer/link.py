@@ -139,7 +139,7 @@ class Tunnel:
 
     def reason(self) -> str:
         """Return what went wrong by what ssh said last, and what to do."""
-        return _reason(self._ssh, self._target, self._lines())
+        return reason(self._ssh, self._target, self._lines())
 
     def _lines(self) -> list[str]:
         return self._program.lines("ssh") if self._program else []
@@ -208,13 +208,18 @@ class Joined:
     def reason(self) -> str:
         """Return what went wrong by what ssh said, and what to do; empty if it complained of nothing."""
         lines = self.program.lines("ssh")
-        return _reason(self.ssh, f"127.0.0.1:{self.port}", lines) if lines else ""
+        return reason(self.ssh, f"127.0.0.1:{self.port}", lines) if lines else ""
 
 
 def connect_program(ssh: Ssh, port: int) -> str:
     """Return the value of RSYNC_CONNECT_PROG by which root's rsync reaches a daemon on the source's loopback."""
     argv = [process.find("ssh"), *_options(ssh), "-W", f"127.0.0.1:{port}", "--", ssh.host]
     return " ".join(map(shlex.quote, argv)).replace("%", "%%")
+
+
+def subsystem(ssh: Ssh, name: str) -> list[str]:
+    """Return the program that speaks with a subsystem of the source's SSH server, such as sftp."""
+    return ["ssh", *_options(ssh), "-T", "-s", "--", ssh.host, name]
 
 
 def sftp_batch(ssh: Ssh, commands: Sequence[str], *, timeout: float = 3600) -> str:
@@ -228,7 +233,7 @@ def sftp_batch(ssh: Ssh, commands: Sequence[str], *, timeout: float = 3600) -> s
     argv = ["sftp", "-q", "-b", "-", *_options(ssh, login="-oUser="), "--", host]
     ended = process.run(argv, stdin="".join(f"{command}\n" for command in commands), timeout=timeout)
     if ended.returncode != 0:
-        raise PecError(f"sftp from the source failed: {_reason(ssh, 'SFTP', ended.stderr.splitlines())}")
+        raise PecError(f"sftp from the source failed: {reason(ssh, 'SFTP', ended.stderr.splitlines())}")
     return ended.stdout
 
 
@@ -278,7 +283,7 @@ def _hidden_directory() -> Iterator[str]:
         files.remove_tree(directory)
 
 
-def _reason(ssh: Ssh, target: str, lines: Sequence[str]) -> str:
+def reason(ssh: Ssh, target: str, lines: Sequence[str]) -> str:
     """Return why ssh failed, from its messages, and what to do."""
     text = "\n".join(lines)
     where = f"[{ssh.host}]:{ssh.port}" if ssh.port != 22 else ssh.host
