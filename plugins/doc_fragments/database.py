@@ -6,7 +6,7 @@ from __future__ import annotations
 
 
 class ModuleDocFragment:
-    """C(esus.pec.database) documents the option that C(module_utils/module.py) defines."""
+    """C(esus.pec.database) documents the option that C(module_utils/postgres/options.py) defines."""
 
     DOCUMENTATION = r"""
 options:

@@ -19,29 +19,6 @@ from ansible_collections.esus.pec.plugins.module_utils.system import signals
 
 Result = Dict[str, Any]
 
-DATABASE: dict[str, Any] = {
-    "type": "dict",
-    "options": {
-        "host": {"type": "str", "default": "127.0.0.1"},
-        "port": {"type": "int", "default": 5432},
-        "name": {"type": "str", "default": "esus"},
-        "username": {"type": "str", "default": "esus"},
-        "password": {"type": "str", "default": "", "no_log": True},
-        "sslmode": {"type": "str", "choices": ["disable", "prefer", "require", "verify-ca", "verify-full"], "default": "prefer"},
-        "sslrootcert": {"type": "str", "default": ""},
-    },
-}
-"""The option C(database), documented in the fragment esus.pec.database. postgres.psql.connection_from reads it."""
-
-ADMIN: dict[str, Any] = {
-    "type": "dict",
-    "options": {
-        "username": {"type": "str", "default": "postgres"},
-        "password": {"type": "str", "required": True, "no_log": True},
-    },
-}
-"""The option C(admin): a superuser's login."""
-
 UNQUOTED = (
     "has no quotes, so that YAML read it as a number or as true or false and changed it (a zero at its start makes it octal); "
     "write it in quotes"

@@ -207,7 +207,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from ansible_collections.esus.pec.plugins.module_utils.dump import dumping, manifest, planning
-from ansible_collections.esus.pec.plugins.module_utils.module import DATABASE, PecModule, run_module
+from ansible_collections.esus.pec.plugins.module_utils.module import PecModule, run_module
+from ansible_collections.esus.pec.plugins.module_utils.postgres.options import DATABASE
 from ansible_collections.esus.pec.plugins.module_utils.postgres.psql import connection_from
 
 ARGUMENTS = {

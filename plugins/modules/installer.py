@@ -174,9 +174,10 @@ from typing import Any
 from ansible_collections.esus.pec.plugins.module_utils import beliefs
 from ansible_collections.esus.pec.plugins.module_utils.errors import PecError
 from ansible_collections.esus.pec.plugins.module_utils.installer import installing, jar, java, planning, running
-from ansible_collections.esus.pec.plugins.module_utils.module import DATABASE, PecModule, run_module
+from ansible_collections.esus.pec.plugins.module_utils.module import PecModule, run_module
 from ansible_collections.esus.pec.plugins.module_utils.pec import installation
 from ansible_collections.esus.pec.plugins.module_utils.postgres import psql
+from ansible_collections.esus.pec.plugins.module_utils.postgres.options import DATABASE
 from ansible_collections.esus.pec.plugins.module_utils.preflight import judging, model, survey
 from ansible_collections.esus.pec.plugins.module_utils.system import locks
 

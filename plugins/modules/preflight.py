@@ -197,7 +197,8 @@ from typing import Any
 
 from ansible_collections.esus.pec.plugins.module_utils import beliefs
 from ansible_collections.esus.pec.plugins.module_utils.errors import PecError
-from ansible_collections.esus.pec.plugins.module_utils.module import DATABASE, PecModule, run_module
+from ansible_collections.esus.pec.plugins.module_utils.module import PecModule, run_module
+from ansible_collections.esus.pec.plugins.module_utils.postgres.options import DATABASE
 from ansible_collections.esus.pec.plugins.module_utils.preflight.judging import BEFORE_INSTALLING, RULES, describe, judge
 from ansible_collections.esus.pec.plugins.module_utils.preflight.model import DatabaseWanted, FirstRun, Https, Wishes
 from ansible_collections.esus.pec.plugins.module_utils.preflight.survey import survey_host

@@ -69,9 +69,11 @@ from dataclasses import asdict
 from typing import Any
 
 from ansible_collections.esus.pec.plugins.module_utils.errors import PecError
-from ansible_collections.esus.pec.plugins.module_utils.module import ADMIN, DATABASE, PecModule, run_module
+from ansible_collections.esus.pec.plugins.module_utils.module import PecModule, run_module
+from ansible_collections.esus.pec.plugins.module_utils.postgres.options import ADMIN, DATABASE
 from ansible_collections.esus.pec.plugins.module_utils.postgres.psql import connection_from
-from ansible_collections.esus.pec.plugins.module_utils.restore import cleaning, known_server
+from ansible_collections.esus.pec.plugins.module_utils.restore import cleaning
+from ansible_collections.esus.pec.plugins.module_utils.restore.options import require_known_server
 
 ARGUMENTS = {
     "older_than_days": {"type": "int", "default": 30},
@@ -85,7 +87,7 @@ def run(module: PecModule) -> dict[str, Any]:
     params, admin = module.params, module.params["admin"]
     if params["older_than_days"] < 0:
         raise PecError(f"older_than_days is {params['older_than_days']}; give 0 or more")
-    known_server.require(params)
+    require_known_server(params)
     login = (admin["username"], admin["password"]) if admin else None
     found = cleaning.run(
         connection_from(params["database"]), login, params["admin_account"], params["older_than_days"], check=module.check_mode

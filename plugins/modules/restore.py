@@ -60,104 +60,20 @@ options:
   sha256:
     description: SHA-256 that the dump must have, as RV(sha256) of an earlier run in check mode.
     type: str
-  admin:
-    description:
-      - A role that may create databases and roles (SUPERUSER, or CREATEDB and CREATEROLE). Required if PEC's own role may not and the
-        server is on another host.
-      - Defaults to PEC's own role if it may, else to the server's administrator by way of O(admin_account).
-      - Requires O(database) if another account can change the file of PEC that says where the server is, as with C(User=) in PEC's unit.
-    type: dict
-    suboptions:
-      username: {description: Name of the role., type: str, default: postgres}
-      password: {description: Password of the role., type: str, required: true}
-  admin_account:
-    description: Account on this host that the server accepts as its administrator without a password (C(peer) in C(pg_hba.conf)).
-    type: str
-    default: postgres
   identity:
     description: Secret key for a dump encrypted with C(age). It is kept in memory only.
     type: str
   identity_path:
     description: File on the host with that key.
     type: path
-  replace:
-    description: Replace a database that is not empty.
-    type: bool
-    default: false
   force:
     description:
       - Restore a dump again although the database was restored from it and has not changed since.
       - Also restore a plain dump whose accents are broken, which is refused otherwise.
     type: bool
     default: false
-  stop_service:
-    description:
-      - Stop PEC before and start it again afterwards, also after a failure. Other sessions are ended at the switch.
-      - Otherwise a running PEC or any other session is a reason to refuse.
-    type: bool
-    default: false
-  rehearse:
-    description: Restore and compare, then drop the restored database. PEC keeps running, and nothing is replaced.
-    type: bool
-    default: false
-  keep_previous:
-    description: Keep the database that was replaced. An empty one is never kept.
-    type: bool
-    default: true
-  extensions:
-    description:
-      - Extensions of PostgreSQL that a dump may contain. The default are those that reach nothing outside the database.
-      - A dump with another one is refused, because the administrator would have to create it. C(dblink), for example, reads and writes
-        other databases.
-    type: list
-    elements: str
-    default: [btree_gin, btree_gist, citext, fuzzystrmatch, hstore, intarray, ltree, pg_trgm, pgcrypto, tablefunc, unaccent, uuid-ossp]
-  without_extensions:
-    description: Extensions that are left out of the dump. What depends on them is an error.
-    type: list
-    elements: str
-    default: []
-  skip_objects:
-    description:
-      - Objects that are left out of the dump, each as C(KIND SCHEMA.NAME) in the way that errors and RV(notes) show them, such as
-        V(VIEW public.vw_antiga). Rows, comments and triggers of a table go with it; anything else that depends on it is an error.
-      - Publications, subscriptions, event triggers, row security policies, foreign servers with their wrappers, user mappings and tables,
-        and the extensions C(adminpack), C(file_fdw), C(pg_buffercache), C(pg_stat_statements) and C(postgres_fdw) are always left out,
-        because PEC does not need them. An extension is kept if it is in O(extensions).
-      - RV(notes) names all that was left out; for a plain dump only after it was loaded.
-    type: list
-    elements: str
-    default: []
-  function_search_path:
-    description:
-      - Schemas in which the functions of the dump look for what they name without a schema, such as V([public]). For a dump that cannot be
-        loaded because a function in an index, a check or a materialized view names another one without its schema.
-      - Such functions keep this C(search_path), and RV(notes) names them.
-    type: list
-    elements: str
-    default: []
-  keep_failed:
-    description: Keep the incomplete database after a failure, to look into it.
-    type: bool
-    default: false
-  allow_older_server:
-    description: Try a dump from a newer PostgreSQL than the server.
-    type: bool
-    default: false
-  require_pec:
-    description: Refuse a dump that is not one of PEC with its data, which its C(VERSAOBANCODADOS) proves.
-    type: bool
-    default: true
   require_manifest:
     description: Refuse a dump without a manifest.
-    type: bool
-    default: false
-  allow_other_version:
-    description:
-      - Restore a dump of an older PEC than the installed one, because the installer updates the database afterwards. PEC is then left
-        stopped, also if it ran before.
-      - Otherwise a dump of another version is refused, by its manifest before anything is changed, else after the load and before the two
-        databases change names. A dump of a newer PEC is always refused.
     type: bool
     default: false
   allow_partial:
@@ -167,30 +83,10 @@ options:
       - RV(notes) lists the missing objects by kind, with their numbers.
     type: bool
     default: false
-  update_jar:
-    description: The installer on the host that is to update the database. With O(allow_other_version), a restore is refused if it is not
-      PEC's installer or older than the dump.
-    type: path
-  check_space:
-    description:
-      - Refuse if the disk of the server seems too small, and stop before it is full. PostgreSQL may not survive a full disk.
-      - The disk of a server on another host is not checked.
-    type: bool
-    default: true
-  jobs:
-    description: Number of sessions that load, analyze and compare in parallel. Defaults to the number of processors of the host.
-    type: int
-  encoding:
-    description: Encoding of the new database. Defaults to that of the old one, else of the one that was dumped; UTF-8 instead of
-      C(SQL_ASCII), or if the server has no locale for that of the dump.
-    type: str
-  locale:
-    description: Locale of the new database, such as V(pt_BR.UTF-8). Defaults to that of the old one, else of the one that was dumped, else
-      to one of the server that fits the encoding.
-    type: str
 extends_documentation_fragment:
   - esus.pec.attributes
   - esus.pec.database
+  - esus.pec.restoring
 attributes:
   check_mode:
     description: Reads the dump and the server, decides by the same rules, and changes nothing.
@@ -294,12 +190,13 @@ notes:
 """
 
 import socket
+from dataclasses import replace
 from typing import Any
 
 from ansible_collections.esus.pec.plugins.module_utils.errors import PecError
-from ansible_collections.esus.pec.plugins.module_utils.module import ADMIN, DATABASE, PecModule, run_module
-from ansible_collections.esus.pec.plugins.module_utils.postgres.psql import connection_from
-from ansible_collections.esus.pec.plugins.module_utils.restore import known_server, restoring
+from ansible_collections.esus.pec.plugins.module_utils.module import PecModule, run_module
+from ansible_collections.esus.pec.plugins.module_utils.restore import restoring
+from ansible_collections.esus.pec.plugins.module_utils.restore.options import RESTORING, desired_from, require_known_server
 from ansible_collections.esus.pec.plugins.module_utils.restore.planning import Desired
 from ansible_collections.esus.pec.plugins.module_utils.restore.restoring import Outcome
 
@@ -308,60 +205,29 @@ ARGUMENTS = {
     "directory": {"type": "path"},
     "where": {"type": "dict", "default": {}},
     "from_host": {"type": "str"},
-    "from_municipality": {"type": "str", "default": ""},
     "sha256": {"type": "str"},
-    "database": DATABASE,
-    "admin": ADMIN,
-    "admin_account": {"type": "str", "default": "postgres"},
     "identity": {"type": "str", "no_log": True},
     "identity_path": {"type": "path"},
-    "replace": {"type": "bool", "default": False},
     "force": {"type": "bool", "default": False},
-    "stop_service": {"type": "bool", "default": False},
-    "rehearse": {"type": "bool", "default": False},
-    "keep_previous": {"type": "bool", "default": True},
-    "keep_failed": {"type": "bool", "default": False},
-    "allow_older_server": {"type": "bool", "default": False},
-    "require_pec": {"type": "bool", "default": True},
     "require_manifest": {"type": "bool", "default": False},
-    "allow_other_version": {"type": "bool", "default": False},
     "allow_partial": {"type": "bool", "default": False},
-    "update_jar": {"type": "path"},
-    "check_space": {"type": "bool", "default": True},
-    "jobs": {"type": "int"},
-    "extensions": {
-        "type": "list",
-        "elements": "str",
-        "default": [
-            *("btree_gin", "btree_gist", "citext", "fuzzystrmatch", "hstore", "intarray"),
-            *("ltree", "pg_trgm", "pgcrypto", "tablefunc", "unaccent", "uuid-ossp"),
-        ],
-    },
-    "without_extensions": {"type": "list", "elements": "str", "default": []},
-    "skip_objects": {"type": "list", "elements": "str", "default": []},
-    "function_search_path": {"type": "list", "elements": "str", "default": []},
-    "encoding": {"type": "str"},
-    "locale": {"type": "str"},
+    **RESTORING,
 }
 
 
 def read_desired(params: dict[str, Any]) -> Desired:
-    if params["jobs"] is not None and params["jobs"] < 1:
-        raise PecError(f"jobs is {params['jobs']}, but at least one is needed; leave it out for one per processor")
     if params["where"] and not params["directory"]:
         raise PecError("where chooses among the dumps of a directory, but path names one; set directory instead, or leave where out")
-    admin = params["admin"]
-    converted = {
-        "where": {name: str(value) for name, value in params["where"].items()},
-        "from_host": params["from_host"] or socket.gethostname(),
-        "admin_login": (admin["username"], admin["password"]) if admin else None,
-        "connection": connection_from(params["database"]),
-        "extensions": tuple(params["extensions"]),
-        "without_extensions": tuple(params["without_extensions"]),
-        "skip_objects": tuple(params["skip_objects"]),
-        "function_search_path": tuple(params["function_search_path"]),
-    }
-    return Desired(**{**{name: value for name, value in params.items() if name not in ("database", "admin")}, **converted})
+    chosen = {name: params[name] for name in ("path", "directory", "sha256", "identity", "identity_path")}
+    return replace(
+        desired_from(params),
+        **chosen,
+        where={name: str(value) for name, value in params["where"].items()},
+        from_host=params["from_host"] or socket.gethostname(),
+        force=params["force"],
+        require_manifest=params["require_manifest"],
+        allow_partial=params["allow_partial"],
+    )
 
 
 def describe(outcome: Outcome) -> dict[str, Any]:
@@ -393,7 +259,7 @@ def describe(outcome: Outcome) -> dict[str, Any]:
 
 
 def run(module: PecModule) -> dict[str, Any]:
-    known_server.require(module.params)
+    require_known_server(module.params)
     return describe(restoring.run(read_desired(module.params), check=module.check_mode))
 
 

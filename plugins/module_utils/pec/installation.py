@@ -145,6 +145,20 @@ def connection(here: Installation | None = None) -> Connection:
     return found.connection
 
 
+def connection_below(home: str) -> Connection:
+    """Return the connection that the application's files below C(home) name, such as a copy of another server's. Raises PecError."""
+    notes: list[str] = []
+    refused: list[str] = []
+    spring = _read_properties(os.path.join(home, beliefs.APPLICATION_PROPERTIES), notes, refused)
+    logins = _read_credentials(os.path.join(home, beliefs.CREDENTIALS_FILE), notes, refused)
+    connection, _source = _connection(home, None, spring, {}, logins, notes)
+    if connection is None:
+        names = " nor ".join(os.path.join(home, name) for name in (beliefs.APPLICATION_PROPERTIES, beliefs.CREDENTIALS_FILE))
+        reasons = "; ".join([*refused, *notes])
+        raise PecError(f"neither {names} says which database PEC uses{f' ({reasons})' if reasons else ''}; copy them again")
+    return connection
+
+
 def _with_application(
     root: str, home: str, found: Installation, config: Mapping[str, object], notes: list[str], refused: list[str]
 ) -> Installation:

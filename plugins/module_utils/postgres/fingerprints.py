@@ -132,12 +132,14 @@ def read_fingerprint(
     on_table: Callable[[int, int], None] | None = None,
     on_failure: Callable[[str, str], None] | None = None,
     user: str | None = None,
+    workers: list[Session] | None = None,
 ) -> Fingerprint:
     """Read every row, in C(jobs) sessions at once. snapshot is an exported one, so that all sessions see what a dump saw.
 
     only: names as in a fingerprint; exclude: patterns as in pg_dump's --exclude-table-data (* and ?), for a table or for schema.table.
     on_table(done, total) is called after every table. on_failure(name, reason) is called for a table that cannot be read, such as one with
-    an index on a function that fails; without it, and if the server is no longer reached, PecError is raised.
+    an index on a function that fails; without it, and if the server is no longer reached, PecError is raised. The sessions are put into
+    workers, so that another thread can stop them.
     """
     options = {**_PINNED, "extra_float_digits": "0" if method == MD5_DIGITS else "3"}
     with Session(conn, client_path, options=options, user=user) as session:
@@ -156,7 +158,7 @@ def read_fingerprint(
     lost: list[str] = []
     lock = threading.Lock()
     ended = threading.Event()
-    workers: list[Session] = []
+    workers = [] if workers is None else workers
 
     def read_until_failure(worker: Session) -> None:
         while waiting:

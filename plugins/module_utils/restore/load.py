@@ -10,7 +10,7 @@ import threading
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
-from typing import BinaryIO
+from typing import BinaryIO, TypeVar
 
 from ansible_collections.esus.pec.plugins.module_utils.archive import copying
 from ansible_collections.esus.pec.plugins.module_utils.archive.opening import Dump
@@ -23,6 +23,7 @@ from ansible_collections.esus.pec.plugins.module_utils.errors import PecError
 from ansible_collections.esus.pec.plugins.module_utils.postgres import psql, session
 from ansible_collections.esus.pec.plugins.module_utils.postgres.psql import Connection
 from ansible_collections.esus.pec.plugins.module_utils.restore import function_path, scratch
+from ansible_collections.esus.pec.plugins.module_utils.restore.live_rows import LiveRows
 from ansible_collections.esus.pec.plugins.module_utils.restore.load_output import LoadOutput
 from ansible_collections.esus.pec.plugins.module_utils.restore.tools import READ_ONLY, Clients, Listing
 from ansible_collections.esus.pec.plugins.module_utils.system import confinement
@@ -32,6 +33,7 @@ _MOST_MEMORY = 1 << 30
 _LEAST_MEMORY = 64 << 20
 _PARTS = 4  # of the rows for each job, so that all jobs have work to the end
 _TABLE_LOADED = "processing data for table"
+_Part = TypeVar("_Part")
 
 
 @dataclass(frozen=True)
@@ -53,7 +55,8 @@ class Loader:
 
     extensions are those that the database has already, without_extensions those to leave out, and so is what C(skip) names; C(schemas)
     exist already. on_table(done) is called as tables are filled. sha256 is what the dump was checked against.
-    function_search_path are the schemas in which the functions of the dump look for what they name without a schema.
+    function_search_path are the schemas in which the functions of the dump look for what they name without a schema. C(live) brings the
+    rows of an archive that has none.
     """
 
     def __init__(
@@ -74,7 +77,9 @@ class Loader:
         skip: Skip | None = None,
         schemas: Collection[str] = (),
         function_search_path: Sequence[str] = (),
+        live: LiveRows | None = None,
     ) -> None:
+        self._live = live
         self._skip, self._schemas = skip or Skip(), schemas
         self._search_path = function_search_path
         self._name_of: Callable[[int], str] = lambda _number: ""
@@ -131,7 +136,7 @@ class Loader:
             yield self._filtered(sql, lambda _nothing: sql.finish(), b"")
 
         with PlainStream(self._dump, self._archive.layers, self._identity) as plain:
-            self._run(Stage(argv, self._environment, limits=READ_ONLY), pieces(plain))
+            self._run([Stage(argv, self._environment, limits=READ_ONLY)], pieces(plain))
         self._filled = sql.copies or None
         return sql
 
@@ -151,6 +156,12 @@ class Loader:
         So are the rows if the archive can be read at any place: by several programs, each with a file and a part of the tables of its own.
         """
         with _in_memory(self._selection(toc)) as selection:
+            if self._live and listing.head is not None:
+                self._restore(["--section=pre-data"], selection, stdin=True)
+                self._set_search_path()
+                self._load_live(self._live)
+                self._restore(["--section=post-data", f"/dev/fd/{listing.head.fileno()}"], selection, head=listing.head, jobs=self._jobs)
+                return
             if self._archive.kind == TAR or self._jobs == 1 or listing.head is None:
                 for sections in self._sections():
                     self._restore_stream(sections, selection)
@@ -181,12 +192,26 @@ class Loader:
             with session.Session(self._conn, self._clients.psql) as opened:
                 opened.execute(function_path.set_statement(self._search_path))
 
+    def _load_live(self, live: LiveRows) -> None:
+        """Several pg_dump write rows into a pg_restore each, which knows nothing of the tables but their names."""
+        argv = [*self._argv(), "--section=data"]
+
+        def load(source: Stage) -> None:
+            if not self._stopped_for:
+                self._run([source, Stage(argv, self._environment, limits=READ_ONLY)], None, self._unavoidable(1), secrets=live.secrets)
+
+        with live.being_read():
+            self._side_by_side(load, live.stages(self._jobs, [entry for entry in self._skip.entries if entry.kind == "TABLE"]))
+
     def _load_rows(self, parts: Sequence[str]) -> None:
         def load(part: str) -> None:
             if not self._stopped_for:
                 with _in_memory(part) as selection:
                     self._restore(["--section=data"], selection, stdin=True)
 
+        self._side_by_side(load, parts)
+
+    def _side_by_side(self, load: Callable[[_Part], None], parts: Sequence[_Part]) -> None:
         with ThreadPoolExecutor(self._jobs) as pool:
             runs = [pool.submit(load, part) for part in parts]
             try:
@@ -211,17 +236,19 @@ class Loader:
         jobs: int = 1,
     ) -> None:
         descriptors = [selection.fileno(), *([head.fileno()] if head else [])]
-        argv = [self._clients.pg_restore, "--verbose", "--no-owner", "--no-privileges", "--no-tablespaces"]
-        argv += psql.lasting(self._conn, self._clients.pg_restore, _conninfo(self._conn.database))
-        argv += ["--use-list", f"/dev/fd/{selection.fileno()}"]
+        argv = [*self._argv(), "--use-list", f"/dev/fd/{selection.fileno()}"]
         argv += ["--jobs", str(jobs)] if jobs > 1 else []
         stage = Stage([*argv, *arguments], self._environment, pass_fds=descriptors, limits=READ_ONLY)
         file = self._dump.descriptor() if stdin else None
         try:
-            self._run(stage, source, self._unavoidable(jobs), stdin=file)
+            self._run([stage], source, self._unavoidable(jobs), stdin=file)
         finally:
             if file is not None:
                 os.close(file)
+
+    def _argv(self) -> list[str]:
+        argv = [self._clients.pg_restore, "--verbose", "--no-owner", "--no-privileges", "--no-tablespaces"]
+        return argv + psql.lasting(self._conn, self._clients.pg_restore, _conninfo(self._conn.database))
 
     def _unavoidable(self, jobs: int) -> int:
         """Return how many errors pg_restore counts on an older server although nothing is wrong.
@@ -233,19 +260,33 @@ class Loader:
             return 0
         return 2 if jobs > 1 else 1
 
-    def _run(self, stage: Stage, source: Iterator[bytes] | None, unavoidable: int = 0, *, stdin: int | None = None) -> None:
+    def _run(
+        self,
+        stages: Sequence[Stage],
+        source: Iterator[bytes] | None,
+        unavoidable: int = 0,
+        *,
+        stdin: int | None = None,
+        secrets: Sequence[str] = (),
+    ) -> None:
+        """Run the program that loads, the last of the stages."""
         if self._stopped_for:
             raise PecError(self._stopped_for)
         failure: PecError | None = None
         said = LoadOutput(self._stop, self._output.first_warnings, self._name_of)
 
+        loading = os.path.basename(stages[-1].argv[0])
+
         def read_line(program: str, line: str) -> None:
+            if program != loading:
+                return  # what a program before it says is in the error that its end raises
             if _TABLE_LOADED in line:
                 self._tables += 1
                 self._on_table(self._tables)
             said.read(program, line)
 
-        pipeline = Pipeline([stage], feed=source is not None, stdin=stdin, on_line=read_line, secrets=[self._conn.password])
+        known = [self._conn.password, *secrets]
+        pipeline = Pipeline(stages, feed=source is not None, stdin=stdin, on_line=read_line, secrets=known)
         self._running.add(pipeline)
         with pipeline as running:
             if source is not None:
@@ -259,6 +300,9 @@ class Loader:
         self._output = said
         if self._stopped_for:
             raise PecError(self._stopped_for)
+        if failure and len(stages) > 1 and str(failure).startswith(f"{os.path.basename(stages[0].argv[0])} "):
+            raise failure  # what its end does to the program that reads it is no cause
+        codes = codes if any(codes[:-1]) else codes[-1:]
         # Its workers interrupt each other's lines, so these may be misread; its own count is right.
         if unavoidable and codes == [1] and said.ignored == unavoidable and not said.stopped:
             return

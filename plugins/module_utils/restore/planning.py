@@ -40,7 +40,7 @@ class Desired:
 
     C(from_host) and C(from_municipality) are where the dump must come from; an empty município is unknown. C(admin_login), a name and
     a password, and C(admin_account) are two ways to a role that may create databases. C(extensions) are those that a dump may have;
-    C(without_extensions) are left out of it.
+    C(without_extensions) are left out of it. C(rows_follow): the dump has no rows, because they come from the server that it is of.
     """
 
     from_host: str
@@ -74,6 +74,7 @@ class Desired:
     without_extensions: tuple[str, ...] = ()
     skip_objects: tuple[str, ...] = ()
     function_search_path: tuple[str, ...] = ()
+    rows_follow: bool = False
 
     @property
     def left_out(self) -> tuple[str, ...]:
@@ -349,8 +350,13 @@ def _against_dump(current: Current, desired: Desired) -> list[str]:
         reasons.append("it has no manifest, but one is required; make the dump with esus.pec.dump, or set require_manifest to false")
     if desired.require_pec and current.toc is not None and not current.toc.has_settings:
         reasons.append(f"it is not a dump of PEC: it has no table {beliefs.SETTINGS_TABLE}; check that it is the right file")
-    elif desired.require_pec and (
-        (current.manifest is not None and current.manifest.schema_only) or (current.toc is not None and not current.toc.has_settings_data)
+    elif (
+        desired.require_pec
+        and not desired.rows_follow
+        and (
+            (current.manifest is not None and current.manifest.schema_only)
+            or (current.toc is not None and not current.toc.has_settings_data)
+        )
     ):
         reasons.append(f"it has the tables of PEC but not their rows ({beliefs.SETTINGS_TABLE} has none); use a dump with data")
     written = custom_format.version_number(current.archive.header.server_version)

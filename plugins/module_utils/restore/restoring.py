@@ -34,6 +34,7 @@ from ansible_collections.esus.pec.plugins.module_utils.restore import (
     verify,
 )
 from ansible_collections.esus.pec.plugins.module_utils.restore.disk_guard import DiskGuard
+from ansible_collections.esus.pec.plugins.module_utils.restore.live_rows import LiveRows
 from ansible_collections.esus.pec.plugins.module_utils.restore.load import Loaded, Loader
 from ansible_collections.esus.pec.plugins.module_utils.restore.loading_role import LoadingRole
 from ansible_collections.esus.pec.plugins.module_utils.restore.planning import Desired, Plan
@@ -69,8 +70,11 @@ class Outcome:
         return origin.update_follows(found, current.installed)
 
 
-def run(desired: Desired, *, check: bool = False) -> Outcome:
-    """Restore, or only plan it. Raises PecError; the old database then still has its name and its content."""
+def run(desired: Desired, *, check: bool = False, live: LiveRows | None = None) -> Outcome:
+    """Restore, or only plan it. Raises PecError; the old database then still has its name and its content.
+
+    C(live) brings the rows that the dump itself lacks (C(rows_follow)).
+    """
     connection = desired.connection or installation.connection()
     with ExitStack() as stack:
         for name in database_locks(connection):
@@ -91,7 +95,7 @@ def run(desired: Desired, *, check: bool = False) -> Outcome:
             partial = _partial(found.current, desired) if planned.action != "none" else []
             outcome = Outcome(planned, found.current, notes=(*planned.notes, *partial), warnings=tuple(unusable))
             if not check and (planned.changed or planned.action == "rehearse"):
-                outcome = _Restore(desired, connection, found, planned, identity, status).run()
+                outcome = _Restore(desired, connection, found, planned, identity, status, live).run()
                 outcome = replace(outcome, seconds={**outcome.seconds, "total": round(time.monotonic() - began, 2)})
                 outcome = replace(outcome, warnings=(*unusable, *outcome.warnings))
         except BaseException:
@@ -106,8 +110,16 @@ class _Restore:
     """One run: its steps in order, and the cleanup when one of them fails."""
 
     def __init__(
-        self, desired: Desired, connection: Connection, found: Found, planned: Plan, identity: Identity, status: StatusFile
+        self,
+        desired: Desired,
+        connection: Connection,
+        found: Found,
+        planned: Plan,
+        identity: Identity,
+        status: StatusFile,
+        live: LiveRows | None = None,
     ) -> None:
+        self._live = live
         self._desired, self._connection, self._found, self._plan = desired, connection, found, planned
         self._identity, self._status = identity, status
         self._current, self._admin = found.current, found.admin
@@ -182,6 +194,8 @@ class _Restore:
                     self._switch()
                     self._update_follows = self._awaits_update(pec_version)
         except BaseException as error:
+            if self._live:
+                self._live.stop()
             if isinstance(error, PecError) and not str(error).endswith(psql.network_remedy(str(error))):
                 error.args = (f"{error}{psql.network_remedy(str(error))}",)
             _also(error, self._clean_up(load_output.is_disk_full(str(error))))
@@ -258,9 +272,10 @@ class _Restore:
             skip=self._skip,
             schemas=self._schemas,
             function_search_path=self._desired.function_search_path,
+            live=self._live,
         )
         toc = self._current.toc
-        self._status.update(tables_total=toc.tables_with_data if toc else None)
+        self._status.update(tables_total=self._live.tables if self._live else toc.tables_with_data if toc else None)
         with DiskGuard(self._found.place if self._desired.check_space else None, loader.stop):
             return loader.load(toc, self._found.listing)
 
@@ -339,9 +354,13 @@ class _Restore:
         current = self._current
         counts = {"tables": loaded.tables} if loaded.tables is not None else dict(current.toc.counted(self._skip)) if current.toc else {}
         left_out = [name for name in current.needs if name in self._desired.left_out]
+        described = current.manifest
+        if self._live and described:
+            described = replace(described, fingerprint=self._live.fingerprint())
+            self._notes += self._live.unproven
         wanted, notes = verify.expected(
             counts,
-            current.manifest,
+            described,
             require_pec=self._desired.require_pec,
             server_version_num=current.server_version_num,
             without_extensions=left_out,
