@@ -15,7 +15,7 @@ description:
   - What is written at the source after the module has begun is not transferred. Stop PEC there first, or use O(rehearse).
   - The source is only read.
 author: ["esus.pec contributors (@esus-pec)"]
-version_added: 0.3.0
+version_added: 0.2.0
 options:
   source:
     description: Connection to the old database, as seen from the SSH server in O(ssh), else from this host.

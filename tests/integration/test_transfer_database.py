@@ -63,6 +63,26 @@ def test_everything_arrives(old: Restoring, source: int, target: int) -> None:
     assert old.sh("stat -c '%a %U' $1", RECORD) == "600 root"
 
 
+def test_what_was_written_since(old: Restoring) -> None:
+    def look(state: str) -> dict[str, Any]:
+        arguments = {"database": old.postgres.connection(15, DATABASE), "state": state, "path": "/var/lib/esus-pec/transfer/test.json"}
+        result = old.postgres.module("esus.pec.transfer_record", arguments)
+        assert not result["_failed"], result
+        return result
+
+    look("recorded")
+    before = look("compared")
+    assert (before["same"], before["changed"], before["differences"]) == (True, False, [])
+    change = "CREATE TABLE nova (a int); DELETE FROM tb_config_sistema WHERE co_config_sistema = 'NOMEINSTALACAO'"
+    old.postgres.sql(15, DATABASE, change, user=ROLE)
+    now = look("compared")
+    assert now["same"] is False
+    assert [(each["table"], each["rows_before"], each["rows_now"]) for each in now["differences"]] == [
+        ("public.nova", None, 0),
+        ("public.tb_config_sistema", 5, 4),
+    ]
+
+
 def test_a_rehearsal_leaves_nothing(old: Restoring) -> None:
     old.postgres.create(17, "new", sample=False)
     before = old.identity(17, "new"), old.postgres.databases(17)

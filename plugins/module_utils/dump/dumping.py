@@ -26,12 +26,6 @@ from ansible_collections.esus.pec.plugins.module_utils.system import clock, file
 PARTIAL = ".partial"
 _MOST_UNPROVEN = 10
 _REPLACED = PARTIAL + ".replaced"  # an old dump that a rename cannot replace, until the new one has its name
-# The session that holds the snapshot is idle while pg_dump works. Not every version of the server has all of these.
-PATIENT = """
-select set_config(name, '0', false) from pg_settings
-where name in ('statement_timeout', 'idle_in_transaction_session_timeout', 'transaction_timeout')
-"""
-"""For a session that holds a snapshot."""
 
 
 @dataclass(frozen=True)
@@ -145,7 +139,7 @@ def _make(job: _Job, partial: str, status: status_file.StatusFile, notes: tuple[
     psql_path, pg_restore = _sibling(job.tools.client, "psql"), _sibling(job.tools.client, "pg_restore")
     started, began = clock.utc(), time.monotonic()
     with Session(conn, psql_path) as session:
-        session.execute(PATIENT)
+        session.execute(psql.PATIENT)
         session.execute("begin isolation level repeatable read read only")
         if desired.snapshot:
             session.execute(f"set transaction snapshot {psql.literal(desired.snapshot)}")

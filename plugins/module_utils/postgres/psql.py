@@ -35,6 +35,13 @@ LONGEST_VALUE = 10000
 # it that fit better than the server's own, so those are looked for in pg_catalog only.
 PINNED = {"search_path": "pg_catalog,pg_temp"}
 
+# The session that holds the snapshot is idle while pg_dump works. Not every version of the server has all of these.
+PATIENT = """
+select set_config(name, '0', false) from pg_settings
+where name in ('statement_timeout', 'idle_in_transaction_session_timeout', 'transaction_timeout')
+"""
+"""SQL for a session that holds a snapshot."""
+
 # True only for a real table with types of PostgreSQL itself. Reading anything else, such as a view or a column of a type with casts of its
 # own, would run code of whoever made it with the rights of this session.
 PLAIN_TABLE_SQL = """exists (

@@ -8,13 +8,12 @@ snapshot, each of which writes into a pg_restore.
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 
-from ansible_collections.esus.pec.plugins.module_utils.dump import dumping, manifest, writing
+from ansible_collections.esus.pec.plugins.module_utils.dump import manifest, writing
 from ansible_collections.esus.pec.plugins.module_utils.dump.manifest import Manifest
 from ansible_collections.esus.pec.plugins.module_utils.dump.planning import Plan
 from ansible_collections.esus.pec.plugins.module_utils.errors import PecError
@@ -27,8 +26,9 @@ from ansible_collections.esus.pec.plugins.module_utils.restore import live_rows,
 from ansible_collections.esus.pec.plugins.module_utils.restore.live_rows import LiveRows
 from ansible_collections.esus.pec.plugins.module_utils.restore.planning import Desired
 from ansible_collections.esus.pec.plugins.module_utils.restore.restoring import Outcome
-from ansible_collections.esus.pec.plugins.module_utils.system import clock, files, host
+from ansible_collections.esus.pec.plugins.module_utils.system import files, host
 from ansible_collections.esus.pec.plugins.module_utils.system.status_file import StatusFile
+from ansible_collections.esus.pec.plugins.module_utils.transfer import records
 from ansible_collections.esus.pec.plugins.module_utils.transfer.link import Ssh, Tunnel
 
 _SCHEMA = "schema.dump"
@@ -75,7 +75,7 @@ def run(desired: Desired, source: Source, *, check: bool = False, record: str | 
             raise PecError(f"{source.name} is this server: its database {conn.database!r} is the one to replace; name the old server")
         place = stack.enter_context(files.private_directory())
         session = stack.enter_context(Session(conn, psql_path))
-        session.execute(dumping.PATIENT)
+        session.execute(psql.PATIENT)
         session.execute("begin isolation level repeatable read read only")
         snapshot = str(session.query("select to_json(pg_export_snapshot())"))
         transaction = str(session.query(_TRANSACTION_SQL))
@@ -88,7 +88,7 @@ def run(desired: Desired, source: Source, *, check: bool = False, record: str | 
         loaded = outcome.contents is not None
         fingerprint = live.fingerprint() if loaded else None
         if record and fingerprint and outcome.plan.action == "restore":
-            _record(record, made, fingerprint)
+            records.write(record, replace(made, name=conn.database, fingerprint=fingerprint))
     version = ".".join(map(str, client.version))
     return Streamed(outcome, facts, transaction, version, fingerprint, {**seconds, **outcome.seconds})
 
@@ -142,37 +142,15 @@ def _dump_schema(
         written = writing.write(plan, programs, snapshot, (), path, writing.Progress(status, held.tables))
         status.remove()
     whole, fewer = contents.dumped(held, written.toc.counts if written.toc else None)
-    now = clock.utc()
-    made = Manifest(
+    made = replace(
+        records.describe(source.name, conn, facts, whole, ".".join(map(str, client.version))),
         name=os.path.basename(path),
-        format="custom",
         compression="gzip",
         bytes=written.bytes,
         sha256=written.sha256,
-        started=now,
-        ended=now,
-        duration_seconds=0.0,
-        database=conn.database,
-        host=source.name,
-        database_bytes=facts.size_bytes,
-        encoding=facts.encoding,
-        collation=facts.collation,
-        ctype=facts.ctype,
-        server_version=facts.server_version,
-        server_version_num=facts.server_version_num,
-        client_version=".".join(map(str, client.version)),
-        contents=whole,
-        pec_version=held.pec_version,
-        training=facts.training,
         toc_entries=written.toc_entries,
+        pec_version=held.pec_version,
         notes=tuple(fewer),
     )
     manifest.write(path, made)
     return made
-
-
-def _record(path: str, made: Manifest, fingerprint: Fingerprint) -> None:
-    """Keep what the source held, to compare with later: what was written on either side since."""
-    files.make_private(os.path.dirname(path))
-    content = {"schema": manifest.SCHEMA, **asdict(replace(made, fingerprint=fingerprint)), "encrypted": False}
-    files.write_atomic(path, json.dumps(content, ensure_ascii=False, indent=1).encode() + b"\n", mode=0o600)
