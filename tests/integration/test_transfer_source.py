@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from installed import install, prepare, wait
-from secret_search import on_server
+from secret_search import in_text, on_server
 
 NAME = "esus-pec-transfer-source"
 VERSION = "5.4.37"
@@ -76,6 +76,30 @@ def serving(source: Source) -> Iterator[Source]:
     yield source
     source.service("serving", force=True)
     assert source.is_("active", PEC) and source.is_("enabled", PEC) and source.is_("active", DATABASE)
+
+
+def test_the_picture_of_a_server(serving: Source) -> None:
+    source = serving
+    now = float(source.server.shell("date +%s"))
+    found = source.server.module("esus.pec.transfer_source", {"controller_time": now - 600})
+    assert not found["_failed"] and not found["changed"], found["_output"]
+    assert in_text(found["_output"], [source.password]) == []
+    seen = found["picture"]
+    assert seen["unread"] == []
+    machine = seen["platform"]
+    assert (machine["system"], machine["architecture"]) == ("linux", source.server.shell("uname -m").strip())
+    assert machine["glibc"] == source.server.shell("ldd --version").splitlines()[0].split()[-1]
+    assert 600 <= machine["clock_ahead_seconds"] < 660
+    assert (seen["pec"]["state"], seen["pec"]["version"], seen["pec"]["training"]) == ("installed", VERSION, False)
+    assert (seen["pec"]["ports"], seen["pec"]["https_mode"], seen["pec"]["govbr"]) == ([8080], "none", False)
+    database = seen["database"]
+    assert database["system_identifier"] == source.sql("select system_identifier from pg_control_system()")
+    assert database["size_bytes"] == int(source.sql("select pg_database_size('esus')"))
+    assert (database["origin"], database["data_directory"]) == ("bundled", source.sql("show data_directory"))
+    assert database["data_bytes"] > database["size_bytes"] // 2
+    assert database["biggest_tables"][0]["name"].startswith("public.")
+    assert {disk["purpose"] for disk in seen["disks"]} == {"home", "database", "state", "temporary"}
+    assert {22, 5433, 8080} & set(seen["listening"]) >= {5433, 8080}
 
 
 def test_frozen_and_what_is_written_after_it(serving: Source) -> None:

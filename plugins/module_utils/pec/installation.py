@@ -159,6 +159,18 @@ def connection_below(home: str) -> Connection:
     return connection
 
 
+def read_copy(home: str) -> Installation:
+    """Read a copy of another server's files, arranged as below its home. Its state is installed if the copy names the database.
+
+    Raises PecError if a file cannot be read.
+    """
+    notes: list[str] = []
+    refused: list[str] = []
+    found = _with_application("/", home, Installation("broken", home=home), {}, notes, refused)
+    state = "installed" if found.connection and not refused else "broken"
+    return replace(found, state=state, config_file=None, reasons=(*refused, *notes))
+
+
 def _with_application(
     root: str, home: str, found: Installation, config: Mapping[str, object], notes: list[str], refused: list[str]
 ) -> Installation:

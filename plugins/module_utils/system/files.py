@@ -51,12 +51,20 @@ def read(path: str, limit: int = CONFIGURATION) -> tuple[bytes, os.stat_result]:
 
 
 def read_text_lenient(path: str, limit: int = CONFIGURATION) -> str:
-    """Return the text of a file in an unknown encoding: UTF-8 (a BOM is dropped), else Latin-1. Raises as C(read_bytes) does."""
-    data = read_bytes(path, limit)
-    try:
-        return data.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        return data.decode("latin-1")
+    """Return the text of a file in an unknown encoding, as C(decode_lenient) finds it. Raises as C(read_bytes) does."""
+    return decode_lenient(read_bytes(path, limit))
+
+
+def decode_lenient(data: bytes) -> str:
+    """Return a text in an unknown encoding: UTF-16 and UTF-8 (a BOM is dropped), else that of Windows, else Latin-1."""
+    if data[:2] in (b"\xff\xfe", b"\xfe\xff"):
+        order = "utf-16"
+    else:  # every second byte of a text in Portuguese is 0
+        order = "utf-16-le" if data[1:2] == b"\0" else "utf-16-be" if data[:1] == b"\0" else ""
+    for encoding in filter(None, (order, "utf-8-sig", "cp1252")):
+        with contextlib.suppress(UnicodeDecodeError):
+            return data.decode(encoding)
+    return data.decode("latin-1")
 
 
 def read_end(path: str, limit: int) -> bytes:

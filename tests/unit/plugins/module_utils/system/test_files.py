@@ -16,11 +16,31 @@ from ansible_collections.esus.pec.plugins.module_utils.system import files
         pytest.param("usuário".encode(), id="UTF-8"),
         pytest.param("usuário".encode("latin-1"), id="Latin-1"),
         pytest.param("usuário".encode("utf-8-sig"), id="UTF-8 with a byte order mark"),
+        pytest.param("usuário".encode("utf-16"), id="UTF-16 with a byte order mark"),
+        pytest.param("\ufeffusuário".encode("utf-16-be"), id="UTF-16 in the other order, with a byte order mark"),
+        pytest.param("usuário".encode("utf-16-le"), id="UTF-16"),
+        pytest.param("usuário".encode("utf-16-be"), id="UTF-16 in the other order"),
     ],
 )
 def test_text_is_read_whatever_its_encoding(tmp_path: Path, data: bytes) -> None:
     (tmp_path / "text").write_bytes(data)
     assert files.read_text_lenient(str(tmp_path / "text")) == "usuário"
+
+
+@pytest.mark.parametrize(
+    ("data", "text"),
+    [
+        (b"pre\xe7o \x80 5", "preço \u20ac 5"),
+        (b"\x81\xe7", "\x81ç"),
+        (b"\xff\xfe\x00", "ÿþ\x00"),
+        (b"", ""),
+        (b"a", "a"),
+        (b"\xff\xfe", ""),
+    ],
+    ids=["Windows-1252", "neither", "half of UTF-16", "nothing", "one byte", "a byte order mark alone"],
+)
+def test_every_byte_is_some_text(data: bytes, text: str) -> None:
+    assert files.decode_lenient(data) == text
 
 
 def test_what_cannot_be_read_is_named(tmp_path: Path) -> None:
