@@ -10,7 +10,7 @@ short_description: Read everything about a server that matters for a transfer of
 version_added: 0.1.0
 author: ["esus.pec contributors (@esus-pec)"]
 description:
-  - Returns one picture of a server, the old one or the new one, before PEC is moved.
+  - Returns one picture of a server, the old one or the new one, for M(esus.pec.transfer_plan).
   - On a Linux server that Ansible manages it runs on that server. A server that is only reached by SSH, such as one with Windows, is read
     from the new server. PEC's files are then a copy in O(home), and the database is reached through O(ssh).
   - The module changes nothing and returns no secret. A fact that cannot be read is null, and RV(picture.unread) has the reason.
@@ -32,7 +32,7 @@ extends_documentation_fragment:
   - esus.pec.ssh
 seealso:
   - module: esus.pec.info
-  - module: esus.pec.transfer_source_service
+  - module: esus.pec.transfer_plan
 """
 
 EXAMPLES = r"""
