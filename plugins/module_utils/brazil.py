@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Checks what people of a município type: CPF, CNPJ, the instalador's password, the server's domain. Private to the collection.
+"""Checks what people of a município type: CPF, CNPJ, telephone, the instalador's password, the server's domain. Private to the collection.
 
 Each `*_problems` function returns complete sentences for the operator, none if the value is correct. None of them contains a
 password, and a CPF is masked.
@@ -23,6 +23,9 @@ _LABEL_LENGTH = 63
 # Municípios whose code the IBGE itself gave a check digit that does not fit.
 _IBGE_WITHOUT_CHECK = ("2201919", "2201988", "2202251", "2611533", "3117836", "3152131", "4305871", "5203939", "5203962")
 _EXAMPLE = "esus.municipio.uf.gov.br"
+# The area codes of the Plano Geral de Códigos Nacionais.
+_AREA_CODE = re.compile("1[1-9]|2[12478]|3[1-578]|4[1-9]|5[1345]|6[1-9]|7[134579]|8[1-9]|9[1-9]")
+_EMAIL = re.compile(r"[\w!#$%&'*+/=?^`{|}~-]+(?:\.[\w!#$%&'*+/=?^`{|}~-]+)*@([A-Za-z0-9.-]+)", re.ASCII)
 
 
 def cpf_digits(text: str) -> str:
@@ -113,6 +116,47 @@ def ibge_problems(text: str) -> list[str]:
     total = sum(sum(divmod(int(digit) * weight, 10)) for digit, weight in zip(text, (1, 2, 1, 2, 1, 2)))
     if text[6] != str(-total % 10) and text not in _IBGE_WITHOUT_CHECK:
         return [f"the IBGE code {text} has a wrong check digit; compare it with the list of the IBGE"]
+    return []
+
+
+def phone_digits(text: str) -> str:
+    """The digits of a telephone number of Brazil, without the country's code and without the 0 before an area code."""
+    digits = re.sub(r"[\s().-]", "", text)
+    digits = digits[3:] if digits.startswith("+55") else digits
+    return digits[1:] if re.fullmatch(r"0(?![3589]00)[1-9][0-9]{9,10}", digits) else digits
+
+
+def phone_formatted(text: str) -> str:
+    """Format as on documents, such as (67) 5555-0100; a text that is no telephone number is returned unchanged."""
+    digits = phone_digits(text)
+    if phone_problems(text):
+        return text
+    if digits.startswith("0"):
+        return f"{digits[:4]} {digits[4:7]} {digits[7:]}"
+    return f"({digits[:2]}) {digits[2:-4]}-{digits[-4:]}"
+
+
+def phone_problems(text: str) -> list[str]:
+    """What is wrong with a telephone number of Brazil; at most one sentence."""
+    digits = phone_digits(text)
+    if not re.fullmatch(r"[0-9]+", digits):
+        return [f"the telephone number {text!r} has characters other than digits, blanks, dashes and brackets; write it as (67) 5555-0100"]
+    if re.fullmatch(r"0[3589]00[0-9]{7}", digits):
+        return []
+    if len(digits) not in (10, 11):
+        return [f"the telephone number {text!r} has {len(digits)} digits, not 10 or 11; write it with its area code, as (67) 5555-0100"]
+    if not _AREA_CODE.match(digits):
+        return [f"the telephone number {text!r} begins with {digits[:2]}, which is no area code of Brazil; compare it with the real one"]
+    if (len(digits) == 11) != (digits[2] == "9") or digits[2] in "01":
+        return [f"the telephone number {text!r} is no number of Brazil: with 9 digits it begins with 9, with 8 with 2 to 8; compare it"]
+    return []
+
+
+def email_problems(text: str) -> list[str]:
+    """What is wrong with an e-mail address; at most one sentence."""
+    found = _EMAIL.fullmatch(text)
+    if found is None or _name_problems(found.group(1)) or len(text) > _DOMAIN_LENGTH:
+        return [f"{text!r} is not an e-mail address; write it as saude@municipio.uf.gov.br, without a name and without brackets"]
     return []
 
 

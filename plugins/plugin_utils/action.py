@@ -17,7 +17,7 @@ from ansible.plugins.action.normal import ActionModule as Normal
 from ansible_collections.esus.pec.plugins.module_utils.module import INVENTORY_NAME
 from ansible_collections.esus.pec.plugins.plugin_utils.variables import names, with_variables
 
-_TEXTS = ("msg", "reason", "notes", "next_step", "message", "remedy", "warnings")
+_TEXTS = ("msg", "reason", "notes", "next_step", "message", "remedy", "warnings", "problems")
 
 
 class ActionModule(Normal):  # type: ignore[misc]  # Ansible has no types
