@@ -43,7 +43,7 @@ BAHIA = {
     "pec_municipio": "Salvador",
     "pec_ibge_code": "2927408",
     "pec_oficios_uf": "BA",
-    "pec_oficios_institution": "Prefeitura Municipal do Salvador & Cia. “Saúde”",
+    "pec_oficios_institution": 'Prefeitura Municipal do Salvador & Cia. "Saúde"',
     "pec_oficios_cnpj": "13927801000149",
     "pec_domain": "esus.salvador.ba.gov.br",
 }

@@ -21,6 +21,8 @@ _LONGEST_UNPACKED = 128 << 20
 _FONT, _SIZE = "Calibri", 12  # of the Manual de Redação da Presidência da República, as are the margins
 _GREY, _RED = "595959", "B00000"
 _CREATED = re.compile(rb"<dcterms:created[^>]*>(\d{4}-\d\d-\d\d)T")
+# Fields with which a document takes in another file, or starts a program.
+_FETCHES = re.compile(r"\b(?:INCLUDE\w*|IMPORT|LINK|DATABASE|DDE\w*)\b", re.IGNORECASE)
 NAMES = (
     ("oficio", "the line with its number"),
     ("local_e_data", "place and date"),
@@ -301,6 +303,11 @@ def _require_filled(template: str, document: Any) -> None:
         if relation.reltype.endswith(("/header", "/footer", "/footnotes"))
     ]
     for part in parts:
+        codes = ["".join(each.text or "" for each in part.iter(qn("w:instrText")))]
+        codes += [each.get(qn("w:instr"), "") for each in part.iter(qn("w:fldSimple"))]
+        fetching = next((found.group() for found in map(_FETCHES.search, codes) if found), "")
+        if fetching:
+            raise PecError(f"the template {template} has a field {fetching}, which reads another file when it is opened; remove it")
         for paragraph in part.iter(qn("w:p")):
             text = "".join(each.text or "" for each in paragraph.iter(qn("w:t")))
             left = re.search(r"\[[^\]]+\]|\{\{|\{%|\}\}", text)

@@ -29,7 +29,7 @@ _PLACEHOLDER = re.compile(
     r"|^(?:todo|tbd|fixme|n/?a|none|null|x+|[-.?*]+)$",
     re.IGNORECASE,
 )
-_PLACE_NAME = re.compile(r"[^\W\d_](?:[^\W\d_]|[ '’.()-])*")
+_PLACE_NAME = re.compile(r"[^\W\d_](?:[^\W\d_]|[ '\u2019.()-])*")
 _PRIVATE = [ip_network(text) for text in ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10")]
 
 

@@ -13,6 +13,8 @@ from xml.etree import ElementTree
 
 import docx
 import pytest
+from docx.oxml import OxmlElement
+from jinja2 import Environment
 from oficio_answers import ANSWERS
 
 from ansible_collections.esus.pec.plugins.module_utils.errors import PecError
@@ -67,6 +69,17 @@ def with_part(path: str, name: str, data: bytes) -> str:
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as target:
         for each, content in {**entries, name: data}.items():
             target.writestr(each, content)
+    return path
+
+
+def with_field(path: str, codes: list[str]) -> str:
+    """The same document with a field whose code is in several runs."""
+    made = docx.Document(path)
+    for code in codes:
+        element = OxmlElement("w:instrText")
+        element.text = code
+        made.paragraphs[0].add_run()._r.append(element)
+    made.save(path)
     return path
 
 
@@ -164,6 +177,7 @@ def test_the_municipios_letterhead(tmp_path: Path) -> None:
     ],
 )
 def test_a_letterhead_that_cannot_be_filled(lines: list[str], why: str, tmp_path: Path) -> None:
+    assert "subclasses" in Environment().from_string("{{ nome.__class__.__mro__[1].__subclasses__ }}").render(nome=""), "no sandbox"
     with pytest.raises(PecError, match=why):
         document.build(letter(), template(tmp_path, *lines))
 
@@ -178,6 +192,9 @@ def test_what_a_letterhead_may_not_hold(tmp_path: Path) -> None:
     build(good())
     with pytest.raises(PecError, match="would leave"):
         build(template(tmp_path, "{{ corpo }}", "{{ nome }}", header="[Brasão]"))
+    with pytest.raises(PecError, match="INCLUDETEXT"):
+        build(with_field(good(), ["INCLUDE", 'TEXT "/etc/passwd"']))
+    build(with_field(good(), [" PAGE "]))
     with pytest.raises(PecError, match="macros"):
         build(with_part(good(), "word/vbaProject.bin", b"x"))
     relation = b"<Relationship Id='r1' Type='http://x/image' Target='file:///etc/passwd' TargetMode='External'/>"
