@@ -45,7 +45,7 @@ def build(letter: Letter, template: str = "") -> bytes:
     except ImportError as error:
         raise PecError(
             f"{error.name or error} is missing for the Python that runs Ansible, so no .docx can be written; run: pip install docxtpl "
-            "(it brings python-docx), or leave docx and pdf out of formats"
+            "(it brings python-docx), or set formats to [txt]"
         ) from None
 
 

@@ -32,5 +32,5 @@ def convert(document: bytes) -> bytes:
         made = os.path.join(directory, "oficio.pdf")
         if ended.returncode != 0 or not os.path.isfile(made):
             said = (ended.stderr or ended.stdout).strip()[-500:] or f"exit code {ended.returncode}"
-            raise PecError(f"LibreOffice made no PDF of the letter: {said}; open the .docx with it, or leave pdf out of formats")
+            raise PecError(f"LibreOffice made no PDF of the letter: {said}; open the .docx with it, or set formats without pdf")
         return files.read_bytes(made, _LONGEST)
