@@ -96,6 +96,8 @@ MIGRATOR = _believe("migrator", "S", "V", "database/tools/migrador.jar", "migrat
 PEC_UNIT = _believe("pec-unit", "C", "M DM V", "e-SUS-PEC.service",
                     "systemd unit of the application; may be missing with an external database")
 DATABASE_UNIT = _believe("database-unit", "C", "DM V", "e-SUS-AB-PostgreSQL.service", "systemd unit of the bundled PostgreSQL")
+WINDOWS_SERVICE = _believe("windows-service", "I", "-", "e-SUS-AB PEC",
+                           "service of the application on Windows, from one weak source; that of PostgreSQL has the name of its unit")
 UNIT_DIRECTORIES = _believe("unit-directories", "C", "DM V", ("/etc/systemd/system", "/lib/systemd/system", "/usr/lib/systemd/system"),
                             "where the units may be")
 HTTP_PORT = _believe("http-port", "C", "V DM M", 8080, "the application listens here on every address")

@@ -15,6 +15,9 @@ description:
     running.
   - The record is C(/var/lib/esus-pec/transfer-source.json). It names the new server, and another one is refused. It outlives a restart of
     the server, after which PEC serves again, because its unit is still enabled.
+  - With O(ssh) it runs on the new server, for an old one where nothing can be run, such as one with Windows. A person or another task stops
+    PEC there, and the module waits until its ports are closed and its sessions have ended. The record is then on the new server, in
+    C(/var/lib/esus-pec/transfer/source.json).
   - If PEC does not stop, or a program keeps a session in its database, PEC is started again and the module fails.
   - Nothing is ever deleted.
 options:
@@ -43,6 +46,21 @@ options:
     description: Seconds to wait for PEC to stop, and for its sessions to end.
     type: int
     default: 300
+  home:
+    description: Directory on this host with a copy of the files of the old PEC, which name its database. Used with O(ssh) only.
+    type: path
+  database:
+    description: The database, as seen from the server in O(ssh), instead of O(home). Used with O(ssh) only.
+  ports:
+    description: Ports of PEC that must be closed. Used with O(ssh) only; otherwise PEC's files name them.
+    type: list
+    elements: int
+    default: [8080]
+  system:
+    description: System of the server in O(ssh), for RV(steps).
+    type: str
+    choices: [windows, linux]
+    default: windows
 attributes:
   check_mode:
     description: Reports what would be done.
@@ -52,7 +70,10 @@ attributes:
     support: none
 extends_documentation_fragment:
   - esus.pec.attributes
+  - esus.pec.database
+  - esus.pec.ssh
 seealso:
+  - module: esus.pec.transfer_source
   - module: esus.pec.transfer_state
 """
 
@@ -70,6 +91,19 @@ EXAMPLES = r"""
     state: serving
     target: "{{ inventory_hostname }}"
   delegate_to: antigo.example.org
+  become: true
+
+- name: Wait until somebody has stopped PEC on an old server with Windows
+  esus.pec.transfer_source_service:
+    state: frozen
+    target: "{{ inventory_hostname }}"
+    timeout: 1800
+    home: /var/lib/esus-pec/transfer/files
+    ssh:
+      host: antigo.example.org
+      user: Administrador
+      key_path: /var/lib/esus-pec/transfer/ssh/id_ed25519
+      known_hosts_path: /var/lib/esus-pec/transfer/ssh/known_hosts
   become: true
 """
 
@@ -96,13 +130,29 @@ system_identifier:
   type: str
   sample: "7411234567890123456"
 database: {description: "Name of the database, null without a freeze.", returned: success, type: str, sample: esus}
-notes: {description: Sessions of others in the database., returned: success, type: list, elements: str, sample: []}
+steps:
+  description: What a person has to do on the old server to reach O(state), in Portuguese. Returned also if the module fails.
+  returned: with O(ssh)
+  type: list
+  elements: str
+  sample: ['Pare o PEC: net stop "e-SUS-AB PEC"']
+notes:
+  description: Sessions of others in the database, and what else an operator should know.
+  returned: success
+  type: list
+  elements: str
+  sample: []
 """
 
 from ansible_collections.esus.pec.plugins.module_utils.errors import PecError
 from ansible_collections.esus.pec.plugins.module_utils.module import PecModule, Result, run_module
-from ansible_collections.esus.pec.plugins.module_utils.transfer import service
+from ansible_collections.esus.pec.plugins.module_utils.pec import installation
+from ansible_collections.esus.pec.plugins.module_utils.postgres.options import DATABASE
+from ansible_collections.esus.pec.plugins.module_utils.postgres.psql import connection_from
+from ansible_collections.esus.pec.plugins.module_utils.transfer import picture, service, watching
+from ansible_collections.esus.pec.plugins.module_utils.transfer.link import SSH_OPTIONS, Ssh, ssh_from
 from ansible_collections.esus.pec.plugins.module_utils.transfer.service import Outcome, Wanted
+from ansible_collections.esus.pec.plugins.module_utils.transfer.steps import steps
 
 ARGUMENTS = {
     "state": {"type": "str", "choices": [service.SERVING, service.FROZEN, service.RETIRED], "required": True},
@@ -110,35 +160,67 @@ ARGUMENTS = {
     "force": {"type": "bool", "default": False},
     "fingerprint": {"type": "dict"},
     "timeout": {"type": "int", "default": 300},
+    "ssh": SSH_OPTIONS,
+    "home": {"type": "path"},
+    "database": DATABASE,
+    "ports": {"type": "list", "elements": "int", "default": [8080]},
+    "system": {"type": "str", "choices": [picture.WINDOWS, picture.LINUX], "default": picture.WINDOWS},
 }
 REQUIRED = [("state", service.FROZEN, ("target",)), ("state", service.RETIRED, ("target",))]
 
 
 def run(module: PecModule) -> Result:
-    params, check = module.params, module.check_mode
+    params = module.params
     if params["timeout"] <= 0:
         raise PecError(f"timeout is {params['timeout']}; give seconds above 0")
+    ssh = ssh_from(params["ssh"])
+    if ssh is None:
+        return _result(_here(params, check=module.check_mode), params)
+    todo = list(steps(params["state"], params["system"]))
+    try:
+        return {**_result(_there(ssh, params, check=module.check_mode), params), "steps": todo}
+    except PecError as error:
+        error.facts["steps"] = todo
+        raise
+
+
+def _here(params: Result, *, check: bool) -> Outcome:
     target, force = params["target"] or "", params["force"]
     if params["state"] == service.SERVING:
-        return _described(service.thaw(target, force=force, check=check))
+        return service.thaw(target, force=force, check=check)
     if params["state"] == service.RETIRED:
-        return _described(service.retire(target, force=force, check=check))
-    wanted = Wanted(target, params["timeout"], force, service.fingerprint_from(params["fingerprint"]))
-    done = service.freeze(wanted, check=check)
-    return {**_described(done, service.FROZEN), "transaction": done.transaction, "written_since": done.written_since}
+        return service.retire(target, force=force, check=check)
+    return service.freeze(_wanted(params), check=check)
 
 
-def _described(done: Outcome, state: str = service.SERVING) -> Result:
-    mark = done.mark
+def _there(ssh: Ssh, params: Result, *, check: bool) -> Outcome:
+    target, force, source = params["target"] or "", params["force"], watching.Source(ssh, params["ports"])
+    if params["state"] == service.SERVING:
+        return watching.thaw(target, force=force, check=check)
+    if params["state"] == service.RETIRED:
+        return watching.retire(source, target, force=force, check=check)
+    connection = connection_from(params["database"])
+    if connection is None and not params["home"]:
+        raise PecError("with ssh the database is not known; give home, a copy of the files of PEC, or database")
+    return watching.freeze(source, connection or installation.connection_below(params["home"]), _wanted(params), check=check)
+
+
+def _wanted(params: Result) -> Wanted:
+    return Wanted(params["target"], params["timeout"], params["force"], service.fingerprint_from(params["fingerprint"]))
+
+
+def _result(done: Outcome, params: Result) -> Result:
+    mark, frozen = done.mark, params["state"] == service.FROZEN
     return {
         "changed": done.changed,
-        "state": mark.state if mark else state,
+        "state": mark.state if mark else params["state"],
         "target": mark.target if mark else None,
         "at": mark.at if mark else None,
         "last_transaction": mark.last_transaction if mark else None,
         "system_identifier": mark.system_identifier if mark else None,
         "database": mark.database if mark else None,
         "notes": list(done.notes),
+        **({"transaction": done.transaction, "written_since": done.written_since} if frozen else {}),
     }
 
 

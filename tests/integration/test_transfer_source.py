@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A PEC that is to be moved: looked at, frozen, given back and retired, on one server with the stand-in and its own PostgreSQL."""
+"""A PEC that is to be moved: looked at, frozen, given back and retired, on one server with the stand-in and its own PostgreSQL.
+
+And one behind SSH, where nothing can be run.
+"""
 
 from __future__ import annotations
 
@@ -12,9 +15,12 @@ from typing import Any
 import pytest
 from installed import install, prepare, wait
 from secret_search import in_text, on_server
+from windows_source import GOVBR_SECRET, KEYSTORE_PASSWORD, WEBSERVER, WindowsSource
+from windows_source import PASSWORD as WINDOWS_PASSWORD
 
 NAME = "esus-pec-transfer-source"
 VERSION = "5.4.37"
+COPY = "/var/lib/esus-pec/transfer/files"
 MARK = "/var/lib/esus-pec/transfer-source.json"
 PROPERTIES = "/opt/e-SUS/webserver/config/application.properties"
 PEC, DATABASE = "e-SUS-PEC", "e-SUS-AB-PostgreSQL"
@@ -163,3 +169,41 @@ def test_retired_is_whole_and_comes_back(serving: Source) -> None:
     source.service("serving")
     wait(source.server)
     assert source.is_("enabled", PEC) and source.is_("enabled", DATABASE)
+
+
+def test_a_server_where_nothing_can_be_run(start_server: Any) -> None:
+    """The new server is the same one here; what it knows of the old one comes by SSH and from a copy of its files."""
+    server = start_server(f"{NAME}-windows")
+    old = WindowsSource(server).prepared()
+    server.shell(f"sed -i 's/^PermitOpen.*/& 127.0.0.1:8080/' /etc/ssh/sshd_config.d/windows.conf; systemctl restart ssh; mkdir -p {COPY}")
+    server.shell(f"cp -r '{WEBSERVER}' {COPY}/")
+    reach = {"ssh": old.allow(server), "home": COPY}
+
+    found = server.module("esus.pec.transfer_source", {**reach, "controller_time": float(server.shell("date +%s")) + 600})
+    assert not found["_failed"], found["_output"]
+    assert in_text(found["_output"], [WINDOWS_PASSWORD, KEYSTORE_PASSWORD, GOVBR_SECRET]) == []
+    seen = found["picture"]
+    assert seen["database"]["system_identifier"] == old.sql("esus", "select system_identifier from pg_control_system()")
+    assert (seen["database"]["host"], seen["database"]["port"], seen["database"]["collation"]) == ("localhost", 5433, "pt_BR.UTF-8")
+    assert -600 <= seen["platform"]["clock_ahead_seconds"] < -500
+    assert (seen["pec"]["https_mode"], seen["pec"]["govbr"], seen["disks"]) == ("certmgr", True, [])
+
+    def service(state: str, **more: Any) -> dict[str, Any]:
+        result: dict[str, Any] = server.module("esus.pec.transfer_source_service", {**reach, "state": state, "target": "novo", **more})
+        assert in_text(result["_output"], [WINDOWS_PASSWORD]) == []
+        return result
+
+    server.shell("systemd-run --quiet --unit pec-do-windows python3 -m http.server 8080; sleep 1")
+    refused = service("frozen", timeout=3)
+    assert refused["_failed"] and "8080" in refused["msg"] and any("net stop" in step for step in refused["steps"])
+    server.shell("systemctl stop pec-do-windows")
+    frozen = service("frozen", timeout=20)
+    assert not frozen["_failed"] and frozen["changed"] and not frozen["notes"], frozen["_output"]
+    assert frozen["last_transaction"] == int(old.sql("esus", "select txid_snapshot_xmax(txid_current_snapshot())"))
+    again = service("frozen", timeout=20)
+    assert (again["written_since"], again["changed"]) == ("no", False)
+    old.sql("esus", "create table nova (a int)")
+    assert service("frozen", timeout=20)["written_since"] == "maybe"
+    assert service("retired")["changed"] and not service("retired")["changed"]
+    assert service("frozen", ports=[9999], timeout=20)["notes"]
+    assert service("serving")["changed"] and not service("serving")["changed"]

@@ -39,6 +39,11 @@ def _database_unit(facts: Facts) -> Answer:
     return judged(unit.load_state == "loaded", f"{unit.load_state}, {unit.active_state}")
 
 
+@belief("windows-service", "Serviço da aplicação no Windows")
+def _windows_service(_facts: Facts) -> Answer:
+    return Answer.not_applicable("este servidor é Linux")
+
+
 @belief("unit-directories", "Onde ficam os serviços", "um destes: {value}")
 def _unit_directories(facts: Facts) -> Answer:
     units = [unit.fragment_path for unit in facts.host.units.values()]

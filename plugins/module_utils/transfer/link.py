@@ -41,6 +41,7 @@ _SOCKET = ".s.PGSQL.5432"  # the name that libpq looks for with port 5432
 _SSL_REQUEST = struct.pack("!II", 8, 80877103)  # PostgreSQL answers it with one byte, and logs nothing
 _CONNECT_SECONDS = 20
 _READY_SECONDS = 60
+_TIMED_OUT = 124  # the exit code of the program timeout: somebody took the connection, and said nothing
 _LAST_WORDS_SECONDS = 2  # what ssh says about a connection may come after its end
 _OPTIONS = {
     "BatchMode": "yes",
@@ -112,7 +113,8 @@ class Tunnel:
     port = 5432
 
     def __init__(self, ssh: Ssh, port: int, host: str = "127.0.0.1") -> None:
-        self._ssh, self._target = ssh, f"{host}:{port}"
+        # The source allows an address, and takes no name for it. PEC's own PostgreSQL listens on this one.
+        self._ssh, self._target = ssh, f"{'127.0.0.1' if host in ('', 'localhost') else host}:{port}"
         self.socket_directory = ""
         self._stack = contextlib.ExitStack()
         self._program: Pipeline | None = None
@@ -209,6 +211,24 @@ class Joined:
         """Return what went wrong by what ssh said, and what to do; empty if it complained of nothing."""
         lines = self.program.lines("ssh")
         return reason(self.ssh, f"127.0.0.1:{self.port}", lines) if lines else ""
+
+
+def listens(ssh: Ssh, port: int) -> bool | None:
+    """Return whether something listens on a port of the source's loopback; None if the source does not allow that port.
+
+    Raises PecError with the reason when the source is not reached.
+    """
+    files.require_ours(ssh.key_path, "the key for the source")
+    files.require_ours(ssh.known_hosts_path, "the list of known hosts")
+    argv = ["timeout", str(_READY_SECONDS), "ssh", *_options(ssh), "-T", "-W", f"127.0.0.1:{port}", "--", ssh.host]
+    ended = process.run(argv, stdin="GET / HTTP/1.0\r\n\r\n", timeout=2 * _READY_SECONDS)  # whatever it is, it answers or ends
+    if ended.returncode in (0, _TIMED_OUT) or ended.stdout:
+        return True
+    if _FORBIDDEN.search(ended.stderr):
+        return None
+    if _CLOSED.search(ended.stderr):
+        return False
+    raise PecError(reason(ssh, f"127.0.0.1:{port}", ended.stderr.splitlines()))
 
 
 def connect_program(ssh: Ssh, port: int) -> str:

@@ -115,7 +115,7 @@ def freeze(wanted: Wanted, *, check: bool = False, path: str = MARK) -> Outcome:
     """Stop PEC and record its last transaction. Raises PecError if PEC does not stop; it is then started again."""
     here = installation.discover()
     conn = installation.connection(here)
-    before = _owned(read(path), wanted)
+    before = owned(read(path), wanted)
     units = systemd.units((beliefs.PEC_UNIT, beliefs.DATABASE_UNIT))
     running = units[beliefs.PEC_UNIT].active_state not in systemd.STOPPED
     frozen = before is not None and before.last_transaction is not None and not running
@@ -124,7 +124,7 @@ def freeze(wanted: Wanted, *, check: bool = False, path: str = MARK) -> Outcome:
     with locks.lock(locks.INSTALLER, run=f"a freeze of PEC for {wanted.target}"):
         mark = before or Mark(FROZEN, wanted.target, clock.utc(), _units(units))
         if not frozen and not check:
-            _write(replace(mark, state=FROZEN, target=wanted.target), path)  # a killed run has told how PEC was before
+            write(replace(mark, state=FROZEN, target=wanted.target), path)  # a killed run has told how PEC was before
         try:
             if running:
                 systemd.systemctl("stop", beliefs.PEC_UNIT, timeout=wanted.timeout)
@@ -136,9 +136,9 @@ def freeze(wanted: Wanted, *, check: bool = False, path: str = MARK) -> Outcome:
                 raise PecError(f"PEC was not frozen: {error}{back}") from None
             raise
         written = written_since(before, seen.transaction, conn, wanted.fingerprint)
-        after = _after(mark, wanted.target, conn, seen.transaction, again=written in (None, YES) or (running and written == MAYBE))
+        after = frozen_mark(mark, wanted.target, conn, seen.transaction, again=written in (None, YES) or (running and written == MAYBE))
         if after != before and not check:
-            _write(after, path)
+            write(after, path)
     return Outcome(running or after != before, after, written, seen.transaction, notes_on(seen))
 
 
@@ -148,7 +148,7 @@ def thaw(target: str, *, force: bool = False, check: bool = False, path: str = M
     if mark is None:
         return Outcome(False, None)
     if target:
-        _owned(mark, Wanted(target, 0, force))
+        owned(mark, Wanted(target, 0, force))
     if not check:
         with locks.lock(locks.INSTALLER, run="the end of a freeze of PEC"):
             _as_before(mark)
@@ -158,7 +158,7 @@ def thaw(target: str, *, force: bool = False, check: bool = False, path: str = M
 
 def retire(target: str, *, force: bool = False, check: bool = False, path: str = MARK) -> Outcome:
     """Stop and disable PEC's units. Nothing is deleted. Raises PecError if PEC was not frozen for this target, or was started since."""
-    mark = _owned(read(path), Wanted(target, 0, force))
+    mark = owned(read(path), Wanted(target, 0, force))
     if mark is None or (mark.last_transaction is None and mark.state != RETIRED):
         raise PecError("PEC is not frozen, so nobody knows its last transaction; freeze it first, move it, and then retire it")
     units = systemd.units((beliefs.PEC_UNIT, beliefs.DATABASE_UNIT))
@@ -172,7 +172,7 @@ def retire(target: str, *, force: bool = False, check: bool = False, path: str =
     changed = bool(stop or disable or after != mark)
     if changed and not check:
         with locks.lock(locks.INSTALLER, run="the end of PEC's service here"):
-            _write(after, path)
+            write(after, path)
             for verb, names in (("disable", disable), ("stop", stop)):
                 for name in names:
                     systemd.systemctl(verb, name)
@@ -259,7 +259,7 @@ def read(path: str = MARK) -> Mark | None:
         ) from None
 
 
-def _owned(mark: Mark | None, wanted: Wanted) -> Mark | None:
+def owned(mark: Mark | None, wanted: Wanted) -> Mark | None:
     """Return the mark if it is this target's, or if another one's is to be ignored."""
     if mark is not None and mark.target != wanted.target and not wanted.force:
         what = "frozen for" if mark.state == FROZEN else "retired to"
@@ -270,7 +270,7 @@ def _owned(mark: Mark | None, wanted: Wanted) -> Mark | None:
     return mark
 
 
-def _after(mark: Mark, target: str, conn: Connection, transaction: int, *, again: bool) -> Mark:
+def frozen_mark(mark: Mark, target: str, conn: Connection, transaction: int, *, again: bool) -> Mark:
     """The mark of a freeze that succeeded. C(again): the earlier one no longer counts."""
     if mark.last_transaction is not None and not again:
         return replace(mark, state=FROZEN, target=target)
@@ -316,9 +316,10 @@ def _as_before(mark: Mark) -> None:
             systemd.systemctl("start", name)
 
 
-def _write(mark: Mark, path: str) -> None:
+def write(mark: Mark, path: str) -> None:
+    """Write the mark, for root alone."""
     directory = os.path.dirname(path)
-    if not os.path.isdir(directory):
-        files.keep_directory(directory, mode=0o755, uid=-1, gid=-1)
-    files.require_ours(directory, "the directory")
+    if directory == DIRECTORY and not os.path.isdir(directory):
+        files.keep_directory(directory, mode=0o755, uid=-1, gid=-1)  # other accounts have directories of their own in it
+    files.make_private(directory)
     files.write_atomic(path, json.dumps(asdict(mark), ensure_ascii=False, indent=1).encode() + b"\n", mode=0o600, uid=os.getuid())

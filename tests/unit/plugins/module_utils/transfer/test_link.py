@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 from __future__ import annotations
 
+import contextlib
 import os
 import socket
 import stat
@@ -119,6 +120,13 @@ def test_the_tunnel_is_reached_by_its_directory_alone(place: Path) -> None:
     assert list(path.parent.parent.iterdir()) == []
 
 
+@pytest.mark.parametrize(("host", "asked"), [("localhost", "127.0.0.1"), ("127.0.0.1", "127.0.0.1"), ("banco", "banco")])
+def test_the_source_is_asked_for_an_address_that_it_allows(place: Path, host: str, asked: str) -> None:
+    with link.Tunnel(login(place), 5433, host):
+        argv = (place / "argv").read_text().splitlines()
+        assert argv[argv.index("-L") + 1].endswith(f":{asked}:5433")
+
+
 @pytest.mark.confined
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
 @pytest.mark.parametrize("secret", [False, True])
@@ -145,9 +153,10 @@ def test_what_a_killed_run_left_is_removed(place: Path) -> None:
 def test_an_ssh_that_ends_is_noticed(place: Path) -> None:
     with link.Tunnel(login(place), 5433) as tunnel:
         (place / "dies").touch()
-        with socket.socket(socket.AF_UNIX) as one:
+        with socket.socket(socket.AF_UNIX) as one, contextlib.suppress(OSError):  # it may have ended already
             one.connect(f"{tunnel.socket_directory}/.s.PGSQL.5432")
             one.send(b"12345678")
+            one.recv(1)
         program = tunnel._program
         assert program
         program._children[0].wait()
@@ -213,3 +222,24 @@ def test_sftp(place: Path) -> None:
     assert (place / "argv").read_text().splitlines()[-3:] == ["-oUser=x", "--", "[2001:db8::1]"]
     with pytest.raises(PecError, match="line break"):
         link.sftp_batch(login(place), ["get a\n!id"])
+
+
+@pytest.mark.parametrize(
+    ("said", "answer"),
+    [
+        ("", True),
+        ("channel 0: open failed: connect failed: Connection refused\nstdio forwarding failed\n", False),
+        ("channel 0: open failed: administratively prohibited: open failed\nstdio forwarding failed\n", None),
+    ],
+)
+def test_whether_a_port_of_the_source_is_open(place: Path, said: str, answer: bool | None) -> None:
+    if said:
+        (place / "says").write_text(said)
+    assert link.listens(login(place), 8080) is answer
+    assert "127.0.0.1:8080" in (place / "argv").read_text().splitlines()
+
+
+def test_a_port_of_a_source_that_is_not_reached_is_neither_open_nor_closed(place: Path) -> None:
+    (place / "says").write_text("Connection timed out\n")
+    with pytest.raises(PecError, match="is not reached"):
+        link.listens(login(place), 8080)
