@@ -69,6 +69,9 @@ KEYSTORE_KEYS = _believe(
     "the other keys of an HTTPS keystore; the type is PKCS12 for a .p12, and the path relative to the application's directory")
 GOVBR_ID_KEY = "bridge.security.oauth2.client.registration.govbr.client-id"
 GOVBR_SECRET_KEY = "bridge.security.oauth2.client.registration.govbr.client-secret"  # noqa: S105  # nosec B105  # a name
+# What a new server needs of application.properties as it was: keys, and beginnings of keys. The second are nothing without a keystore.
+CARRIED_KEYS = ("bridge.", "server.", REQUIRE_SSL_KEY)
+SSL_KEYS = ("server.ssl.", REQUIRE_SSL_KEY)
 GOVBR_KEYS = _believe("govbr-keys", "C", "M V", (GOVBR_ID_KEY, GOVBR_SECRET_KEY), "keys in application.properties of the login with Gov.br")
 CREDENTIALS_FILE = _believe("credentials-file", "S", "V", "webserver/config/credenciais.txt",
                             "URL, full login, read login, in this order; root only, 0600")
@@ -85,6 +88,10 @@ CERTMGR_SINCE = _believe("certmgr-since", "C", "M", "5.3.0", "the oldest version
 SSL_PROPERTIES = _believe("ssl-properties", "C", "M RD V", "webserver/certmgr/config/ssl.properties",
                           "present exactly while certmgr gives HTTPS")
 SSL_DOMAIN_KEY = _believe("ssl-domain-key", "?", "-", "domain", "the last word of the key that holds the domain in ssl.properties")
+# Options about Java's memory, which administrators change in standalone.sh.
+JAVA_OPTIONS = re.compile(
+    r"-X(?:ms|mx|mn|ss)\d{1,7}[kKmMgG]?|-XX:(?:Max|Min|Initial)RAMPercentage=\d{1,3}(?:\.\d{1,3})?"
+    r"|-XX:(?:MaxMetaspaceSize|MaxDirectMemorySize|ReservedCodeCacheSize)=\d{1,7}[kKmMgG]?|-XX:\+Use(?:G1|Parallel|Serial|Z)GC")
 UNIT_TEMPLATE = _believe("unit-template", "S", "FDI", "webserver/e-SUS-PEC.service", "the unit's text, left here when it was not installed")
 JRE_DIRECTORY = _believe("jre-directory", "C", "RD V DM", "jre", "PEC's own Java, one directory per version")
 JRE_CURRENT = _believe("jre-current", "C", "RD V", "jre/current", "link to the Java in use")

@@ -23,11 +23,11 @@ _PLACE = re.compile(r"@([A-Z_]+)@")
 _SPECIAL = re.compile(r"[\^&|<>]")
 # psql separates the two columns by "|".
 _SIZE_SQL = "select pg_database_size(current_database()) / 1000000, to_char(now() at time zone 'UTC', 'YYYYMMDDHH24MISS')"
-# What is copied, and the name of each directory in the export.
-_DIRECTORIES = {
+DIRECTORIES = {
     beliefs.KEYS_DIRECTORY: posixpath.basename(beliefs.KEYS_DIRECTORY),
     posixpath.dirname(beliefs.SSL_PROPERTIES): posixpath.basename(beliefs.CERTMGR),
 }
+"""What is copied, and the name of each directory in the export. Single files are copied from the application's configuration."""
 _FILES = (
     beliefs.APPLICATION_PROPERTIES,
     *(f"{posixpath.dirname(beliefs.APPLICATION_PROPERTIES)}/*{suffix}" for suffix in (*beliefs.CERTIFICATE_SUFFIXES, ".jks")),
@@ -74,7 +74,7 @@ def for_windows(kit: Kit) -> str:
             "CREDENTIALS": beliefs.CREDENTIALS_FILE.replace("/", "\\"),
             "WEBSERVER": beliefs.WEBSERVER,
             "DATABASE": _DATABASE,
-            "DIRECTORIES": "\n".join(f"call :copia_pasta {_backslashes(path)} {name}" for path, name in _DIRECTORIES.items()),
+            "DIRECTORIES": "\n".join(f"call :copia_pasta {_backslashes(path)} {name}" for path, name in DIRECTORIES.items()),
             "FILES": "\n".join(f"call :copia_arquivos {_backslashes(path)}" for path in _FILES),
             **_common(),
         },
@@ -92,7 +92,7 @@ def for_linux(kit: Kit) -> str:
             "CREDENTIALS": beliefs.CREDENTIALS_FILE,
             "WEBSERVER": beliefs.WEBSERVER,
             "CLIENTS": beliefs.BUNDLED_CLIENTS,
-            "DIRECTORIES": "\n".join(f"copia_pasta {path} {name}" for path, name in _DIRECTORIES.items()),
+            "DIRECTORIES": "\n".join(f"copia_pasta {path} {name}" for path, name in DIRECTORIES.items()),
             "FILES": " ".join(f'"$pec"/{path}' for path in _FILES),
             **_common(),
         },

@@ -105,15 +105,21 @@ def read(path: str = PATH) -> tuple[Entry, ...]:
     """Return the entries kept on this host. Raises PecError when the file was not written by this collection."""
     if not os.path.lexists(path):
         return ()
+    data = files.read_bytes(path)
+    try:
+        return parse(data, path)
+    except PecError as error:
+        raise PecError(f"{error}; restore it from a backup of /etc, or remove it and give the contra-chaves again") from None
+
+
+def parse(data: bytes, where: str) -> tuple[Entry, ...]:
+    """Return the entries in the content of such a file, which C(where) names. Raises PecError when this collection did not write it."""
     names = {field.name for field in fields(Entry)}
     try:
-        entries = json.loads(files.read_bytes(path))[VARIABLE]
+        entries = json.loads(data)[VARIABLE]
         return tuple(Entry(**{name: str(value) for name, value in entry.items() if name in names}) for entry in entries)
-    except (ValueError, KeyError, TypeError, AttributeError):
-        raise PecError(
-            f"{path} was not written by this collection (JSON with the list {VARIABLE}); restore it from a backup of /etc, or remove it "
-            "and give the contra-chaves again"
-        ) from None
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        raise PecError(f"{where} was not written by this collection (JSON with the list {VARIABLE})") from None
 
 
 def keep(path: str = PATH) -> str:

@@ -1,0 +1,128 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Copies directories that the source serves by rsync, through SSH. Private to the collection.
+
+The program has no rights here but to the directory that it fills: a server can make it do more than it was told to.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from ansible_collections.esus.pec.plugins.module_utils.carrying import names
+from ansible_collections.esus.pec.plugins.module_utils.carrying.names import Limits
+from ansible_collections.esus.pec.plugins.module_utils.errors import PecError
+from ansible_collections.esus.pec.plugins.module_utils.system import confinement, process
+from ansible_collections.esus.pec.plugins.module_utils.system.directory import Directory
+from ansible_collections.esus.pec.plugins.module_utils.transfer import link
+
+OPTIONS: dict[str, Any] = {
+    "type": "dict",
+    "options": {
+        "port": {"type": "int", "required": True},
+        "user": {"type": "str", "required": True},
+        "password": {"type": "str", "required": True, "no_log": True},
+        "modules": {
+            "type": "list",
+            "elements": "dict",
+            "required": True,
+            "options": {"name": {"type": "str", "required": True}, "path": {"type": "path", "required": True}},
+        },
+    },
+}
+"""The option C(rsync), documented in the module."""
+
+_NAME = re.compile(r"[\w.-]+", re.ASCII)
+_ARRIVED_PARTLY = (23, 24)  # exit codes: some files could not be read; some vanished
+_PROBLEM = re.compile(r'rsync: \[sender\] .*?"/?(?P<path>.*)"(?: \(in [^)]*\))?: (?P<reason>[^(]*)')
+_NO_FILE = re.compile(r'skipping non-regular file "(?P<path>.*)"')
+_SECONDS_WITHOUT_DATA = 120
+_MOST_PROBLEMS = 1000
+
+
+@dataclass(frozen=True)
+class Rsync:
+    """The daemon on the source's loopback, and which of its modules serves which path there."""
+
+    port: int
+    user: str
+    password: str = field(repr=False)
+    modules: Mapping[str, str]
+
+
+def rsync_from(options: Mapping[str, Any] | None) -> Rsync | None:
+    """Return the daemon in a module's option C(rsync). Raises PecError for a name that could be no module's."""
+    if options is None:
+        return None
+    modules = {os.path.normpath(module["path"]): module["name"] for module in options["modules"]}
+    for name in (*modules.values(), options["user"]):
+        if not _NAME.fullmatch(name):
+            raise PecError(f"rsync: {name!r} is no name of a module or user; letters, digits, '-', '_' and '.' are allowed")
+    return Rsync(options["port"], options["user"], options["password"], modules)
+
+
+def copy(
+    ssh: link.Ssh, rsync: Rsync, path: str, here: Directory, *, most_bytes: int, timeout: float, files_only: Sequence[str] = ()
+) -> list[tuple[str, str]]:
+    """Fill a directory with what a module serves, newer files only; return what could not be read there, and why.
+
+    Links and devices are left out, and files with more bytes than C(most_bytes). files_only: only files of these names. An interrupted file
+    is continued by the next run. Raises PecError when the source is not reached or refuses.
+    """
+    options = ["--recursive", "--times", "--omit-dir-times", "--partial", "--chmod=D0700,F0600", f"--max-size={most_bytes}"]
+    if files_only:
+        options += [f"--include=/{name}" for name in files_only] + ["--exclude=*"]
+    own = os.open(f"/proc/self/fd/{here.descriptor}", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        return _run(ssh, rsync, path, options, f"/proc/self/fd/{own}/", (own,), timeout)[1]
+    finally:
+        os.close(own)
+
+
+def listing(ssh: link.Ssh, rsync: Rsync, path: str, timeout: float) -> dict[str, int]:
+    """Return the regular files that a module serves, and their sizes."""
+    text, _problems = _run(ssh, rsync, path, ["--recursive", "--list-only", "--no-human-readable"], "", (), timeout)
+    words = [line.split(maxsplit=4) for line in text.splitlines()]
+    return {each[4]: int(each[1]) for each in words if len(each) == 5 and each[0].startswith("-") and each[1].isdigit()}
+
+
+def small(ssh: link.Ssh, rsync: Rsync, path: str, limits: Limits, timeout: float) -> list[tuple[str, str]]:
+    """Return the files that are too large to be copied, and why. Raises PecError when a module serves more than the limits allow."""
+    sizes = listing(ssh, rsync, path, timeout)
+    large = [(name, f"it has more than {limits.file >> 20} MiB") for name, size in sizes.items() if size > limits.file]
+    if len(sizes) > limits.names or sum(size for size in sizes.values() if size <= limits.file) > limits.total:
+        raise PecError(
+            f"{names.shown(path)} on the source holds more than {limits.names} files or {limits.total >> 20} MiB; look at what is in it, "
+            "and move away what is not PEC's"
+        )
+    return large
+
+
+def _run(
+    ssh: link.Ssh, rsync: Rsync, path: str, options: Sequence[str], target: str, descriptors: Sequence[int], timeout: float
+) -> tuple[str, list[tuple[str, str]]]:
+    argv = ["rsync", *options, f"--timeout={_SECONDS_WITHOUT_DATA}", "--no-motd", "--8-bit-output"]
+    argv += ["--", f"rsync://{rsync.user}@localhost/{rsync.modules[path]}/", *([target] if target else [])]
+    with link.joined(ssh, rsync.port, confinement.owner()) as connection:
+        environment = {"RSYNC_CONNECT_PROG": connection.connect_program, "RSYNC_PASSWORD": rsync.password}
+        ended = process.run(argv, timeout=timeout, env=environment, confined=True, pass_fds=(*descriptors, *connection.descriptors))
+        said = connection.reason()
+    found = [_PROBLEM.match(line) for line in ended.stderr.splitlines()]
+    problems = [(each["path"], each["reason"].strip()) for each in found if each]
+    odd = [_NO_FILE.match(line) for line in ended.stdout.splitlines()]
+    problems += [(each["path"], "it is a link, or no regular file") for each in odd if each]
+    if ended.returncode and not (ended.returncode in _ARRIVED_PARTLY and problems):
+        lines = [line for line in ended.stderr.splitlines() if line.strip()]
+        raise PecError(
+            f"rsync from {names.shown(path)} on the source failed: {said or names.shown(lines[0] if lines else str(ended.returncode))}"
+        )
+    return ended.stdout, problems[:_MOST_PROBLEMS]
+
+
+def lend(here: Directory) -> None:
+    """Give a directory to the account without rights, so that it can be filled."""
+    if confinement.active():
+        os.chown(".", confinement.uid(), confinement.uid(), dir_fd=here.descriptor)
