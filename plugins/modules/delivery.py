@@ -109,9 +109,10 @@ link:
 notes: {description: What an operator should know., returned: success without check mode, type: list, elements: str, sample: []}
 """
 
-from ansible_collections.esus.pec.plugins.module_utils.delivery import delivering, rclone
+from ansible_collections.esus.pec.plugins.module_utils.delivery import delivering
 from ansible_collections.esus.pec.plugins.module_utils.errors import PecError
 from ansible_collections.esus.pec.plugins.module_utils.module import PecModule, Result, run_module
+from ansible_collections.esus.pec.plugins.module_utils.system import rclone
 
 ARGUMENTS = {
     "path": {"type": "path"},

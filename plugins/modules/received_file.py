@@ -6,10 +6,12 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: received_file
-short_description: Download a backup that somebody shared by a link
+short_description: Download a backup from a link or a cloud
 description:
   - Downloads the file behind a share link of Google Drive, Dropbox, OneDrive, SharePoint or Nextcloud, or at any other https address such
     as a presigned one of S3, for M(esus.pec.restore).
+  - With O(remote) it downloads a file from any cloud that C(rclone) knows, decrypted if the remote is of the type C(crypt), and compares it
+    with the checksum that the remote has of it, if any. The configuration of rclone is given to it in memory.
   - A web page instead of the file, a login, an expired link, too many downloads, an empty file or one that is no dump is an error. Its last
     sentence, in Portuguese, can be forwarded to the sender. The warning of Google Drive about large files is confirmed.
   - Microsoft refuses many links of personal OneDrive accounts without a login. Of the services, only the answers that are documented or
@@ -22,9 +24,14 @@ version_added: 0.2.0
 author: ["esus.pec contributors (@esus-pec)"]
 options:
   url:
-    description: The link.
+    description: The link. Give this or O(remote).
     type: str
-    required: true
+  remote:
+    description: File at a remote of O(config), such as V(nuvem:pec/agua-clara/backup.zip).
+    type: str
+  config:
+    description: Text of an C(rclone.conf), from a vault. Required with O(remote), unless O(state=absent).
+    type: str
   state:
     description: V(present) downloads the file, V(absent) removes it and what an interrupted download left.
     type: str
@@ -52,6 +59,7 @@ options:
     default: 86400
   stall_timeout:
     description: Seconds without an answer, or with less than 1 KiB per second, after which the download is stopped.
+      With O(remote), seconds without any data.
     type: int
     default: 60
 attributes:
@@ -80,6 +88,12 @@ EXAMPLES = r"""
     stop_service: true
   become: true
 
+- name: Download a backup from a cloud
+  esus.pec.received_file:
+    remote: nuvem:pec/agua-clara/backup.zip
+    config: "{{ vault_rclone_conf }}"
+  become: true
+
 - name: Remove it
   esus.pec.received_file:
     url: "{{ vault_backup_link }}"
@@ -90,7 +104,7 @@ EXAMPLES = r"""
 RETURN = r"""
 action: {description: "What was done: V(none), V(download), V(resume) or V(remove).", returned: success, type: str, sample: download}
 path:
-  description: The file. Its name is computed from the link and does not disclose it.
+  description: The file. Its name is computed from the link, or the remote, and does not disclose it.
   returned: success
   type: str
   sample: /var/lib/esus-pec/received/3f9a6c0e5d7b4f21a8c2e6d9b0f17a34
@@ -99,7 +113,7 @@ complete:
   returned: success
   type: bool
   sample: true
-host: {description: Host of the link., returned: state is present, type: str, sample: drive.google.com}
+host: {description: "Host of the link, or name of the remote.", returned: state is present, type: str, sample: drive.google.com}
 bytes:
   description: Size of the file. Null in check mode if the server does not report it.
   returned: state is present
@@ -121,10 +135,13 @@ import re
 
 from ansible_collections.esus.pec.plugins.module_utils.errors import PecError
 from ansible_collections.esus.pec.plugins.module_utils.module import PecModule, Result, run_module
-from ansible_collections.esus.pec.plugins.module_utils.received import receiving
+from ansible_collections.esus.pec.plugins.module_utils.received import receiving, remote
+from ansible_collections.esus.pec.plugins.module_utils.system import rclone
 
 ARGUMENTS = {
-    "url": {"type": "str", "required": True, "no_log": True},
+    "url": {"type": "str", "no_log": True},
+    "remote": {"type": "str"},
+    "config": {"type": "str", "no_log": True},
     "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
     "sha256": {"type": "str", "default": ""},
     "directory": {"type": "path", "default": receiving.DIRECTORY},
@@ -135,18 +152,30 @@ ARGUMENTS = {
 }
 
 
+def from_remote(module: PecModule, desired: receiving.Desired) -> receiving.Received:
+    """Download from the remote. Raises PecError when the configuration does not have it."""
+    params = module.params
+    if not params["config"]:
+        raise PecError("config is missing, without which the remote is not known; give the text of an rclone.conf")
+    place = rclone.parse(params["remote"], params["config"])
+    module.no_log_values.update(place.secrets)
+    with rclone.Rclone(params["config"], stall=params["stall_timeout"], timeout=params["timeout"]) as program:
+        return remote.receive(desired, place, program, check=module.check_mode)
+
+
 def run(module: PecModule) -> Result:
     params = module.params
     sha256 = params["sha256"].strip().lower()
     if sha256 and not re.fullmatch("[0-9a-f]{64}", sha256):
         raise PecError("sha256 is not one; give its 64 characters of 0-9 and a-f, or leave sha256 out")
+    source = params["url"] or f"rclone {params['remote']}"
     desired = receiving.Desired(
-        params["url"], params["directory"], sha256, params["max_bytes"], params["allow_http"], params["stall_timeout"], params["timeout"]
+        source, params["directory"], sha256, params["max_bytes"], params["allow_http"], params["stall_timeout"], params["timeout"]
     )
     if params["state"] == "absent":
         removed = receiving.forget(desired, check=module.check_mode)
         return {"changed": removed, "action": "remove" if removed else "none", "path": desired.path, "complete": False}
-    received = receiving.receive(desired, check=module.check_mode)
+    received = from_remote(module, desired) if params["remote"] else receiving.receive(desired, check=module.check_mode)
     changed = received.action != "none"
     return {
         "changed": changed,
@@ -160,7 +189,7 @@ def run(module: PecModule) -> Result:
 
 
 def main() -> None:
-    run_module(run, stoppable=True, argument_spec=ARGUMENTS)
+    run_module(run, stoppable=True, argument_spec=ARGUMENTS, mutually_exclusive=[("url", "remote")], required_one_of=[("url", "remote")])
 
 
 if __name__ == "__main__":

@@ -230,10 +230,14 @@ def test_a_delivery(host: Host) -> None:
         assert made["sha256"] in text and "rclone o criptografou" in text and "doesn't support public links" in ran.stdout, text
         again = host.playbook("deliver", **given, pec_delivery_remote="cofre:pec")
         assert "changed=0 " in again.stdout and host.shell("journalctl --output=cat --unit=test-mail") == told, again.stdout
+        received = {"remote": f"cofre:pec/{name}", "config": given["pec_delivery_config"], "directory": "/srv/received"}
+        back = [host.server.module("esus.pec.received_file", received, check=check) for check in (True, False, False)]
+        assert [(each["changed"], each["action"]) for each in back] == [(True, "download"), (True, "download"), (False, "none")], back
+        assert host.shell('sha256sum "$1"', back[1]["path"]).split()[0] == made["sha256"] and back[0]["bytes"] == back[1]["bytes"]
         host.shell("systemctl stop test-cloud")
         failed = host.playbook("deliver", **given, pec_delivery_remote="cofre:pec")
         assert (failed.returncode, "cannot be listed" in failed.stdout) == (2, True), failed.stdout
-        outputs = "".join(run.stdout + run.stderr for run in (ran, again, failed)) + told + text
+        outputs = "".join(run.stdout + run.stderr for run in (ran, again, failed)) + told + text + "".join(each["_output"] for each in back)
         assert in_text(outputs, [obscured]) == [] and on_server(host.shell, [obscured], JOURNAL, "/run", "/tmp", "/root", "/etc") == []
     finally:
-        host.shell("systemctl stop test-cloud test-mail; rm -rf /srv/cloud /root/rclone.conf", check=False)
+        host.shell("systemctl stop test-cloud test-mail; rm -rf /srv/cloud /srv/received /root/rclone.conf", check=False)

@@ -12,12 +12,11 @@ from dataclasses import dataclass
 
 from ansible_collections.esus.pec.plugins.module_utils.archive.opening import Dump, open_dump
 from ansible_collections.esus.pec.plugins.module_utils.backup import recording
-from ansible_collections.esus.pec.plugins.module_utils.delivery import rclone
-from ansible_collections.esus.pec.plugins.module_utils.delivery.rclone import Rclone, Remote
 from ansible_collections.esus.pec.plugins.module_utils.dump import manifest
 from ansible_collections.esus.pec.plugins.module_utils.dump.manifest import Manifest
 from ansible_collections.esus.pec.plugins.module_utils.errors import PecError
-from ansible_collections.esus.pec.plugins.module_utils.system import files, pipeline
+from ansible_collections.esus.pec.plugins.module_utils.system import files, pipeline, rclone
+from ansible_collections.esus.pec.plugins.module_utils.system.rclone import Rclone, Remote
 
 _HEAD = 64
 _AGE = (b"age-encryption.org/v1\n", b"-----BEGIN AGE ENCRYPTED FILE-----")

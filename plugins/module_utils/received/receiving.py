@@ -124,9 +124,9 @@ def receive(desired: Desired, *, check: bool = False) -> Received:
     if check:
         with _begin(conversation, link, {"Range": f"bytes=0-{HEAD - 1}"}) as answer:
             total = _total(answer)
-            _require_room(desired, total, current.part)
+            require_room(desired, total, current.part)
         return Received(action, link.host, total, "")
-    with _part(desired) as part:
+    with opened_part(desired) as part:
         record = _download(desired, conversation, link, part, replace(current.record, sha256="") if action == "resume" else Record())
     return Received(action, link.host, record.bytes, record.sha256)
 
@@ -140,7 +140,7 @@ def forget(desired: Desired, *, check: bool = False) -> bool:
 
 
 @contextmanager
-def _part(desired: Desired) -> Iterator[BinaryIO]:
+def opened_part(desired: Desired) -> Iterator[BinaryIO]:
     """Open the unfinished file for this run alone."""
     path = f"{desired.path}.part"
     try:
@@ -178,10 +178,15 @@ def _download(desired: Desired, conversation: Conversation, link: Link, part: Bi
     if desired.sha256 not in ("", digest):
         part.truncate(0)
         raise NotReceivedError(f"the file from {link.host} has the SHA-256 {digest}, not {desired.sha256}", messages.OTHER_FILE)
+    return completed(desired, part, record, digest)
+
+
+def completed(desired: Desired, part: BinaryIO, record: Record, digest: str) -> Record:
+    """Give the unfinished file its name, and record what is known of it now."""
     os.fsync(part.fileno())
     record = replace(record, bytes=os.fstat(part.fileno()).st_size, sha256=digest)
     files.rename(f"{desired.path}.part", desired.path)
-    _write(desired, record)
+    write(desired, record)
     return record
 
 
@@ -202,10 +207,10 @@ def _attempt(desired: Desired, conversation: Conversation, link: Link, part: Bin
         elif offset:
             mark = record.mark
         record = Record(_total(answer), mark)
-        _write(desired, record)
+        write(desired, record)
         if answer.status == _NO_SUCH_RANGE or (answer.status == _PART and not offset):
             raise InterruptedDownloadError(f"{answer.host} does not continue the download where it ended", messages.INCOMPLETE_FILE)
-        _require_room(desired, record.bytes, offset)
+        require_room(desired, record.bytes, offset)
         _fill(desired, answer, part, digest.update, record.bytes)
     return record, digest.hexdigest()
 
@@ -222,7 +227,7 @@ def _fill(desired: Desired, answer: Answer, part: BinaryIO, update: Callable[[by
                 if too_many:
                     part.truncate(0)
                 if too_many or done - looked >= _LOOK_AT_DISK:
-                    _require_room(desired, None, done)
+                    require_room(desired, None, done)
                     looked = done
         finally:
             part.flush()
@@ -232,7 +237,8 @@ def _fill(desired: Desired, answer: Answer, part: BinaryIO, update: Callable[[by
         raise InterruptedDownloadError(f"{answer.host} sent {done} of {total} bytes", messages.INCOMPLETE_FILE)
 
 
-def _require_room(desired: Desired, total: int | None, done: int) -> None:
+def require_room(desired: Desired, total: int | None, done: int) -> None:
+    """Raise PecError if the file is larger than it may be, or than the disk has room for; C(done) of its bytes are there."""
     size = max(total or 0, done)
     if desired.most_bytes and size > desired.most_bytes:
         least = "at least " if total is None else ""
@@ -348,5 +354,6 @@ def _mark(answer: Answer) -> str:
     return etag if etag.startswith('"') else answer.headers.get("Last-Modified", "")
 
 
-def _write(desired: Desired, record: Record) -> None:
+def write(desired: Desired, record: Record) -> None:
+    """Record what is known of the file."""
     files.write_atomic(f"{desired.path}.known", (json.dumps(asdict(record)) + "\n").encode(), mode=0o600)

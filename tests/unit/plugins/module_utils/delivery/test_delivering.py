@@ -13,13 +13,14 @@ import pytest
 import samples
 
 from ansible_collections.esus.pec.plugins.module_utils.backup import recording
-from ansible_collections.esus.pec.plugins.module_utils.delivery import delivering, rclone
+from ansible_collections.esus.pec.plugins.module_utils.delivery import delivering
 from ansible_collections.esus.pec.plugins.module_utils.delivery.delivering import Desired, Parcel
-from ansible_collections.esus.pec.plugins.module_utils.delivery.rclone import Rclone
 from ansible_collections.esus.pec.plugins.module_utils.dump import manifest
 from ansible_collections.esus.pec.plugins.module_utils.dump.manifest import Attachment
 from ansible_collections.esus.pec.plugins.module_utils.errors import PecError
+from ansible_collections.esus.pec.plugins.module_utils.system import rclone
 from ansible_collections.esus.pec.plugins.module_utils.system.process import Completed
+from ansible_collections.esus.pec.plugins.module_utils.system.rclone import Rclone
 
 CONFIG = "[nuvem]\ntype = webdav\n[cofre]\ntype = crypt\nremote = nuvem:enc\n"
 AGE = b"age-encryption.org/v1\n-> X25519 x\n"

@@ -463,7 +463,7 @@ def test_the_wrong_file(server: Server, desired: Desired) -> None:
 
 def test_one_run_at_a_time(desired: Desired, tmp_path: Path) -> None:
     Path(desired.directory).mkdir(mode=0o700)
-    with receiving._part(desired):
+    with receiving.opened_part(desired):
         assert "another run downloads the same link" in refused(desired)
 
 

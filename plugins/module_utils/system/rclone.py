@@ -7,18 +7,21 @@ import configparser
 import json
 import os
 import re
+import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import cast
 
 from ansible_collections.esus.pec.plugins.module_utils.errors import PecError, printable
 from ansible_collections.esus.pec.plugins.module_utils.redact import looks_secret
-from ansible_collections.esus.pec.plugins.module_utils.system import process
+from ansible_collections.esus.pec.plugins.module_utils.system import confinement, process
+from ansible_collections.esus.pec.plugins.module_utils.system.pipeline import Pipeline, Stage
 
 # A name of the configuration and a path. No connection string, whose options could take an encrypted remote's encryption away.
 _REMOTE = re.compile(r"(?P<name>[\w.+@][\w.+@ -]*):(?P<path>[^\x00-\x1f]*)")
 _STAMP = re.compile(r"^\d{4}/\d\d/\d\d \d\d:\d\d:\d\d (?:[A-Z]+ *: )?")
-_NO_DIRECTORY = 3  # exit code of rclone
+_NO_DIRECTORY = 3  # exit codes of rclone
+_NO_FILE = 4
 _SHOWN = 500
 
 
@@ -66,11 +69,21 @@ def parse(text: str, config: str) -> Remote:
     return Remote(text, found["name"], sections)
 
 
-class Rclone:
-    """rclone with this configuration, in a C(with) block. C(timeout) is in seconds, for each program."""
+@dataclass(frozen=True)
+class File:
+    """A file at a remote. C(changed) is the time of its last change, C(hashes) are the checksums that the remote knows."""
 
-    def __init__(self, config: str, *, bandwidth: str, timeout: float) -> None:
-        self._options = ["--bwlimit", bandwidth] if bandwidth else []
+    bytes: int
+    changed: str
+    hashes: Mapping[str, str]
+
+
+class Rclone:
+    """rclone with this configuration, in a C(with) block. C(timeout) is in seconds, for each program, and C(stall) without any
+    data; 0 leaves the latter to rclone."""
+
+    def __init__(self, config: str, *, bandwidth: str = "", stall: float = 0, timeout: float) -> None:
+        self._options = [*(["--bwlimit", bandwidth] if bandwidth else []), *(["--timeout", f"{stall:g}s"] if stall else [])]
         self._timeout = timeout
         self._handle = os.memfd_create("rclone.conf")
         os.write(self._handle, config.encode())
@@ -83,12 +96,7 @@ class Rclone:
 
     def run(self, *arguments: str, stdin: str | None = None) -> process.Completed:
         """Run it to its end; the caller judges the exit code."""
-        return process.run(
-            ["rclone", "--config", f"/dev/fd/{self._handle}", "--ask-password=false", "--copy-links", *self._options, *arguments],
-            timeout=self._timeout,
-            stdin=stdin,
-            pass_fds=(self._handle,),
-        )
+        return process.run(self._argv(*arguments), timeout=self._timeout, stdin=stdin, pass_fds=(self._handle,))
 
     def done(self, what: str, *arguments: str) -> str:
         """Return its output. Raises PecError if it fails."""
@@ -105,6 +113,48 @@ class Rclone:
         if ended.returncode != 0:
             raise PecError(f"{remote.text} cannot be listed: {reason(ended)}; check the remote's credentials and the network")
         return {str(entry["Name"]): int(str(entry["Size"])) for entry in _listed(ended.stdout, remote)}
+
+    def file(self, remote: Remote) -> File:
+        """Return what is known of the file. Raises PecError if there is none."""
+        ended = self.run("lsjson", "--stat", "--hash", "--no-mimetype", remote.text)
+        if ended.returncode in (_NO_DIRECTORY, _NO_FILE) or (ended.returncode == 0 and ended.stdout.strip() in ("", "null")):
+            raise PecError(f"{remote.text} does not exist; check the path, and that its upload has ended")
+        if ended.returncode != 0:
+            raise PecError(f"{remote.text} cannot be found: {reason(ended)}; check the remote's credentials and the network")
+        (entry,) = _listed(f"[{ended.stdout}]", remote)
+        size = int(str(entry.get("Size", -1)))
+        if entry.get("IsDir") or size < 0:
+            raise PecError(f"{remote.text} is not a file of a known size; give the path of the file itself")
+        hashes = cast("Mapping[object, object]", entry.get("Hashes") or {})
+        return File(size, str(entry.get("ModTime", "")), {str(name).lower(): str(value).lower() for name, value in hashes.items()})
+
+    def head(self, remote: Remote, size: int) -> bytes:
+        """Return the first bytes of the file. Raises PecError if it cannot be read."""
+        with self._reading(remote, 0, size, None) as pipeline:
+            return pipeline.output.read(size)
+
+    def copy(self, remote: Remote, descriptor: int, offset: int, count: int) -> str:
+        """Write this many bytes of the file, from the offset, to a descriptor; return why it ended too early, if it did."""
+        try:
+            with self._reading(remote, offset, count, descriptor) as pipeline:
+                timer = threading.Timer(self._timeout, pipeline.kill)
+                timer.daemon = True
+                timer.start()
+                try:
+                    pipeline.wait()
+                finally:
+                    timer.cancel()
+        except PecError as error:
+            return _STAMP.sub("", str(error))[:_SHOWN]
+        return ""
+
+    def _reading(self, remote: Remote, offset: int, count: int, descriptor: int | None) -> Pipeline:
+        argv = self._argv("cat", "--offset", str(offset), "--count", str(count), remote.text)
+        stage = Stage(argv, user="root" if confinement.active() else None, pass_fds=(self._handle,))
+        return Pipeline([stage], stdout=descriptor, collect=descriptor is None)
+
+    def _argv(self, *arguments: str) -> list[str]:
+        return ["rclone", "--config", f"/dev/fd/{self._handle}", "--ask-password=false", "--copy-links", *self._options, *arguments]
 
     def hashes(self, remote: Remote) -> list[str]:
         """Return the kinds of checksums that the remote has."""

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.esus.pec.plugins.module_utils.delivery import rclone
 from ansible_collections.esus.pec.plugins.module_utils.errors import PecError
+from ansible_collections.esus.pec.plugins.module_utils.system import rclone
 from ansible_collections.esus.pec.plugins.module_utils.system.process import Completed
 
 CONFIG = """
