@@ -84,7 +84,7 @@ test: setup ## Run every target from lint to molecule; a table and the slowest t
 .PHONY: lint
 lint: setup ## Run ruff, mypy, import-linter, bandit, ansible-lint, shellcheck, antsibull-changelog
 	@ruff check . && ruff format --check .
-	cd $(build)/collections && mypy --config-file $(root)/pyproject.toml -p ansible_collections.esus.pec.plugins.modules -p ansible_collections.esus.pec.plugins.module_utils
+	cd $(build)/collections && mypy --config-file $(root)/pyproject.toml -p ansible_collections.esus.pec.plugins.modules -p ansible_collections.esus.pec.plugins.module_utils -p ansible_collections.esus.pec.plugins.inventory -p ansible_collections.esus.pec.plugins.plugin_utils.municipios
 	PYTHONPATH=. lint-imports --no-cache $(root)/pyproject.toml
 	cd $(root) && bandit --quiet --configfile pyproject.toml --recursive plugins 2>&1 | { grep -v 'nosec encountered' || true; } # of lines that hold it
 	ansible-lint --strict

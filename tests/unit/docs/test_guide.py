@@ -63,6 +63,14 @@ def module_options(name: str) -> dict[str, Any]:
     return options
 
 
+@lru_cache(maxsize=None)
+def inventory_options() -> set[str]:
+    text = (ROOT / "plugins/inventory/municipios.py").read_text(encoding="utf-8")
+    document = yaml.safe_load(re.search(r'DOCUMENTATION = r"""\n(.*?)"""', text, re.DOTALL)[1])  # type: ignore[index]
+    assert document["extends_documentation_fragment"] == ["constructed", "inventory_cache"]
+    return {*document["options"], "compose", "groups", "keyed_groups", "cache", "cache_plugin", "cache_timeout", "cache_connection"}
+
+
 def wrong_variables(given: dict[str, Any]) -> Iterator[str]:
     for name, value in given.items():
         if name in OF_PLAYBOOKS or not name.startswith("pec_"):
@@ -108,6 +116,8 @@ def wrong(content: Any) -> Iterator[str]:
                     yield from wrong_variables(role.get("vars", {}))
             else:
                 yield from wrong_tasks([entry])
+    elif "plugin" in content:
+        yield from (f"the inventory plugin has no option {name}" for name in content if name not in inventory_options())
     elif set(content) == {"pec"}:
         assert set(content["pec"]) <= {"hosts", "vars"}
         for given in [content["pec"].get("vars") or {}, *(content["pec"]["hosts"] or {}).values()]:
@@ -124,7 +134,16 @@ def test_yaml(text: str) -> None:
     assert [problem for document in documents for problem in wrong(document)] == []
 
 
+@pytest.mark.parametrize("path", sorted((ROOT / "examples/fleet").rglob("*.yml*")), ids=lambda path: path.name)
+def test_the_example_fleet(path: Path) -> None:
+    """Ansible runs it in tests/playbooks; here are the names and types of its variables, and its vault's layout too."""
+    content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    own = {name: value for name, value in content.items() if not name.startswith("vault_")}
+    assert content and list(wrong(own) if own else []) == []
+
+
 def test_what_is_wrong_is_found() -> None:
+    assert list(wrong({"plugin": "esus.pec.municipios", "file": "x"})) == ["the inventory plugin has no option file"]
     assert list(wrong({"pec_domian": "x", "pec_https_port": "443", "pec_https_mode": "nginx"})) == [
         "pec_domian is no variable of any role",
         "pec_https_port is '443', not of the type int",
