@@ -107,7 +107,8 @@ notes:
     run instead, and to see this plugin's reason only, set C(any_unparsed_is_failed=true) and C(enable_plugins=esus.pec.municipios) in the
     section C([inventory]) of C(ansible.cfg).
   - With O(cache=true) the checked values are kept, not encrypted. A sheet or options that changed are read again in any case.
-  - The limits are 16 MiB, 10,000 lines, 100 columns, 1,000 characters in a cell, and 64 MiB for what an XLSX file unpacks to.
+  - The limits are 16 MiB, 10,000 lines, 100 columns, 1,000 characters in a cell that is used, 16 million characters in all, and 64 MiB for
+    what an XLSX file unpacks to.
   - Of a formula in an XLSX file the value counts that was stored with it, and a warning names the first one.
 seealso:
   - name: Operator's guide
