@@ -73,6 +73,11 @@ picture:
         processors: {description: Number of processors., type: int, sample: 4}
         timezone: {description: Time zone., type: str, sample: America/Sao_Paulo}
         utc_offset_minutes: {description: Minutes that the local time is ahead of UTC., type: int, sample: -180}
+        addresses:
+          description: Addresses of its interfaces but the loopback. Empty for a server that is only reached by SSH.
+          type: list
+          elements: str
+          sample: [192.0.2.10]
         clock_ahead_seconds: {description: Seconds that the clock is ahead of O(controller_time)., type: float, sample: 0.4}
     pec:
       description: The installation.

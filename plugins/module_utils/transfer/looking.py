@@ -8,6 +8,7 @@ the database through a tunnel.
 from __future__ import annotations
 
 import contextlib
+import ipaddress
 import os
 import posixpath
 import re
@@ -212,6 +213,7 @@ def _platform_here(wanted: Wanted) -> Platform:
         timezone=host.timezone(),
         utc_offset_minutes=host.utc_offset_minutes(),
         clock_ahead_seconds=round(time.time() - wanted.reference, 1) if wanted.reference is not None else None,
+        addresses=tuple(sorted(address for address in host.own_addresses() if not ipaddress.ip_address(address).is_loopback)),
     )
 
 

@@ -15,7 +15,10 @@ LINUX, WINDOWS = "linux", "windows"
 
 @dataclass(frozen=True)
 class Platform:
-    """The machine. Of one that is only reached through SSH, its database tells the system, the architecture and the clock."""
+    """The machine. Of one that is only reached through SSH, its database tells the system, the architecture and the clock.
+
+    C(addresses) are those of its interfaces but the loopback; none are known of such a one.
+    """
 
     system: str | None = None
     architecture: str | None = None
@@ -26,6 +29,7 @@ class Platform:
     timezone: str | None = None
     utc_offset_minutes: int | None = None
     clock_ahead_seconds: float | None = None
+    addresses: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -157,7 +157,7 @@ def test_for_a_physical_copy() -> None:
 def test_what_else_a_physical_copy_requires() -> None:
     wanted = replace(BUNDLED, mode="physical", reindex=True)
     assert codes(judge(OLD, NEW, wanted)) == []
-    assert codes(judge(replace(OLD, rsync=False), NEW, wanted), "error") == ["rsync"]
+    assert codes(judge(replace(OLD, rsync=False), NEW, wanted), "note") == ["rsync"]
     assert codes(judge(OLD, platform(NEW, glibc=None), wanted), "error") == ["glibc_unknown"]
     assert codes(judge(platform(glibc="2.24"), NEW, wanted)) == ["reindex"]
     assert codes(judge(database(other_databases=("outro",)), NEW, wanted)) == ["other_databases"]
@@ -222,6 +222,19 @@ def test_a_finding(source: Picture, target: Picture, options: Options, code: str
 )
 def test_what_is_no_finding(source: Picture, target: Picture, options: Options) -> None:
     assert judge(source, target, options).findings == ()
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "found"),
+    [
+        (("192.0.2.1", "172.17.0.1"), ("192.0.2.2", "172.17.0.1"), []),
+        (("192.0.2.1",), ("192.0.2.1",), ["same_server"]),
+        ((), ("192.0.2.1",), ["same_server"]),
+    ],
+)
+def test_a_physical_copy_is_no_second_name_of_its_source(old: tuple[str, ...], new: tuple[str, ...], found: list[str]) -> None:
+    there = platform(installed(system_identifier="7411"), addresses=new)
+    assert codes(judge(platform(addresses=old), there, Options())) == found
 
 
 def test_gov_br_must_know_a_new_domain() -> None:

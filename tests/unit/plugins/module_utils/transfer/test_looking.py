@@ -194,6 +194,7 @@ def test_this_host(source: Source, home: Path, monkeypatch: pytest.MonkeyPatch) 
     assert 30 <= seen.platform.clock_ahead_seconds < 60
     assert {disk.purpose for disk in seen.disks} == {"home", "database", "state", "temporary"} and seen.clients == ("17.2",)
     assert seen.disk("database") and seen.disk("database").path == str(home)  # type: ignore[union-attr]
+    assert not {"127.0.0.1", "::1"} & set(seen.platform.addresses)
     assert seen.rsync is False and seen.pec.home == str(home) and seen.pec.contra_chaves == ()
     assert seen.database and (seen.database.origin, seen.database.data_directory) == ("other", str(home))
     assert seen.database.data_bytes == sum(path.stat().st_size for path in home.rglob("*") if path.is_file())
