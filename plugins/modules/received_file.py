@@ -22,6 +22,8 @@ description:
     environment says, and then decides by itself where it goes.
 version_added: 0.2.0
 author: ["esus.pec contributors (@esus-pec)"]
+requirements:
+  - C(rclone) on the managed host, with O(remote)
 options:
   url:
     description: The link. Give this or O(remote).

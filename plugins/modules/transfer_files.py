@@ -22,6 +22,8 @@ description:
     nothing is run. From C(standalone.sh) only known options about memory are read.
 version_added: 0.2.0
 author: ["esus.pec contributors (@esus-pec)"]
+requirements:
+  - C(ssh) on this host with O(ssh), and C(rsync) with O(rsync)
 options:
   state:
     description:
@@ -67,7 +69,10 @@ options:
     default: []
     suboptions:
       source: {description: "Path at the source, such as V(D:/Anexos).", type: str, required: true}
-      target: {description: "Path on this host. Its parent must exist, and only root may change it.", type: path, required: true}
+      target:
+        description: Path on this host, but no mount point. Its parent must exist, and only root may change it.
+        type: path
+        required: true
   except_keys:
     description: Keys of C(application.properties) that this host sets itself, as patterns such as V(server.ssl.*).
     type: list
@@ -182,7 +187,7 @@ import contextlib
 import os
 from collections.abc import Iterator
 from dataclasses import asdict
-from typing import Any
+from typing import Any, ContextManager
 
 from ansible_collections.esus.pec.plugins.module_utils import beliefs
 from ansible_collections.esus.pec.plugins.module_utils.carrying import attachments, deciding, names, rsyncing, sftp, sources, staging
@@ -234,24 +239,24 @@ def wanted(params: dict[str, Any]) -> list[attachments.Wanted]:
     return found
 
 
-@contextlib.contextmanager
-def the_source(params: dict[str, Any]) -> Iterator[sources.Source]:
-    """Yield where the small files are read from."""
+def the_source(params: dict[str, Any]) -> ContextManager[sources.Source]:
+    """Return where the small files are read from."""
     if params["archive"]:
-        with sources.opened(params["archive"], params["home"] or "") as source:
-            yield source
-    elif params["rsync"]:
-        with copied_by_rsync(params) as source:
-            yield source
-    else:
-        home = params["home"] or beliefs.WINDOWS_HOME
-        if not (os.path.isabs(home) or sftp.is_windows(home)):
-            raise PecError(f"home {home!r} is not an absolute path; give PEC's directory at the source")
-        outside = {} if sftp.is_windows(home) else {staging.CONTRA_CHAVE: contra_chave.PATH}
-        with sftp.session(login(params)) as session:
-            found = sources.SftpSource(session, home, outside)
-            found.require_home(beliefs.WEBSERVER)
-            yield found
+        return sources.opened(params["archive"], params["home"] or "")
+    return copied_by_rsync(params) if params["rsync"] else read_by_sftp(params)
+
+
+@contextlib.contextmanager
+def read_by_sftp(params: dict[str, Any]) -> Iterator[sources.Source]:
+    """Yield PEC's directory on the server."""
+    home = params["home"] or beliefs.WINDOWS_HOME
+    if not (os.path.isabs(home) or sftp.is_windows(home)):
+        raise PecError(f"home {home!r} is not an absolute path; give PEC's directory at the source")
+    outside = {} if sftp.is_windows(home) else {staging.CONTRA_CHAVE: contra_chave.PATH}
+    with sftp.session(login(params)) as session:
+        found = sources.SftpSource(session, home, outside)
+        found.require_home(beliefs.WEBSERVER)
+        yield found
 
 
 @contextlib.contextmanager

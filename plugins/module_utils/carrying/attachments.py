@@ -74,6 +74,8 @@ def place(wanted: Wanted, *, check: bool = False) -> Iterator[Directory]:
     above = posixpath.dirname(wanted.target.rstrip("/"))
     if not os.path.lexists(above):
         raise PecError(f"{above} does not exist, so {wanted.target} cannot be made; make it, or mount it")
+    if os.path.ismount(wanted.target):
+        raise PecError(f"{wanted.target} is a mount point, which nothing can be moved to; set target to a directory in it")
     files.require_ours(above, "the directory of attachments")
     if not check:
         files.make_directory(wanted.beside)
@@ -97,10 +99,7 @@ def by_sftp(session: Sftp, wanted: Wanted, here: Directory | None, *, check: boo
     planned.copy(root, here, "", 0)
     if check:
         return planned.copied
-    disk = host.disk_usage(wanted.beside)
-    if planned.left > disk.spare_bytes:
-        size = host.describe_size(planned.left)
-        raise PecError(f"{wanted.source} has {size} more than {wanted.beside} has room for; make room there, or set target to another disk")
+    _require_room(wanted, planned.left)
     copying = _Copying(session, wanted, write=True)
     copying.copy(root, here, "", 0)
     return copying.copied
@@ -109,10 +108,11 @@ def by_sftp(session: Sftp, wanted: Wanted, here: Directory | None, *, check: boo
 def by_rsync(ssh: link.Ssh, rsync: rsyncing.Rsync, wanted: Wanted, here: Directory | None, timeout: float) -> Copied:
     """Copy what is missing; without a directory (check mode) only count it. Raises PecError when the source is not reached."""
     before = dict(_files(wanted.beside))
+    had = sum(size for size, _time in before.values())
+    count, total = rsyncing.counted(ssh, rsync, wanted.source, most_bytes=names.ATTACHMENTS.file, timeout=timeout)
     if here is None:
-        listed = rsyncing.listing(ssh, rsync, wanted.source, timeout)
-        new = sum(1 for path, size in listed.items() if before.get(path, (-1, 0))[0] != size)
-        return Copied(len(listed), sum(listed.values()), new)
+        return Copied(count, total, 0 if (count, total) == (len(before), had) else max(1, count - len(before)))
+    _require_room(wanted, total - had)
     _give(wanted.beside, confinement.uid() if confinement.active() else os.getuid(), None)
     try:
         problems = rsyncing.copy(ssh, rsync, wanted.source, here, most_bytes=names.ATTACHMENTS.file, timeout=timeout)
@@ -124,6 +124,16 @@ def by_rsync(ssh: link.Ssh, rsync: rsyncing.Rsync, wanted: Wanted, here: Directo
     for path, reason in problems:
         copied.lacks(path, reason)
     return copied
+
+
+def _require_room(wanted: Wanted, missing: int) -> None:
+    disk = host.disk_usage(wanted.beside)
+    if missing > disk.spare_bytes:
+        needed, free = host.describe_size(missing), host.describe_size(disk.free_bytes)
+        raise PecError(
+            f"{needed} of {wanted.source} are missing in {wanted.beside}, where {free} are free, of which some must stay free; make room "
+            "there, or set target to another disk"
+        )
 
 
 def install(wanted: Wanted, uid: int, gid: int) -> None:

@@ -7,6 +7,7 @@ own. The database's never are.
 
 from __future__ import annotations
 
+import contextlib
 import fnmatch
 import hashlib
 import os
@@ -112,7 +113,9 @@ def read_current(home: str, staged: Staged) -> Current:
 
 def secrets(current: Current, staged: Staged) -> set[str]:
     """Return the secret values of what may be carried, on both sides, to be masked wherever they may appear."""
-    pairs = [*reading.parse(current.properties).items(), *_pairs(staged, beliefs.APPLICATION_PROPERTIES).items()]
+    pairs = list(reading.parse(current.properties).items())
+    with contextlib.suppress(PecError):  # nothing of a malformed file is carried
+        pairs += _pairs(staged, beliefs.APPLICATION_PROPERTIES).items()
     return {value for key, value in pairs if value and key.startswith(beliefs.CARRIED_KEYS) and looks_secret(key, value)}
 
 

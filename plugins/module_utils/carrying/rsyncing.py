@@ -15,8 +15,8 @@ from typing import Any
 from ansible_collections.esus.pec.plugins.module_utils.carrying import names
 from ansible_collections.esus.pec.plugins.module_utils.carrying.names import Limits
 from ansible_collections.esus.pec.plugins.module_utils.errors import PecError
-from ansible_collections.esus.pec.plugins.module_utils.system import confinement, process
-from ansible_collections.esus.pec.plugins.module_utils.system.directory import Directory
+from ansible_collections.esus.pec.plugins.module_utils.system import confinement, files, process
+from ansible_collections.esus.pec.plugins.module_utils.system.directory import Directory, opened
 from ansible_collections.esus.pec.plugins.module_utils.transfer import link
 
 OPTIONS: dict[str, Any] = {
@@ -36,6 +36,8 @@ OPTIONS: dict[str, Any] = {
 """The option C(rsync), documented in the module."""
 
 _NAME = re.compile(r"[\w.-]+", re.ASCII)
+_COUNT = re.compile(r"^Number of regular files transferred: (\d{1,18})$", re.MULTILINE)
+_BYTES = re.compile(r"^Total transferred file size: (\d{1,18}) bytes$", re.MULTILINE)
 _ARRIVED_PARTLY = (23, 24)  # exit codes: some files could not be read; some vanished
 _PROBLEM = re.compile(r'rsync: \[sender\] .*?"/?(?P<path>.*)"(?: \(in [^)]*\))?: (?P<reason>[^(]*)')
 _NO_FILE = re.compile(r'skipping non-regular file "(?P<path>.*)"')
@@ -87,6 +89,22 @@ def listing(ssh: link.Ssh, rsync: Rsync, path: str, timeout: float) -> dict[str,
     text, _problems = _run(ssh, rsync, path, ["--recursive", "--list-only", "--no-human-readable"], "", (), timeout)
     words = [line.split(maxsplit=4) for line in text.splitlines()]
     return {each[4]: int(each[1]) for each in words if len(each) == 5 and each[0].startswith("-") and each[1].isdigit()}
+
+
+def counted(ssh: link.Ssh, rsync: Rsync, path: str, *, most_bytes: int, timeout: float) -> tuple[int, int]:
+    """Return how many files that are not too large a module serves, and how many bytes they have. A list of them might be endless."""
+    options = ["--recursive", "--dry-run", "--stats", "--no-human-readable", f"--max-size={most_bytes}"]
+    with files.private_directory() as private, opened(private) as here:
+        lend(here)
+        own = os.open(private, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            text, _problems = _run(ssh, rsync, path, options, f"/proc/self/fd/{own}/", (own,), timeout)
+        finally:
+            os.close(own)
+    found = [_COUNT.search(text), _BYTES.search(text)]
+    if None in found:
+        raise PecError(f"rsync does not say how many files {names.shown(path)} on the source holds; update rsync there")
+    return int(found[0][1]) if found[0] else 0, int(found[1][1]) if found[1] else 0
 
 
 def small(ssh: link.Ssh, rsync: Rsync, path: str, limits: Limits, timeout: float) -> list[tuple[str, str]]:

@@ -177,6 +177,8 @@ def test_contra_chaves(entries: list[Any], here: tuple[contra_chave.Entry, ...],
 def test_settings_that_java_could_not_read(text: str) -> None:
     done = plan(text)
     assert PROPERTIES in reasons(done) and not done.properties.changed
+    ours = Current("/opt/e-SUS", "bridge.client-secret=hunter-2\nspring.datasource.password=x\n")
+    assert deciding.secrets(ours, Staged("", {PROPERTIES: text.encode("latin-1")})) == {"hunter-2"}
 
 
 def test_paths_of_linux_are_exact() -> None:
