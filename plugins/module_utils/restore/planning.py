@@ -468,7 +468,7 @@ def _notes(current: Current, desired: Desired, restored: str | None) -> list[str
         notes.append(f"the dump has no manifest, so {unchecked} and which server it is from were not checked")
     if current.changeable:
         notes.append(f"the dump may change while it is restored: {current.changeable}")
-    if current.manifest and bool(current.manifest.municipality) != bool(desired.from_municipality):
+    if current.manifest and not desired.rows_follow and bool(current.manifest.municipality) != bool(desired.from_municipality):
         unknown = "that of this server is unknown" if current.manifest.municipality else "the manifest names none"
         notes.append(f"the município of the dump was not checked: {unknown}")
     if current.installed and not restored and not current.recorded_version:

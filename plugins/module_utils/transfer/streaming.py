@@ -71,7 +71,7 @@ def run(desired: Desired, source: Source, *, check: bool = False, record: str | 
         facts = psql.read_facts(conn)
         client = _choose(facts.server_version_num, target)
         psql_path = os.path.join(os.path.dirname(client.path), "psql")
-        if same_database(conn, target):
+        if _same(conn, target, tunnelled=source.ssh is not None):
             raise PecError(f"{source.name} is this server: its database {conn.database!r} is the one to replace; name the old server")
         place = stack.enter_context(files.private_directory())
         session = stack.enter_context(Session(conn, psql_path))
@@ -109,6 +109,14 @@ def _reached(source: Source) -> Iterator[Connection]:
             except PecError as cause:
                 raise PecError(f"{error}. The cause: {cause}") from None
             raise
+
+
+def _same(conn: Connection, target: Connection, *, tunnelled: bool) -> bool:
+    """A tunnel's end is on this host whatever it leads to, so only the server itself can tell."""
+    if not tunnelled:
+        return same_database(conn, target)
+    cluster = psql.cluster(conn)
+    return bool(cluster) and cluster == psql.cluster(target) and conn.database == target.database
 
 
 def _choose(source_version_num: int, target: Connection) -> Client:
