@@ -23,6 +23,8 @@ VERSION = "5.4.37"
 COPY = "/var/lib/esus-pec/transfer/files"
 MARK = "/var/lib/esus-pec/transfer-source.json"
 PROPERTIES = "/opt/e-SUS/webserver/config/application.properties"
+WITHOUT_CLEAN_UP = ("alter system set autovacuum = off", "select pg_reload_conf()")
+"""It takes numbers of transactions whenever it likes."""
 PEC, DATABASE = "e-SUS-PEC", "e-SUS-AB-PostgreSQL"
 
 
@@ -73,7 +75,10 @@ def source(start_server: Any, jar: Any) -> Source:
     prepare(server)
     path: Path = jar(VERSION)
     install(server, path)
-    return Source(server)
+    found = Source(server)
+    for statement in WITHOUT_CLEAN_UP:
+        found.sql(statement)
+    return found
 
 
 @pytest.fixture
@@ -175,6 +180,8 @@ def test_a_server_where_nothing_can_be_run(start_server: Any) -> None:
     """The new server is the same one here; what it knows of the old one comes by SSH and from a copy of its files."""
     server = start_server(f"{NAME}-windows")
     old = WindowsSource(server).prepared()
+    for statement in WITHOUT_CLEAN_UP:
+        old.sql("postgres", statement)
     server.shell(f"sed -i 's/^PermitOpen.*/& 127.0.0.1:8080/' /etc/ssh/sshd_config.d/windows.conf; systemctl restart ssh; mkdir -p {COPY}")
     server.shell(f"cp -r '{WEBSERVER}' {COPY}/")
     reach = {"ssh": old.allow(server), "home": COPY}
