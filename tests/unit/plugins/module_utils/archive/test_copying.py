@@ -65,6 +65,14 @@ def test_the_copy_is_what_was_checked(good: Path, into: Path) -> None:
         assert (copied.path, copied.parts()) == ("/srv/x.dir", sorted(FILES))
 
 
+def test_the_entries_of_a_large_dump_are_no_names(good: Path, into: Path) -> None:
+    """A PEC has more than 12,000 entries, and each begins with its number behind a byte for the sign."""
+    numbers = b"".join(b"\0" + number.to_bytes(4, "little") for number in (1, 0, 11822, 46, 12079, 77358))
+    (good / "toc.dat").write_bytes(contents("12.dat", "blobs_3.toc") + numbers)
+    with open_dump(str(good)) as dump:
+        copy_directory(dump, str(into), os.geteuid())
+
+
 @pytest.mark.parametrize("attack", DIRECTORY)
 def test_a_directory_dump_that_reads_other_files_is_refused(good: Path, into: Path, tmp_path: Path, attack: str) -> None:
     secret = tmp_path / "shadow"
