@@ -22,9 +22,9 @@ _LARGE_OBJECT = re.compile(rb"\d{1,10} blob_\d{1,10}\.dat\n")
 # The first format with directories, and integers of 4 bytes behind one for the sign: so pg_dump writes them.
 _OLDEST = (1, 12)
 _INTEGER_SIZE = 4
-# A text in the list, which begins behind its length, and leads up. Without a slash it leads to a directory, which nothing can read; and two
-# points are also the number 11822, which the list of every large dump has.
-_LEADS_OUT = re.compile(rb"\x00.{4}(?:\.?/+)*\.\./", re.DOTALL)
+# A text in the list, which begins behind its length, and leads up. Two points without their length are also the number 11822, by which an
+# entry of every large dump begins.
+_LEADS_OUT = re.compile(rb"\x00.{4}(?:\.?/+)*\.\./|\x00\x02\x00\x00\x00\.\.", re.DOTALL)
 
 
 def copy_directory(
