@@ -180,6 +180,18 @@ update_follows:
   sample: false
 pec_version: {description: Version of PEC in the restored database., returned: when restored or rehearsed, type: str, sample: 5.4.37}
 objects: {description: Number of objects by kind., returned: when restored or rehearsed, type: dict, sample: {tables: 1101}}
+fingerprint:
+  description: What the dump and the restored database have in common, if the manifest has a fingerprint and values could be compared.
+  returned: when restored or rehearsed
+  type: dict
+  contains:
+    rows: {description: Number of rows in all tables., type: int, sample: 5310022}
+    digest:
+      description: Digest of the sums of all tables.
+      type: str
+      sample: 9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08
+    tables: {description: Number of tables with a sum., type: int, sample: 1101}
+    method: {description: Method of the sums., type: str, sample: rows-hash64}
 seconds: {description: Duration by phase and in total., returned: when restored or rehearsed, type: dict, sample: {load: 26.9, total: 31.2}}
 notes:
   description: What the operator should know.
@@ -255,6 +267,8 @@ def describe(outcome: Outcome) -> dict[str, Any]:
         result["origin"] = {name: getattr(made, name) for name in ("host", "municipality", "database", "pec_version", "ended")}
     if outcome.contents is not None:
         result.update(pec_version=outcome.contents.pec_version, objects=dict(outcome.contents.objects), seconds=dict(outcome.seconds))
+    if outcome.fingerprint is not None:
+        result["fingerprint"] = outcome.fingerprint.summary
     return result
 
 

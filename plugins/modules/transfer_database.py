@@ -177,7 +177,7 @@ def read_source(params: dict[str, Any]) -> Source:
 
 
 def describe(source: Source, streamed: Streamed) -> dict[str, Any]:
-    outcome, facts, sums = streamed.outcome, streamed.facts, streamed.fingerprint
+    outcome, facts, sums = streamed.outcome, streamed.facts, streamed.outcome.fingerprint
     current, plan = outcome.current, outcome.plan
     text = f"{current.name}: {plan.before}\n", f"{current.name}: restored from {source.name}\n"
     result: dict[str, Any] = {
@@ -206,7 +206,7 @@ def describe(source: Source, streamed: Streamed) -> dict[str, Any]:
     if outcome.contents is not None:
         result.update(pec_version=outcome.contents.pec_version, objects=dict(outcome.contents.objects), seconds=dict(streamed.seconds))
     if sums is not None:
-        result["fingerprint"] = {"rows": sums.rows, "digest": sums.digest, "tables": len(sums.tables), "method": sums.method}
+        result["fingerprint"] = sums.summary
     return result
 
 

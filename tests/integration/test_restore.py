@@ -309,6 +309,7 @@ def test_newest_in_a_directory(source: Restoring) -> None:
     result = source.restore(None, directory=f"{DUMPS}/backups", where={"pec_version": "5.4.37", "database": "source"})
     assert not result["_failed"], result
     assert (result["dump"], result["manifest"]) == (f"{DUMPS}/{newest}", True)
+    assert result["fingerprint"]["digest"] == made["fingerprint"]
     assert source.state(15) == source.state(15, "source")
     older = source.sh("ls -1 backups/*.dump* | grep -v json | head -n 1")
     for check in (True, False):

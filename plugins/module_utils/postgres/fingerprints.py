@@ -103,6 +103,11 @@ class Fingerprint:
     tables: Mapping[str, Sequence[object]]
     unproven: Sequence[str] = ()
 
+    @property
+    def summary(self) -> dict[str, object]:
+        """What a module returns of it."""
+        return {"rows": self.rows, "digest": self.digest, "tables": len(self.tables), "method": self.method}
+
 
 @dataclass(frozen=True)
 class Source:

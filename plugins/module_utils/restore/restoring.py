@@ -17,6 +17,7 @@ from ansible_collections.esus.pec.plugins.module_utils.errors import PecError
 from ansible_collections.esus.pec.plugins.module_utils.pec import installation, stopping
 from ansible_collections.esus.pec.plugins.module_utils.postgres import administrator, contents, psql
 from ansible_collections.esus.pec.plugins.module_utils.postgres.contents import Contents
+from ansible_collections.esus.pec.plugins.module_utils.postgres.fingerprints import Fingerprint
 from ansible_collections.esus.pec.plugins.module_utils.postgres.psql import Connection
 from ansible_collections.esus.pec.plugins.module_utils.postgres.session import Session, database_locks
 from ansible_collections.esus.pec.plugins.module_utils.restore import (
@@ -50,11 +51,15 @@ select coalesce(json_agg(oid::regclass::text order by relname), '[]'::json) from
 
 @dataclass(frozen=True)
 class Outcome:
-    """What was done, or in check mode is planned. C(seconds) has the time of each phase; C(contents) is None if nothing was restored."""
+    """What was done, or in check mode is planned. C(seconds) has the time of each phase; C(contents) is None if nothing was restored.
+
+    C(fingerprint) is of both the dump and the restored database, None if the values of rows were not compared.
+    """
 
     plan: Plan
     current: planning.Current
     contents: Contents | None = None
+    fingerprint: Fingerprint | None = None
     seconds: Mapping[str, float] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
@@ -128,6 +133,7 @@ class _Restore:
         self._jobs = desired.jobs or host.processors()
         self._seconds: dict[str, float] = {}
         self._notes = list(planned.notes)
+        self._compared: Fingerprint | None = None
         self._update_follows = False  # once the new database is in place
         self._skip = Skip()
         self._schemas: set[str] = set()
@@ -208,6 +214,7 @@ class _Restore:
             plan=self._plan,
             current=self._current,
             contents=verified,
+            fingerprint=self._compared,
             seconds=self._seconds,
             warnings=tuple(loaded.output.first_warnings),
             notes=tuple(self._notes),
@@ -366,7 +373,7 @@ class _Restore:
             without_extensions=left_out,
         )
         wanted = verify.without(wanted, list(self._skip.entries))
-        found, more = verify.verify(
+        found, self._compared, more = verify.verify(
             conn,
             self._found.clients.psql,
             wanted,

@@ -183,8 +183,11 @@ def analyze(vacuumdb: str, conn: Connection, jobs: int) -> None:
 
 def verify(
     conn: Connection, psql_path: str, wanted: Expected, jobs: int, on_table: Callable[[int, int], None]
-) -> tuple[Contents, list[str]]:
-    """Return what the database contains, and notes on what could not be compared. Raises PecError with every difference."""
+) -> tuple[Contents, Fingerprint | None, list[str]]:
+    """Return what the database contains, the fingerprint that it has, if rows were compared by their values, and notes on what was not.
+
+    Raises PecError with every difference.
+    """
     how = None
     with Session(conn, psql_path) as session:
         found = contents.read_contents(session)
@@ -204,7 +207,7 @@ def verify(
         problems = fingerprints.compare_fingerprints(rows, read, how.counted)
     if problems:
         raise PecError(f"the restored database differs from the dump: {'; '.join(problems)}; make a new dump, or restore an older one")
-    return found, [*(how.notes if how else ())]
+    return found, wanted.fingerprint if how and how.method != fingerprints.COUNTS else None, [*(how.notes if how else ())]
 
 
 def _explained(known: Contents, counts: Mapping[str, int], older: Mapping[str, int], found: Contents) -> Contents:

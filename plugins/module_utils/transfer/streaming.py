@@ -19,7 +19,6 @@ from ansible_collections.esus.pec.plugins.module_utils.dump.planning import Plan
 from ansible_collections.esus.pec.plugins.module_utils.errors import PecError
 from ansible_collections.esus.pec.plugins.module_utils.pec import installation
 from ansible_collections.esus.pec.plugins.module_utils.postgres import administrator, contents, psql
-from ansible_collections.esus.pec.plugins.module_utils.postgres.fingerprints import Fingerprint
 from ansible_collections.esus.pec.plugins.module_utils.postgres.psql import Client, Connection, DatabaseFacts
 from ansible_collections.esus.pec.plugins.module_utils.postgres.session import Session, same_database
 from ansible_collections.esus.pec.plugins.module_utils.restore import live_rows, restoring
@@ -52,13 +51,12 @@ class Source:
 
 @dataclass(frozen=True)
 class Streamed:
-    """The restore, what was read at the source, and its fingerprint (None in check mode and if nothing was to be done)."""
+    """The restore, and what was read at the source."""
 
     outcome: Outcome
     facts: DatabaseFacts
     last_transaction: str
     client_version: str
-    fingerprint: Fingerprint | None = None
     seconds: Mapping[str, float] = field(default_factory=dict)
 
 
@@ -85,12 +83,10 @@ def run(desired: Desired, source: Source, *, check: bool = False, record: str | 
         live = LiveRows(conn, facts, client.path, psql_path, snapshot, sizes, desired.jobs or host.processors())
         wanted = replace(desired, path=os.path.join(place, _SCHEMA), from_host=made.host, rows_follow=True)
         outcome = restoring.run(wanted, check=check, live=live)
-        loaded = outcome.contents is not None
-        fingerprint = live.fingerprint() if loaded else None
-        if record and fingerprint and outcome.plan.action == "restore":
-            records.write(record, replace(made, name=conn.database, fingerprint=fingerprint))
+        if record and outcome.plan.action == "restore" and outcome.contents is not None:
+            records.write(record, replace(made, name=conn.database, fingerprint=live.fingerprint()))
     version = ".".join(map(str, client.version))
-    return Streamed(outcome, facts, transaction, version, fingerprint, {**seconds, **outcome.seconds})
+    return Streamed(outcome, facts, transaction, version, {**seconds, **outcome.seconds})
 
 
 @contextlib.contextmanager

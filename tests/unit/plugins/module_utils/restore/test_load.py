@@ -154,7 +154,9 @@ class Restored:
 
     def verify(self, known: Contents | None, counts: dict[str, int]) -> Contents:
         connection: Any = None
-        found, _notes = verify.verify(connection, "psql", verify.Expected(counts, known, None, None, True, 150018), 1, lambda *_step: None)
+        found, _compared, _notes = verify.verify(
+            connection, "psql", verify.Expected(counts, known, None, None, True, 150018), 1, lambda *_step: None
+        )
         return found
 
 
