@@ -16,7 +16,7 @@ sources := git ls-files --cached --others --exclude-standard
 # The newest Python on this machine that ansible-core 2.19 supports; PYTHON=... selects another.
 PYTHON ?= $(shell for v in 3.13 3.12 3.11; do python$$v -c 'import ensurepip' 2>/dev/null && echo python$$v && exit; done; echo python3)
 PEC_VERSION ?= 5.4.37
-SCENARIOS := default services backup configure
+SCENARIOS := default services backup configure transfer
 SCENARIO ?= $(SCENARIOS)
 SCALE ?= 0.1
 dumps := $(wildcard tests/integration/test_dump*.py tests/integration/test_restore*.py tests/integration/test_backup*.py) tests/integration/test_database_peer.py
@@ -141,7 +141,7 @@ molecule: $(SCENARIO:%=molecule-%) ## Run the playbooks through a server's life;
 # Molecule deletes unknown files in its ephemeral directory, so each scenario gets its own, inside .build.
 .PHONY: molecule-%
 molecule-%: setup images stand-in
-	@[ $* != services ] || tests/stand_in/build 5.3.28 >/dev/null
+	@case $* in services | transfer) tests/stand_in/build 5.3.28 >/dev/null ;; esac
 	CONTAINERS_CONF="$$($(lab) conf)" MOLECULE_EPHEMERAL_DIRECTORY=$(build)/molecule/$* molecule test --scenario-name $*
 
 .PHONY: benchmark
