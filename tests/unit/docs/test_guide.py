@@ -118,10 +118,11 @@ def wrong(content: Any) -> Iterator[str]:
                 yield from wrong_tasks([entry])
     elif "plugin" in content:
         yield from (f"the inventory plugin has no option {name}" for name in content if name not in inventory_options())
-    elif set(content) == {"pec"}:
-        assert set(content["pec"]) <= {"hosts", "vars"}
-        for given in [content["pec"].get("vars") or {}, *(content["pec"]["hosts"] or {}).values()]:
-            yield from wrong_variables(given or {})
+    elif "pec" in content and set(content) <= {"pec", "old"}:
+        for group in content.values():
+            assert set(group) <= {"hosts", "vars"}
+            for given in [group.get("vars") or {}, *(group["hosts"] or {}).values()]:
+                yield from wrong_variables(given or {})
     else:
         assert all(name.startswith(("pec_", "vault_", "ansible_")) for name in content), list(content)
         yield from wrong_variables(content)
