@@ -17,9 +17,11 @@ description:
     M(esus.pec.transfer_access) with O(ssh) and O(rsync). O(archive) takes the zip of M(esus.pec.export_kit), or a directory.
   - Of C(application.properties) the keys that begin with C(bridge.) and C(server.) are carried, and C(security.require-ssl). The database's
     never are. Paths below PEC's directory, and below those of O(attachments), become the ones of this host; a setting with another path of
-    Windows is not carried but listed.
+    Windows is not carried but listed, and so is one by which PEC's server would write files or load a class, such as
+    C(server.tomcat.accesslog.directory).
   - What the old server sends is not trusted. The number, size and depth of files are limited, names are checked, no link is followed, and
-    nothing is run. From C(standalone.sh) only known options about memory are read.
+    nothing is run. Apart from C(chaves) only keystores are copied (C(.p12), C(.pfx), C(.jks), C(.keystore)), and from certmgr also
+    C(.pem), C(.key), C(.crt), C(.cer), C(.der) and C(.csr). From C(standalone.sh) only known options about memory are read.
 version_added: 0.2.0
 author: ["esus.pec contributors (@esus-pec)"]
 requirements:

@@ -31,6 +31,8 @@ _DIRECTORY_MODE = 0o700
 _WINDOWS_PATH = re.compile(r"(?:file:/{0,3})?(?:[A-Za-z]:[\\/]|\\\\)")
 _SIZE = re.compile(r"(\d+)([kKmMgG])\Z")
 _UNITS = {"k": 1 << 10, "m": 1 << 20, "g": 1 << 30}
+_WRITE_OR_RUN = frozenset(("accesslog", "basedir", "contextparameters", "jsp", "jspservlet", "persistent", "storedir"))
+_OF_SPRING = frozenset(("debug", "logging", "management", "spring", "trace"))
 _OWN_LINE = re.compile(r"^[ \t]*(?![ \t#])(.*)$", re.MULTILINE)
 
 
@@ -179,8 +181,7 @@ def apply(current: Current, todo: Plan, desired: Desired) -> list[str]:
 
 def _files(staged: Staged) -> list[str]:
     """The staged files that are carried as they are: keys, keystores and what certmgr has."""
-    others = (beliefs.APPLICATION_PROPERTIES, beliefs.STANDALONE, staging.CONTRA_CHAVE)
-    return [path for path in staged.contents if path not in others]
+    return [path for path in staged.contents if staging.is_copied(path)]
 
 
 def _wanted_files(staged: Staged, desired: Desired, roots: Mapping[str, str], skipped: list[Skipped]) -> dict[str, bytes]:
@@ -212,6 +213,10 @@ def _why_without_certmgr(staged: Staged, desired: Desired) -> str:
         pairs = reading.parse(staged.contents[beliefs.SSL_PROPERTIES].decode("latin-1"))
     except PecError as error:
         return f"its settings are malformed: {error}"
+    # PEC reads them as settings of its own, which count more than the others.
+    foreign = next((key for key in pairs if _uniform(key)[0] in _OF_SPRING or _writes_or_runs(key)), "")
+    if foreign:
+        return f"{names.shown(foreign)} is no setting of certmgr; look at its settings on the source"
     domain = next((value for key, value in pairs.items() if re.split(r"[.-]", key)[-1] == beliefs.SSL_DOMAIN_KEY), "")
     if not domain or domain.strip().lower() != desired.domain.strip().lower():
         return f"certmgr's domain at the source is {names.shown(domain) or 'unknown'}, and here it is {desired.domain or 'not given'}"
@@ -258,6 +263,17 @@ def _values(
     return values
 
 
+def _uniform(key: str) -> list[str]:
+    """The elements of a key as Spring compares them: it knows several spellings of each."""
+    return [re.sub("[^a-z0-9]", "", element.lower()) for element in re.split(r"[.\[\]]+", key.lstrip(".["))]
+
+
+def _writes_or_runs(key: str) -> bool:
+    """Whether a setting of Spring's server names a place to write to, such as /etc/cron.d for the log of requests, or a class to load."""
+    elements = _uniform(key)
+    return elements[0] == "server" and not _WRITE_OR_RUN.isdisjoint(elements)
+
+
 def _is_excepted(key: str, desired: Desired) -> bool:
     return any(fnmatch.fnmatchcase(key, pattern) for pattern in desired.excepted)
 
@@ -267,6 +283,8 @@ def _why_not(key: str, value: str, desired: Desired) -> str:
         return "it is no key"
     if _is_excepted(key, desired):
         return "this host sets it itself"
+    if _writes_or_runs(key):
+        return "the server would write files by it, or load a class; set it here"
     if "${" in value:
         return "PEC replaces its ${...} by something of the host; set it here"
     return "it has a line end or another control character" if not value.isprintable() else ""

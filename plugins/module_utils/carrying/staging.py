@@ -28,7 +28,8 @@ CONTRA_CHAVE = posixpath.basename(contra_chave.PATH)
 """Where the contra-chaves are in the directory; on a server they are not below PEC's home."""
 CONFIG = posixpath.dirname(beliefs.APPLICATION_PROPERTIES)
 CERTMGR_CONFIG = posixpath.dirname(beliefs.SSL_PROPERTIES)
-KEYSTORE_SUFFIXES = (*beliefs.CERTIFICATE_SUFFIXES, ".jks")
+KEYSTORE_SUFFIXES = (*beliefs.CERTIFICATE_SUFFIXES, ".jks", ".keystore")
+_CERTMGR_SUFFIXES = (*KEYSTORE_SUFFIXES, ".pem", ".key", ".crt", ".cer", ".der", ".csr")
 _TOPS = (beliefs.KEYS_DIRECTORY, CONFIG, CERTMGR_CONFIG, beliefs.STANDALONE, CONTRA_CHAVE)
 _RECORD = ".staged.json"
 
@@ -56,9 +57,16 @@ def collect(source: Source) -> Staged:
     unreadable = [Unreadable(names.shown(path), names.shown(reason)) for path, reason in source.unread]
     _read(source, _TOPS, contents, unreadable)
     keystore = _keystore(contents, source.home)
-    if keystore and keystore.casefold() not in map(str.casefold, contents):  # Windows knows no difference
+    if keystore and is_copied(keystore) and keystore.casefold() not in map(str.casefold, contents):  # Windows knows no difference
         _read(source, (keystore,), contents, unreadable, asked=True)
     return Staged(source.home, dict(sorted(contents.items())), tuple(sorted(unreadable, key=lambda each: each.path)))
+
+
+def is_copied(path: str) -> bool:
+    """Whether a file is copied as it is: keys, certificates, keystores. Another one may be run, or set anything."""
+    if path.startswith(f"{beliefs.KEYS_DIRECTORY}/") or path == beliefs.SSL_PROPERTIES:
+        return True
+    return path.lower().endswith(_CERTMGR_SUFFIXES if path.startswith(f"{CERTMGR_CONFIG}/") else KEYSTORE_SUFFIXES)
 
 
 def inside(value: str, home: str) -> str | None:
@@ -148,10 +156,11 @@ def _read(source: Source, tops: tuple[str, ...], contents: dict[str, bytes], unr
 
 def _matters(path: str) -> bool:
     """Whether a file is used. The application's configuration also has secrets of the database, which are not."""
-    directory, name = posixpath.split(path)
-    if directory == CONFIG:
-        return path == beliefs.APPLICATION_PROPERTIES or name.lower().endswith(KEYSTORE_SUFFIXES)
-    return any(path == top or path.startswith(f"{top}/") for top in _TOPS if top != CONFIG)
+    if path in (beliefs.APPLICATION_PROPERTIES, beliefs.STANDALONE, CONTRA_CHAVE):
+        return True
+    if path.startswith(f"{CONFIG}/") and posixpath.dirname(path) != CONFIG:
+        return False
+    return is_copied(path) and any(path.startswith(f"{top}/") for top in _TOPS)
 
 
 def _require_place(path: str, contents: Mapping[str, bytes]) -> None:

@@ -52,9 +52,20 @@ def reasons(done: Plan) -> dict[str, str]:
         ("bridge.x=a\\nb", None),
         ("bridge.x=PKCS12 #OPCIONAL", "PKCS12 #OPCIONAL"),
         ("server.servlet.context-path=/esus", "/esus"),
-        ("server.tomcat.basedir=D:\\\\Tomcat", None),
-        ("server.tomcat.basedir=c:\\\\program files\\\\E-SUS\\\\tmp", "/opt/e-SUS/tmp"),
-        ("server.tomcat.basedir=C:/Program Files/e-SUS/../../etc", None),
+        ("server.tmp=D:\\\\Tomcat", None),
+        ("server.tmp=c:\\\\program files\\\\E-SUS\\\\tmp", "/opt/e-SUS/tmp"),
+        ("server.tmp=C:/Program Files/e-SUS/../../etc", None),
+        ("server.tomcat.max-threads=200", "200"),
+        ("server.tomcat.accesslog.directory=/etc/cron.d", None),
+        ("server.tomcat.accesslog.pattern=* * * * * root id", None),
+        ("server.tomcat.access-Log.enabled=true", None),
+        ("server.tomcat[accesslog].enabled=true", None),
+        ("server.undertow.acc\\u00e9ess_log.dir=/etc", None),
+        ("server.tomcat.basedir=/etc", None),
+        ("server.servlet.session.store-dir=/etc", None),
+        ("server.servlet.session.persistent=true", None),
+        ("server.servlet.jsp.class-name=x", None),
+        ("server.servlet.context-parameters.x=y", None),
         ("server.x=\\\\\\\\server\\\\share", None),
         ("server.anexos=D:\\\\Anexos\\\\2025", "/srv/anexos/2025"),
         ("server.anexos=D:\\\\AnexosOutros", None),
@@ -62,7 +73,7 @@ def reasons(done: Plan) -> dict[str, str]:
 )
 def test_a_setting(line: str, carried: str | None) -> None:
     done = plan(line, directories={"D:/Anexos": "/srv/anexos"})
-    key = line.partition("=")[0]
+    key = line.partition("=")[0].replace("\\u00e9", "é")
     assert settings(done).get(key) == carried
     assert ("evil" in done.properties.text, "theirs" in done.properties.text) == (False, False)
     assert done.properties.text.startswith(OURS) and (key in reasons(done)) == (carried is None and key.startswith(("server.", "bridge.")))
@@ -96,6 +107,13 @@ def test_a_keystore(home: str, value: str, carried: str | None) -> None:
     assert reasons(excepted)["server.ssl.key-store"] == "this host sets it itself"
 
 
+@pytest.mark.parametrize("path", ["webserver/pec-bundle.jar", "webserver/config/application.yml", "jre/lib/security/java.security"])
+def test_a_keystore_is_no_way_to_bring_another_file(path: str) -> None:
+    done = plan(f"server.ssl.key-store=/opt/eSUS/{path}\n", "/opt/eSUS", files=(path,))
+    assert (dict(done.write), settings(done)) == ({}, {})
+    assert "not carried" in reasons(done)["server.ssl.key-store"]
+
+
 def test_files_owners_and_a_second_plan() -> None:
     good = Existing(b"there", 0o600, 7, 8)
     first = plan("server.port=1\n", files=(KEY, KEYSTORE), existing={KEY: Existing(b"here", 0o600, 7, 8)})
@@ -119,6 +137,20 @@ CERTMGR = {
     b"server.ssl.key-store=C:/Program Files/e-SUS/webserver/certmgr/config/k.p12\n",
     "webserver/certmgr/config/k.p12": b"k",
 }
+
+
+@pytest.mark.parametrize("line", ["spring.datasource.url=jdbc:x", "LOGGING.config=/x", "server.tomcat.basedir=/x", "[spring].x=y"])
+def test_what_certmgr_has_sets_nothing_else(line: str) -> None:
+    """PEC takes ssl.properties for settings of its own that count more than the others."""
+    contents = {**CERTMGR, "webserver/certmgr/config/ssl.properties": f"domain=pec.example\n{line}\n".encode()}
+    done = plan("", contents=contents, files=(), certmgr=True, domain="pec.example")
+    assert dict(done.write) == {} and "is no setting of certmgr" in reasons(done)["webserver/certmgr/config/ssl.properties"]
+
+
+def test_of_certmgr_only_certificates_and_its_settings() -> None:
+    others = ("webserver/certmgr/config/application.yml", "webserver/certmgr/config/a/logback.xml", "webserver/certmgr/config/a.pem")
+    done = plan("", contents=CERTMGR, files=others, certmgr=True, domain="pec.example")
+    assert set(done.write) == {*CERTMGR, others[2]}
 
 
 @pytest.mark.parametrize(

@@ -69,6 +69,15 @@ def test_a_keystore_elsewhere_below_the_home(tmp_path: Path) -> None:
     assert "webserver/tls/x.jks" in collected(tree(tmp_path / "x", entries)).contents
 
 
+def test_a_keystore_is_no_way_to_bring_another_file(tmp_path: Path) -> None:
+    entries = {
+        "webserver/config/application.properties": b"server.ssl.key-store=pec-bundle.jar\n",
+        "webserver/pec-bundle.jar": b"evil",
+        "webserver/certmgr/config/application.yml": b"evil",
+    }
+    assert list(collected(tree(tmp_path / "x", entries)).contents) == ["webserver/config/application.properties"]
+
+
 def test_what_is_wrong_in_a_zip(tmp_path: Path) -> None:
     inside = "configuracao-pec/chaves"
     entries = {
