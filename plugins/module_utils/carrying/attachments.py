@@ -191,6 +191,7 @@ class _Copying:
     def _file(self, place: str, here: Directory | None, path: str, status: Attributes, existing: os.stat_result | None) -> None:
         same = existing is not None and (existing.st_size, int(existing.st_mtime)) == (status.size, status.modified)
         if not same and self._write and here:
+            _require_room(self._wanted, status.size)  # it may have grown since it was counted
             try:
                 self._fetch(place, here, posixpath.basename(path), status)
             except UnreadableError as error:

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from ansible_collections.esus.pec.plugins.module_utils.carrying import names
 from ansible_collections.esus.pec.plugins.module_utils.carrying.names import Limits
 from ansible_collections.esus.pec.plugins.module_utils.errors import PecError
-from ansible_collections.esus.pec.plugins.module_utils.system import confinement, files, process
+from ansible_collections.esus.pec.plugins.module_utils.system import confinement, files, host, process
 from ansible_collections.esus.pec.plugins.module_utils.system.directory import Directory, opened
 from ansible_collections.esus.pec.plugins.module_utils.transfer import link
 
@@ -79,9 +79,20 @@ def copy(
         options += [f"--include=/{name}" for name in files_only] + ["--exclude=*"]
     own = os.open(f"/proc/self/fd/{here.descriptor}", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
-        return _run(ssh, rsync, path, options, f"/proc/self/fd/{own}/", (own,), timeout)[1]
+        return _run(ssh, rsync, path, options, f"/proc/self/fd/{own}/", (own,), timeout, room_left(os.readlink(f"/proc/self/fd/{own}")))[1]
     finally:
         os.close(own)
+
+
+def room_left(place: str) -> Callable[[], None]:
+    """Return what raises PecError when a disk has too little room left: a server may send more than it listed."""
+
+    def require() -> None:
+        disk = host.disk_usage(place)
+        if disk.spare_bytes < 0:
+            raise PecError(f"only {host.describe_size(disk.free_bytes)} are free at {place}; make room there, then run again")
+
+    return require
 
 
 def listing(ssh: link.Ssh, rsync: Rsync, path: str, timeout: float) -> dict[str, int]:
@@ -120,13 +131,21 @@ def small(ssh: link.Ssh, rsync: Rsync, path: str, limits: Limits, timeout: float
 
 
 def _run(
-    ssh: link.Ssh, rsync: Rsync, path: str, options: Sequence[str], target: str, descriptors: Sequence[int], timeout: float
+    ssh: link.Ssh,
+    rsync: Rsync,
+    path: str,
+    options: Sequence[str],
+    target: str,
+    descriptors: Sequence[int],
+    timeout: float,
+    meanwhile: Callable[[], None] | None = None,
 ) -> tuple[str, list[tuple[str, str]]]:
     argv = ["rsync", *options, f"--timeout={_SECONDS_WITHOUT_DATA}", "--no-motd", "--8-bit-output"]
     argv += ["--", f"rsync://{rsync.user}@localhost/{rsync.modules[path]}/", *([target] if target else [])]
     with link.joined(ssh, rsync.port, confinement.owner()) as connection:
         environment = {"RSYNC_CONNECT_PROG": connection.connect_program, "RSYNC_PASSWORD": rsync.password}
-        ended = process.run(argv, timeout=timeout, env=environment, confined=True, pass_fds=(*descriptors, *connection.descriptors))
+        passed = (*descriptors, *connection.descriptors)
+        ended = process.run(argv, timeout=timeout, env=environment, confined=True, pass_fds=passed, meanwhile=meanwhile)
         said = connection.reason()
     found = [_PROBLEM.match(line) for line in ended.stderr.splitlines()]
     problems = [(each["path"], each["reason"].strip()) for each in found if each]

@@ -105,6 +105,7 @@ class Sftp:
 
     def names(self, path: str) -> Iterator[tuple[bytes, Attributes]]:
         """Yield the names in a directory but . and .., unchecked, in the order of the server."""
+        own = [b".", b".."]
         handle = self._open(_OPENDIR, path, b"")
         try:
             while True:
@@ -114,10 +115,17 @@ class Sftp:
                 if kind != _NAME:
                     raise self._refused(path, kind, body)
                 reader = _Reader(body)
-                for _each in range(reader.number()):
+                count = reader.number()
+                for _each in range(count):
                     name, _shown, attributes = reader.text(), reader.text(), reader.attributes()
-                    if name not in (b".", b".."):
+                    if name in own:
+                        own.remove(name)
+                    elif name in (b".", b".."):
+                        raise self._wrong()
+                    else:
                         yield name, attributes
+                if not count:  # or nothing would ever end it
+                    raise self._wrong()
         finally:
             self._ask(_CLOSE, handle)
 

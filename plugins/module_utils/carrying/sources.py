@@ -61,6 +61,7 @@ class SftpSource(Source):
 
     def __init__(self, session: Sftp, home: str, outside: Mapping[str, str] | None = None) -> None:
         self._session, self.home, self._outside = session, home, outside or {}
+        self._seen = 0
 
     def require_home(self, inside: str) -> None:
         """Raise PecError if this path does not exist below the home."""
@@ -88,6 +89,9 @@ class SftpSource(Source):
         else:
             try:
                 for name, each in self._session.names(place):
+                    self._seen += 1
+                    if self._seen > names.SETTINGS.names:  # which may all be directories
+                        raise PecError(f"{names.shown(place)} at the source holds more than {names.SETTINGS.names} names; look at it")
                     problem = names.problem(name)
                     below = posixpath.join(path, name.decode("utf-8", "replace"))
                     if problem:

@@ -10,7 +10,7 @@ import shutil
 import signal
 import subprocess  # nosec B404  # lists of arguments only, never a shell
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from ansible_collections.esus.pec.plugins.module_utils.errors import PecError
@@ -18,6 +18,7 @@ from ansible_collections.esus.pec.plugins.module_utils.system import confinement
 
 SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _MOST_OUTPUT = 16 << 20
+_PAUSE = 0.2
 _PIPE = 4096  # bytes that a pipe takes without blocking, once it takes any
 
 
@@ -64,11 +65,13 @@ def run(
     confined: bool = False,
     secret: bool = False,
     pass_fds: Sequence[int] = (),
+    meanwhile: Callable[[], object] | None = None,
 ) -> Completed:
     """Run C(argv) to its end and return its output; the caller judges a non-zero exit code.
 
     timeout is in seconds; env is added to a minimal environment with LC_ALL=C.UTF-8; stdin is text (none: empty input); confined runs it
-    as an account without rights if we are root, another one if it holds a secret; it inherits the descriptors pass_fds.
+    as an account without rights if we are root, another one if it holds a secret; it inherits the descriptors pass_fds. meanwhile is called
+    now and then, and ends the program by what it raises.
     Raises PecError when the program is missing, cannot be started, does not end in time or writes more than 16 MiB (it and its children
     are then killed). Errors name the program only, because its arguments may be private.
     """
@@ -89,7 +92,7 @@ def run(
     except (OSError, ValueError) as error:
         raise PecError(f"cannot start {program}: {why_not_started(error)}") from None
     try:
-        stdout, stderr = _converse(child, (stdin or "").encode("utf-8", "replace"), time.monotonic() + timeout)
+        stdout, stderr = _converse(child, (stdin or "").encode("utf-8", "replace"), time.monotonic() + timeout, meanwhile)
     except TimeoutError:
         raise PecError(f"{program} did not end within {timeout:g} seconds and was stopped") from None
     except OverflowError:
@@ -127,7 +130,7 @@ def _ours(directory: str) -> bool:
         return False
 
 
-def _converse(child: subprocess.Popen[bytes], given: bytes, deadline: float) -> tuple[str, str]:
+def _converse(child: subprocess.Popen[bytes], given: bytes, deadline: float, meanwhile: Callable[[], object] | None) -> tuple[str, str]:
     """Give the input and return both outputs. Raises TimeoutError at the deadline, OverflowError at more output than anybody needs.
 
     Not by communicate(), which keeps any amount in memory, and after a timeout waits for ever for one that left the child's session.
@@ -143,7 +146,9 @@ def _converse(child: subprocess.Popen[bytes], given: bytes, deadline: float) -> 
             left = deadline - time.monotonic()
             if left <= 0:
                 raise TimeoutError
-            for key, _events in selector.select(left):
+            if meanwhile:
+                meanwhile()
+            for key, _events in selector.select(min(left, _PAUSE) if meanwhile else left):
                 if key.fd in outputs:
                     data = os.read(key.fd, 1 << 16)
                     outputs[key.fd] += data

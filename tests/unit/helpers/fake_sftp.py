@@ -54,10 +54,19 @@ def answer(kind: int, number: bytes, body: bytes) -> None:
     name, rest = string(body)
     if kind == 7:
         send(105, number + attributes(name))
+    elif kind == 11 and FAULT == "directories" and os.path.basename(name).startswith(b"d"):
+        handle(number, (name, []))
     elif kind == 11:
         handle(number, (name, [b".", b"..", *sorted(os.listdir(name))]))
     elif kind == 12:
         directory, names = HANDLES[name]
+        if FAULT == "no names":
+            send(104, number + struct.pack(">I", 0))
+            return
+        if FAULT == "only dots" or (FAULT == "directories" and names):
+            each = b"." if FAULT == "only dots" else b"d"
+            send(104, number + struct.pack(">I", 1) + text(each) + text(b"") + attributes(b"/"))
+            return
         if not names:
             status(number, 1)
             return

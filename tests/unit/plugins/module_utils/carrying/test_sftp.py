@@ -60,6 +60,21 @@ def test_a_server_that_misbehaves(tmp_path: Path, fault: str, says: str) -> None
         server.read(f"{tmp_path}/x", bytes, most=4)
 
 
+@pytest.mark.parametrize("fault", ["no names", "only dots"])
+def test_a_directory_without_an_end(tmp_path: Path, fault: str) -> None:
+    with session(fault) as server, pytest.raises(PecError, match="does not keep to its protocol"):
+        list(server.names(str(tmp_path)))
+
+
+def test_directories_without_an_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """None of them is a file."""
+    (tmp_path / "webserver/chaves").mkdir(parents=True)
+    monkeypatch.setattr(names, "SETTINGS", names.Limits(depth=8, names=50, file=4, total=8))
+    with session("directories") as server, pytest.raises(PecError, match="holds more than 50 names; look at it"):
+        for count, _each in enumerate(SftpSource(server, str(tmp_path)).items(["webserver/chaves"])):
+            assert count < 1000
+
+
 def test_a_file_that_is_refused_does_not_end_the_session(tmp_path: Path) -> None:
     (tmp_path / "x").write_bytes(bytes(3_000_000))
     with session() as server:
