@@ -13,7 +13,7 @@ description:
   - If directories are given, starts C(rsync) as a service on the loopback. It serves them read-only, each with the rights of its owner, to
     whoever has the password. Symbolic links in them are not followed.
   - Writes a file for the account to C(/etc/ssh/sshd_config.d) and reloads the SSH server, because the options of a key do not keep it from
-    other sockets. A server without that directory is left as it is, with a warning.
+    making sockets. A server without that directory is left as it is, with a warning.
   - Fails with the settings that forbid the access if the SSH server's configuration does, such as C(AllowUsers). They are not changed.
   - A run that was killed is completed by the next one. V(absent) ends the account's connections and removes everything.
 version_added: 0.2.0
@@ -73,6 +73,7 @@ extends_documentation_fragment:
   - esus.pec.attributes
 seealso:
   - module: esus.pec.transfer_key
+  - module: esus.pec.physical_copy
 """
 
 EXAMPLES = r"""
@@ -167,7 +168,8 @@ def run(module: PecModule) -> Result:
     access.require_sound(desired)
     current = access.read_current(desired)
     planned = access.plan(current, desired, datetime.now(timezone.utc))
-    warnings = [] if module.check_mode else access.apply(desired, planned)
+    if not module.check_mode:
+        access.apply(planned)
     served = {"port": desired.rsync_port, "user": access.USER, "modules": [each.name for each in desired.directories]}
     return {
         "changed": bool(planned.steps),
@@ -175,9 +177,9 @@ def run(module: PecModule) -> Result:
         "user": access.USER,
         "expires": clock.utc(planned.until),
         "host_keys": sshd.host_keys(current.sshd),
-        "ssh_ports": [int(port) for port in current.sshd.get("port", ["22"])],
+        "ssh_ports": sshd.ports(current.sshd),
         "rsync": served if desired.directories else None,
-        "warnings": warnings,
+        "warnings": list(planned.warnings),
     }
 
 

@@ -30,6 +30,8 @@ SECRETS = {
     "contra_chave",
     "chave",
     "identity",
+    "private_key",
+    "rsync_password",
     "instalador_password",
 }
 # What programs on the server are started with.

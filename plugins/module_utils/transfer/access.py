@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The source's side of a transfer: an account whose one key forwards two ports, and a read-only rsync. Private to the collection.
 
-Whoever holds the key runs nothing on the source. sshd is told so twice: by the key's own options, and by a file for this account in
-sshd_config.d, because the options of a key do not keep it from sockets of the host. The daemon of rsync is root's on a port that only root
-can open, asks for a password, and reads each directory as the directory's owner, locked into it.
+Whoever holds the key runs nothing on the source: the account has no shell, and the key's options leave two ports, no socket and no
+listening. They do not keep it from making a socket in /tmp, where a program of root's may take it for PostgreSQL's, so a file for this
+account in sshd_config.d does. The daemon of rsync is root's on a port that only root can open, asks for a password, and reads each
+directory as the directory's owner, locked into it.
 """
 
 from __future__ import annotations
@@ -40,9 +41,17 @@ _PUBLIC_KEY = re.compile(r"ssh-ed25519 [A-Za-z0-9+/]+={0,2}")
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,40}")
 _PATH = re.compile(r"/[^\x00-\x1f\x7f%\\#]*[^\x00-\x20\x7f%\\#]")
 _PASSWORD = re.compile(r"[\x21-\x7e]{16,}")
+_LASTS = re.compile(r"^RuntimeMaxSec=.*$", re.MULTILINE)
 _UNTIL = re.compile(r" until (\S+)$")
 _EXPIRY_SINCE, _LISTEN_SINCE, _INCLUDE_SINCE = (7, 7), (7, 8), (8, 2)
-_CAPABILITIES = "CAP_SYS_CHROOT CAP_SETUID CAP_SETGID CAP_DAC_READ_SEARCH CAP_NET_BIND_SERVICE"
+_RESTRICTION = f"""\
+# Written by esus.pec.transfer_access, which removes it when the transfer is done.
+Match User {USER}
+    AllowStreamLocalForwarding no
+    PasswordAuthentication no
+"""
+# Containers often lack CAP_DAC_READ_SEARCH; the file system is read-only for the unit either way.
+_CAPABILITIES = "CAP_SYS_CHROOT CAP_SETUID CAP_SETGID CAP_DAC_READ_SEARCH CAP_DAC_OVERRIDE CAP_NET_BIND_SERVICE"
 _UNIT_SETTINGS = (
     f"CapabilityBoundingSet={_CAPABILITIES}",
     "IPAddressAllow=localhost",
@@ -104,15 +113,17 @@ class Current:
     serving: bool
     version: tuple[int, int]
     sshd: sshd.Settings
+    unit: str = ""
 
 
 @dataclass(frozen=True)
 class Plan:
-    """C(steps) are of account, key, sshd and rsync. C(until) is when the access ends."""
+    """C(steps) are of account, key, sshd, rsync and no rsync. C(until) is when the access ends."""
 
     steps: tuple[str, ...]
     until: datetime
     files: dict[str, str] = field(repr=False)
+    warnings: tuple[str, ...] = ()
 
 
 def require_sound(desired: Desired) -> None:
@@ -152,6 +163,7 @@ def read_current(desired: Desired | None) -> Current:
         serving=systemd.state(UNIT) in systemd.ACTIVE,
         version=sshd.version() if desired else (0, 0),
         sshd=sshd.settings(USER, desired.address) if desired else {},
+        unit=_read(UNIT_FILE),
     )
 
 
@@ -161,7 +173,6 @@ def plan(current: Current, desired: Desired, now: datetime) -> Plan:
     Raises PecError with everything in the configuration of sshd that forbids the access.
     """
     found = list(sshd.forbidden(current.sshd, USER, [USER], desired.address, desired.destinations, HOME))
-    found = [each for each in found if not (current.drop_in and each.startswith("PermitOpen"))]  # it is our own, of an earlier run
     if found:
         raise PecError(
             f"the configuration of this host's SSH server forbids the transfer: {'; '.join(found)}. Allow it for the account {USER} in "
@@ -176,20 +187,24 @@ def plan(current: Current, desired: Desired, now: datetime) -> Plan:
     steps = [] if current.account else ["account"]
     if current.keys != wanted[KEYS]:
         steps.append("key")
-    if os.path.isdir(os.path.dirname(DROP_IN)) and current.version >= _INCLUDE_SINCE:
-        wanted[DROP_IN] = drop_in(desired)
-        steps += ["sshd"] if current.drop_in != wanted[DROP_IN] else []
+    restricted = os.path.isdir(os.path.dirname(DROP_IN)) and current.version >= _INCLUDE_SINCE
+    if restricted:
+        wanted[DROP_IN] = _RESTRICTION
+        steps += ["sshd"] if current.drop_in != _RESTRICTION else []
     if desired.directories:
         wanted.update({CONFIGURATION: configuration(desired), SECRETS: f"{USER}:{desired.password}\n"})
         right = (current.configuration, current.secrets) == (wanted[CONFIGURATION], wanted[SECRETS])
+        right = right and _LASTS.sub("", current.unit) == _LASTS.sub("", unit(0))
         steps += ["rsync"] if not (right and current.serving) or "key" in steps else []
     elif current.serving or current.configuration or current.secrets:
         steps.append("no rsync")
-    return Plan(tuple(steps), until, wanted)
+    return Plan(tuple(steps), until, wanted, tuple(_warnings(current.version, restricted=restricted)))
 
 
-def apply(desired: Desired, planned: Plan) -> list[str]:
-    """Do what was planned. Return warnings."""
+def apply(planned: Plan) -> None:
+    """Do what was planned. Raises PecError."""
+    if "sshd" in planned.steps:
+        _restrict()  # before there is a key
     if "account" in planned.steps:
         _run("useradd", "--system", "--no-create-home", "--home-dir", HOME, "--shell", _no_shell(), "--comment", _GECOS, USER)
     if {"account", "key"} & set(planned.steps):
@@ -200,13 +215,10 @@ def apply(desired: Desired, planned: Plan) -> list[str]:
         files.write_atomic(KEYS, planned.files[KEYS].encode(), mode=0o644, uid=0, gid=0)
         if os.path.exists("/sys/fs/selinux/enforce"):
             _run("chcon", "-R", "-t", "ssh_home_t", os.path.dirname(KEYS))
-    if "sshd" in planned.steps:
-        _restrict(planned.files[DROP_IN])
     if "no rsync" in planned.steps:
         _stop_rsync()
     if "rsync" in planned.steps:
         _start_rsync(planned)
-    return list(_warnings(desired))
 
 
 def remove(current: Current, *, check: bool = False) -> bool:
@@ -223,7 +235,7 @@ def remove(current: Current, *, check: bool = False) -> bool:
     files.remove_tree(HOME)
     if os.path.lexists(DROP_IN):
         files.unlink(DROP_IN)
-        sshd.reload()
+        sshd.reload(sshd.ports(sshd.settings(USER, "127.0.0.1")))
     return True
 
 
@@ -237,24 +249,6 @@ def key_line(desired: Desired, until: datetime, version: tuple[int, int]) -> str
     if desired.addresses:
         options.append(f'from="{",".join(desired.addresses)}"')
     return f"{','.join(options)} {desired.public_key} {_GECOS} until {clock.utc(until)}\n"
-
-
-def drop_in(desired: Desired) -> str:
-    """Return the file that keeps the account, in sshd's own configuration, to what it is for."""
-    lines = [
-        f"Match User {USER}",
-        f"ForceCommand {_NOTHING}",
-        f"PermitOpen {' '.join(desired.destinations)}",
-        "AllowTcpForwarding local",
-        "AllowStreamLocalForwarding no",
-        "AllowAgentForwarding no",
-        "X11Forwarding no",
-        "PermitTunnel no",
-        "PermitTTY no",
-        "PasswordAuthentication no",
-        "AuthenticationMethods publickey",
-    ]
-    return "# Written by esus.pec.transfer_access, which removes it when the transfer is done.\n" + "\n".join(lines) + "\n"
 
 
 def configuration(desired: Desired) -> str:
@@ -279,29 +273,31 @@ def configuration(desired: Desired) -> str:
     return "\n".join(head) + "\n"
 
 
-def _restrict(text: str) -> None:
-    """Write the file for sshd, and take it back if sshd does not accept it."""
-    before = _read(DROP_IN)
-    files.write_atomic(DROP_IN, text.encode(), mode=0o600, uid=0, gid=0)
-    tested = process.run(["sshd", "-t"])
-    if tested.returncode != 0:
-        if before:
-            files.write_atomic(DROP_IN, before.encode(), mode=0o600)
-        else:
-            files.unlink(DROP_IN)
-        raise PecError(f"sshd does not accept {DROP_IN}: {tested.stderr.strip()}; the file was taken back")
-    sshd.reload()
+def _restrict() -> None:
+    """Write the file for sshd, and take it back if sshd does not accept it, or does not read it."""
+    files.write_atomic(DROP_IN, _RESTRICTION.encode(), mode=0o600, uid=0, gid=0)
+    try:
+        found = sshd.settings(USER, "127.0.0.1")
+        if found.get("allowstreamlocalforwarding") != ["no"]:
+            raise PecError(
+                f"sshd does not read {DROP_IN}; put this line first in /etc/ssh/sshd_config: Include /etc/ssh/sshd_config.d/*.conf"
+            )
+    except PecError:
+        files.unlink(DROP_IN)
+        raise
+    sshd.reload(sshd.ports(found))
 
 
-def _warnings(desired: Desired) -> Iterator[str]:
-    if sshd.settings(USER, desired.address).get("allowstreamlocalforwarding") != ["no"]:
+def _warnings(version: tuple[int, int], *, restricted: bool) -> Iterator[str]:
+    if not restricted:
         yield (
-            f"this host's SSH server reads no file in {os.path.dirname(DROP_IN)}, so whoever holds the temporary key can also reach "
-            "the sockets of this host that every account may use; to end that, append to /etc/ssh/sshd_config, and reload sshd: "
-            f"Match User {USER}, and below it AllowStreamLocalForwarding no and AllowTcpForwarding local"
+            f"this host's SSH server reads no {os.path.dirname(DROP_IN)}, so whoever holds the temporary key can make sockets in /tmp; to "
+            f"end that, append to /etc/ssh/sshd_config, and reload sshd: Match User {USER}, and below it AllowStreamLocalForwarding no"
         )
-    if sshd.version() < _EXPIRY_SINCE:
+    if version < _EXPIRY_SINCE:
         yield "OpenSSH before 7.7 knows no key that expires, so the access ends days later with its account; end it with state: absent"
+    if version < _LISTEN_SINCE:
+        yield "OpenSSH before 7.8 cannot keep a key from opening ports on this host's loopback; end the access as soon as it is not needed"
 
 
 def unit(seconds: int) -> str:

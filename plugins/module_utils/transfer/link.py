@@ -204,11 +204,19 @@ class Joined:
 
     @property
     def connect_program(self) -> str:
-        """The value of RSYNC_CONNECT_PROG for an rsync that inherits the descriptors."""
-        return f"cat /dev/fd/{self.descriptors[0]} & exec cat >/dev/fd/{self.descriptors[1]}"
+        """The value of RSYNC_CONNECT_PROG for an rsync that inherits the descriptors. It ends as soon as the source's side does.
+
+        A shell knows descriptors of one digit, and a program in its background has no input unless it is given another number.
+        """
+        source, target = self.descriptors
+        spare = next(number for number in range(3, 10) if number not in self.descriptors)
+        return f"exec {spare}<&0 2>/dev/null; cat <&{spare} >/dev/fd/{target} & cat /dev/fd/{source}; kill $!"
 
     def reason(self) -> str:
         """Return what went wrong by what ssh said, and what to do; empty if it complained of nothing."""
+        deadline = time.monotonic() + _LAST_WORDS_SECONDS
+        while not self.program.lines("ssh") and time.monotonic() < deadline:
+            time.sleep(0.05)
         lines = self.program.lines("ssh")
         return reason(self.ssh, f"127.0.0.1:{self.port}", lines) if lines else ""
 

@@ -131,6 +131,9 @@ def against_physical(source: Picture | None, target: Picture, options: Options) 
         found.append(f"{crossed}, so texts have another order, and every index on them would be wrong without reindex")
     if old.tablespaces:
         found.append("the old server has tablespaces, which are outside of its data directory")
+    others = target.database.other_databases if target.database else ()
+    if others:
+        found.append(f"the new server's PostgreSQL has other databases, which would be replaced too: {', '.join(others)}")
     return found
 
 

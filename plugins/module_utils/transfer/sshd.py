@@ -6,14 +6,16 @@ from __future__ import annotations
 import fnmatch
 import ipaddress
 import re
+import time
 from collections.abc import Iterator, Sequence
 from typing import List, Mapping
 
 from ansible_collections.esus.pec.plugins.module_utils.errors import PecError
-from ansible_collections.esus.pec.plugins.module_utils.system import files, process, systemd
+from ansible_collections.esus.pec.plugins.module_utils.system import files, host, process, systemd
 
 Settings = Mapping[str, List[str]]
 KEY_TYPE = "ssh-ed25519"
+_RELOAD_SECONDS = 10
 _UNITS = ("ssh.service", "sshd.service")
 
 
@@ -41,12 +43,33 @@ def version() -> tuple[int, int]:
     return (int(match.group(1)), int(match.group(2))) if match else (0, 0)
 
 
-def reload() -> None:
-    """Have the running server read its configuration; one that is started for each login does so itself. Raises PecError."""
+def reload(ports: Sequence[int]) -> None:
+    """Have the running server read its configuration, and wait until it listens again; one that is started for each login does so itself.
+
+    Raises PecError when systemd refuses.
+    """
     for name, unit in systemd.units(_UNITS).items():
         if unit.active_state == "active":
+            before = _listening(ports)
             systemd.systemctl("reload", name)
+            # For a moment it closes its ports, and whoever connects then is refused.
+            deadline = time.monotonic() + _RELOAD_SECONDS
+            while before and time.monotonic() < deadline and not _renewed(before, _listening(ports)):
+                time.sleep(0.02)
             return
+
+
+def ports(found: Settings) -> list[int]:
+    """Return the ports of the server."""
+    return [int(port) for port in found.get("port", ()) if port.isdigit()] or [22]
+
+
+def _listening(ports: Sequence[int]) -> dict[tuple[str, int], str]:
+    return {each.local: each.inode for each in host.sockets() if each.listens and each.local[1] in ports}
+
+
+def _renewed(before: Mapping[tuple[str, int], str], now: Mapping[tuple[str, int], str]) -> bool:
+    return all(place in now and now[place] != inode for place, inode in before.items())
 
 
 def host_keys(found: Settings) -> list[str]:

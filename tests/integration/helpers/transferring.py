@@ -39,6 +39,7 @@ class Pair:
     def allow(self, *, check: bool = False, **options: Any) -> dict[str, Any]:
         """Give the access on the source, to a key that is made on the target."""
         key = self.new.module("esus.pec.transfer_key")
+        assert not key["_failed"], key
         given = {"public_key": key["public_key"], "directories": [{"name": "data", "path": DATA}], "rsync_password": PASSWORD}
         access: dict[str, Any] = self.old.module("esus.pec.transfer_access", {**given, **options}, check=check)
         if not access["_failed"]:
@@ -47,7 +48,7 @@ class Pair:
             self.ssh.update({name: key[name] for name in ("key_path", "known_hosts_path")})
         return access
 
-    def login(self, *words: str, check: bool = False) -> subprocess.CompletedProcess[str]:
+    def login(self, *words: str, seconds: int = 20) -> subprocess.CompletedProcess[str]:
         """Run OpenSSH's own ssh on the target with the key."""
         options = [
             "-F",
@@ -59,8 +60,8 @@ class Pair:
             "-i",
             self.ssh["key_path"],
         ]
-        argv = ["timeout", "20", "ssh", *options, *words[:-1], f"{self.ssh['user']}@{self.ssh['host']}", *words[-1:]]
-        run: subprocess.CompletedProcess[str] = self.new.run(*[word for word in argv if word], check=check)
+        argv = ["timeout", str(seconds), "ssh", *options, *words[:-1], f"{self.ssh['user']}@{self.ssh['host']}", *words[-1:]]
+        run: subprocess.CompletedProcess[str] = self.new.run(*[word for word in argv if word], check=False)
         return run
 
 

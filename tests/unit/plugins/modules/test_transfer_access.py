@@ -16,17 +16,12 @@ PASSWORD = "uma-senha-do-rsync"
 
 
 @pytest.fixture
-def applied(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Desired, Plan]]:
-    found: list[tuple[Desired, Plan]] = []
-    current = Current(False, "", "", "", "", False, (9, 2), {"port": ["22", "2222"]})
-
-    def apply(desired: Desired, planned: Plan) -> list[str]:
-        found.append((desired, planned))
-        return ["attention"]
-
+def applied(monkeypatch: pytest.MonkeyPatch) -> list[Plan]:
+    found: list[Plan] = []
+    current = Current(False, "", "", "", "", False, (7, 7), {"port": ["22", "2222"]})
     monkeypatch.setattr("os.geteuid", lambda: 0)
     monkeypatch.setattr(access, "read_current", lambda desired: current)
-    monkeypatch.setattr(access, "apply", apply)
+    monkeypatch.setattr(access, "apply", found.append)
     monkeypatch.setattr(sshd, "host_keys", lambda found: ["ssh-ed25519 AAAA"])
     return found
 
@@ -40,30 +35,28 @@ def run(capsys: pytest.CaptureFixture[str], **arguments: Any) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("check", [False, True])
-def test_given(applied: list[tuple[Desired, Plan]], capsys: pytest.CaptureFixture[str], check: bool, tmp_path: Any) -> None:
+def test_given(applied: list[Plan], capsys: pytest.CaptureFixture[str], check: bool, tmp_path: Any) -> None:
     served = {"directories": [{"name": "data", "path": str(tmp_path)}], "rsync_password": PASSWORD, "rsync_port": 900}
     result = run(capsys, public_key=f"{KEY}\n", database_port=5433, addresses=["192.0.2.1"], hours=3, **served, _ansible_check_mode=check)
     assert result["changed"] and {"account", "key", "rsync"} <= set(result["actions"])
     assert (result["ssh_ports"], result["host_keys"]) == ([22, 2222], ["ssh-ed25519 AAAA"])
     assert result["rsync"] == {"port": 900, "user": access.USER, "modules": ["data"]}
     desired = Desired(KEY, 5433, (Served("data", str(tmp_path)),), 900, PASSWORD, ("192.0.2.1",), 3)
-    assert [each for each, _plan in applied] == ([] if check else [desired])
-    assert ("attention" in json.dumps(result)) != check
+    assert [each.files[access.CONFIGURATION] for each in applied] == ([] if check else [access.configuration(desired)])
+    assert "OpenSSH before 7.8" in json.dumps(result)
 
 
-def test_without_directories(applied: list[tuple[Desired, Plan]], capsys: pytest.CaptureFixture[str]) -> None:
+def test_without_directories(applied: list[Plan], capsys: pytest.CaptureFixture[str]) -> None:
     assert run(capsys, public_key=KEY)["rsync"] is None
 
 
 @pytest.mark.parametrize("given", [{}, {"public_key": "x"}, {"public_key": KEY, "hours": 0}, {"public_key": KEY, "hours": 1000}])
-def test_refused(applied: list[tuple[Desired, Plan]], capsys: pytest.CaptureFixture[str], given: dict[str, Any]) -> None:
+def test_refused(applied: list[Plan], capsys: pytest.CaptureFixture[str], given: dict[str, Any]) -> None:
     assert run(capsys, **given)["failed"] and applied == []
 
 
 @pytest.mark.parametrize("found", [False, True])
-def test_removed(
-    applied: list[tuple[Desired, Plan]], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, found: bool
-) -> None:
+def test_removed(applied: list[Plan], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, found: bool) -> None:
     monkeypatch.setattr(access, "remove", lambda current, check: found)
     result = run(capsys, state="absent")
     assert (result["changed"], result["actions"]) == (found, ["remove"] if found else [])

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 from __future__ import annotations
 
-import os
+import contextlib
 import pwd
 from dataclasses import replace
 from datetime import datetime, timedelta, timezone
@@ -19,12 +19,18 @@ KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAILyn9tcfNirOSQCpnMLNREv20GXAvibRZ+nyM
 PASSWORD = "x" * 20
 DESIRED = Desired(KEY, 5433)
 NONE = Current(False, "", "", "", "", False, (9, 2), {})
-OPEN = {
+OPEN: sshd.Settings = {
     "pubkeyauthentication": ["yes"],
     "allowtcpforwarding": ["yes"],
     "permitopen": ["any"],
     "authorizedkeysfile": [".ssh/authorized_keys"],
 }
+
+
+@pytest.fixture(autouse=True)
+def included(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """The server has a directory for files like ours."""
+    monkeypatch.setattr(access, "DROP_IN", str(tmp_path / "ours.conf"))
 
 
 def forbidden(found: sshd.Settings) -> list[str]:
@@ -82,13 +88,6 @@ def test_a_forbidden_access_fails_with_all_reasons() -> None:
         access.plan(replace(NONE, sshd={"allowtcpforwarding": ["no"], "allowusers": ["root"]}), DESIRED, NOW)
 
 
-def test_the_ports_of_an_earlier_run_forbid_nothing() -> None:
-    current = replace(NONE, sshd={"permitopen": ["127.0.0.1:1"]})
-    with pytest.raises(PecError, match="PermitOpen"):
-        access.plan(current, DESIRED, NOW)
-    assert access.plan(replace(current, drop_in="x"), DESIRED, NOW).steps
-
-
 def test_the_key_forwards_its_ports_and_does_nothing_else() -> None:
     served = replace(DESIRED, directories=(Served("data", "/srv"),), addresses=("192.0.2.7", "10.0.0.0/8"))
     options, _, rest = access.key_line(served, NOW, (9, 2)).rpartition(" ssh-ed25519 ")
@@ -105,20 +104,21 @@ def test_options_that_an_older_openssh_does_not_know(version: tuple[int, int], w
     """An option that it does not know would make it refuse the key."""
     line = access.key_line(DESIRED, NOW, version)
     assert ("expiry-time" in line, "permitlisten" in line) == words
+    assert len(access.plan(replace(NONE, version=version), DESIRED, NOW).warnings) == words.count(False) + (version < (8, 2))
 
 
 def done(desired: Desired, until: datetime) -> Current:
-    return replace(NONE, account=True, keys=access.key_line(desired, until, (9, 2)), drop_in=access.drop_in(desired))
+    return replace(NONE, account=True, keys=access.key_line(desired, until, (9, 2)), drop_in=access._RESTRICTION)
 
 
 def test_a_second_run_changes_nothing_and_a_later_one_renews() -> None:
     first = access.plan(NONE, DESIRED, NOW)
     assert first.until == NOW + timedelta(hours=24)
-    assert [step for step in first.steps if step != "sshd"] == ["account", "key"]
+    assert first.steps == ("account", "key", "sshd") and first.warnings == ()
     current = done(DESIRED, first.until)
     for hours, steps in ((0, ()), (11, ()), (13, ("key",)), (30, ("key",))):
         found = access.plan(current, DESIRED, NOW + timedelta(hours=hours))
-        assert tuple(step for step in found.steps if step != "sshd") == steps
+        assert found.steps == steps
     assert access.plan(current, replace(DESIRED, hours=2), NOW).until == NOW + timedelta(hours=2)
     assert "key" in access.plan(current, replace(DESIRED, database_port=5432), NOW).steps
     assert "key" in access.plan(replace(current, keys=current.keys + "ssh-ed25519 AAAA another\n"), DESIRED, NOW).steps
@@ -132,8 +132,10 @@ def test_rsync(tmp_path: Path) -> None:
     assert f"[data]\npath = {tmp_path}\nuid = {tmp_path.stat().st_uid}\ngid = {tmp_path.stat().st_gid}\n" in text
     assert PASSWORD not in text and PASSWORD not in repr(planned) + repr(desired)
     current = replace(done(desired, planned.until), configuration=text, secrets=planned.files[access.SECRETS], serving=True)
+    current = replace(current, unit=access.unit(99))
     assert "rsync" not in access.plan(current, desired, NOW).steps
     assert "rsync" in access.plan(replace(current, serving=False), desired, NOW).steps
+    assert "rsync" in access.plan(replace(current, unit=access.unit(99) + "x"), desired, NOW).steps
     assert "rsync" in access.plan(current, replace(desired, password="y" * 20), NOW).steps
     assert "no rsync" in access.plan(current, DESIRED, NOW).steps
     with pytest.raises(PecError, match="is not on this host"):
@@ -193,9 +195,31 @@ def test_an_account_of_that_name_that_is_anothers(monkeypatch: pytest.MonkeyPatc
         access._account()
 
 
-def test_no_file_for_a_server_without_that_directory(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(os.path, "isdir", lambda path: True)
-    assert "sshd" in access.plan(NONE, DESIRED, NOW).steps
-    assert "sshd" not in access.plan(replace(NONE, version=(7, 9)), DESIRED, NOW).steps
-    monkeypatch.setattr(os.path, "isdir", lambda path: False)
-    assert "sshd" not in access.plan(NONE, DESIRED, NOW).steps
+def test_a_server_that_reads_no_such_files(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    assert "sshd" in access.plan(replace(NONE, drop_in="of an older run"), DESIRED, NOW).steps
+    monkeypatch.setattr(access, "DROP_IN", str(tmp_path / "missing" / "ours.conf"))
+    for current in (NONE, replace(NONE, version=(8, 1))):
+        planned = access.plan(current, DESIRED, NOW)
+        assert "sshd" not in planned.steps and "AllowStreamLocalForwarding no" in planned.warnings[0]
+
+
+@pytest.mark.parametrize(("answer", "kept"), [(["no"], True), (["yes"], False), (None, False)])
+def test_a_file_that_sshd_does_not_take_is_taken_back(monkeypatch: pytest.MonkeyPatch, answer: list[str] | None, kept: bool) -> None:
+    def settings(user: str, address: str) -> dict[str, list[str]]:
+        if answer is None:
+            raise PecError("sshd does not accept its own configuration")
+        return {"allowstreamlocalforwarding": answer, "port": ["2222"]}
+
+    reloaded: list[int] = []
+    monkeypatch.setattr(sshd, "settings", settings)
+    monkeypatch.setattr(sshd, "reload", reloaded.extend)
+    with contextlib.nullcontext() if kept else pytest.raises(PecError, match="sshd does not"):
+        access._restrict()
+    assert (Path(access.DROP_IN).exists(), reloaded) == (kept, [2222] if kept else [])
+
+
+@pytest.mark.parametrize(
+    ("now", "renewed"), [({}, False), ({("::", 22): "7"}, False), ({("::", 22): "8"}, True), ({("::", 22): "8", ("::", 23): "9"}, True)]
+)
+def test_when_the_server_listens_again(now: dict[tuple[str, int], str], renewed: bool) -> None:
+    assert sshd._renewed({("::", 22): "7"}, now) is renewed

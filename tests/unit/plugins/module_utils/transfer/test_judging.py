@@ -139,6 +139,7 @@ BUNDLED = Options(database_mode="bundled")
         (platform(glibc="2.24"), NEW, BUNDLED, "2.28"),
         (OLD, platform(NEW, glibc="2.27"), BUNDLED, "2.28"),
         (database(tablespaces=1), NEW, BUNDLED, "tablespaces"),
+        (OLD, installed(server_version_num=90613, other_databases=("outro",)), BUNDLED, "would be replaced too: outro"),
         (replace(OLD, database=None), NEW, BUNDLED, "not known"),
     ],
 )

@@ -5,6 +5,7 @@ import contextlib
 import os
 import socket
 import stat
+import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -43,12 +44,12 @@ while True:
     elif (here / "closed").exists():
         sys.stderr.write("channel 2: open failed: connect failed: Connection refused\\n")
         sys.stderr.flush()
+    elif (here / "dies").exists():
+        sys.stderr.write("Timeout, server not responding.\\n")
+        sys.exit(255)
     else:
         one.send(b"N")
     one.close()
-    if (here / "dies").exists():
-        sys.stderr.write("Timeout, server not responding.\\n")
-        sys.exit(255)
 """
 SFTP = """#!/bin/sh
 cat >{place}/batch
@@ -203,10 +204,16 @@ def test_a_key_that_another_account_can_replace(place: Path) -> None:
 
 
 def test_one_connection_for_a_program(place: Path) -> None:
+    """The program has a socket for both directions, as rsync gives it, and notices that the source's side ended."""
     with link.joined(login(place), 8730, os.getuid()) as connection:
-        program = ["sh", "-c", f"echo hello | {{ {connection.connect_program}; }}"]
-        ended = process.run(program, pass_fds=connection.descriptors)
-    assert ended.stdout == "HELLO\n"
+        ours, theirs = socket.socketpair()
+        with ours, theirs:
+            argv = ["sh", "-c", connection.connect_program]
+            with subprocess.Popen(argv, stdin=theirs, stdout=theirs, pass_fds=connection.descriptors):
+                theirs.close()
+                ours.settimeout(60)
+                ours.send(b"hello")
+                assert (ours.recv(100), ours.recv(100)) == (b"HELLO", b"")
     assert (place / "argv").read_text().splitlines()[-4:] == ["-W", "127.0.0.1:8730", "--", "old.example"]
 
 
