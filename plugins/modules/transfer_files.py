@@ -30,8 +30,10 @@ options:
   state:
     description:
       - V(staged) reads the small files from the source into O(directory), which then holds exactly what the source has.
+        C(credenciais.txt) is among them, for M(esus.pec.transfer_source), and is not carried.
       - V(synced) copies the directories of O(attachments), each to a directory beside its O(attachments[].target), with C(.transfer) added
         to the name. An interrupted copy is continued. Once the target has files, nothing is copied any more.
+        With O(rsync), what the source no longer has is removed from the copy.
       - V(applied) gives PEC on this host what was staged, and moves what was synced to its place.
       - V(absent) removes O(directory), which holds secrets, and copies of attachments that were not applied.
     type: str
@@ -177,12 +179,12 @@ notes: {description: What an operator should know., returned: success, type: lis
 attachments:
   description:
     - The directories of attachments. C(place) is where each is now; C(files) and C(bytes) are what the source has that is here, C(fetched)
-      the number of files that this run copied.
+      the number of files that this run copied, C(removed) that of those which the source no longer has.
     - C(missing) lists up to 200 files that could not be copied, each with C(path) and C(reason), and C(more_missing) counts the others.
   returned: state is synced or applied
   type: list
   elements: dict
-  sample: [{source: "D:/Anexos", target: /srv/anexos, place: /srv/anexos.transfer, files: 3, bytes: 9000, fetched: 3, missing: []}]
+  sample: [{source: "D:/Anexos", target: /srv/anexos, place: /srv/anexos.transfer, files: 3, bytes: 90, fetched: 3, missing: []}]
 """
 
 import contextlib
@@ -316,7 +318,7 @@ def synced(module: PecModule) -> Result:
             else:
                 session = stack.enter_context(sftp.session(ssh))
                 copied = attachments.by_sftp(session, each, here, check=module.check_mode)
-        changed = changed or bool(copied.fetched) or not exists
+        changed = changed or bool(copied.fetched or copied.removed) or not exists
         done.append(described(each, each.beside, copied))
     return {"changed": changed, "attachments": done, "notes": []}
 

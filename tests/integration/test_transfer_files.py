@@ -94,7 +94,8 @@ def properties(server: Any) -> dict[str, str]:
 def test_from_windows(pec: Move) -> None:
     given = {"attachments": [{"source": ATTACHMENTS, "target": "/srv/anexos"}]}
     staged = pec.done("staged", ssh=pec.ssh)
-    assert "webserver/chaves/antigos/São João.p12" in staged["files"] and not [each for each in staged["files"] if "credenciais" in each]
+    assert {"webserver/chaves/antigos/São João.p12", "webserver/config/credenciais.txt"} <= set(staged["files"])
+    assert "pec-bundle.jar" not in str(staged["files"])
     pec.done("staged", ssh=pec.ssh, changed=False)
     assert pec.done("synced", ssh=pec.ssh, **given)["attachments"][0]["fetched"] == 1
     pec.done("synced", ssh=pec.ssh, changed=False, **given)
@@ -228,13 +229,19 @@ def test_from_linux_by_rsync(pec: Move) -> None:
     anexos = {"attachments": [{"source": "/srv/anexos de lá", "target": "/srv/anexos"}]}
     try:
         staged = pec.done("staged", **given)
-        assert "webserver/chaves/rnds.pfx" in staged["files"] and "webserver/config/credenciais.txt" not in staged["files"]
+        assert "webserver/chaves/rnds.pfx" in staged["files"] and "webserver/pec-bundle.jar" not in staged["files"]
         assert [each["path"] for each in staged["unreadable"]] == ["webserver/chaves/secret.pfx"]
         pec.done("staged", changed=False, **given)
         synced = pec.done("synced", **given, **anexos)["attachments"][0]
         assert (synced["fetched"], [each["path"] for each in synced["missing"]]) == (1, ["link"])
         pec.done("synced", changed=False, **given, **anexos)
+        old.shell("cd '/srv/anexos de lá'; echo two > 2.pdf; touch gone.pdf")
+        pec.done("synced", **given, **anexos)
+        old.shell("rm '/srv/anexos de lá/gone.pdf'")
+        pec.done("synced", **given, **anexos)
+        assert pec.target.shell("ls -A /srv/anexos.transfer") == "1\n2.pdf\n"
         applied = pec.done("applied", owner="pec", **anexos)
+        assert pec.target.run("test", "-e", f"{HERE}/config/credenciais.txt", check=False).returncode != 0
         assert applied["java_options"] == ["-Xms256m", "-Xmx512M"]
         assert properties(pec.target)["server.ssl.key-store"] == "config/a.p12"
         assert (

@@ -43,11 +43,12 @@ class Wanted:
 
 @dataclass
 class Copied:
-    """What one run did: C(fetched) of C(files); C(missing) is what the source has and the copy has not, with the reason."""
+    """What one run did: C(fetched) of C(files), and C(removed) others; C(missing) is what could not be copied, and why."""
 
     files: int = 0
     bytes: int = 0
     fetched: int = 0
+    removed: int = 0
     missing: list[tuple[str, str]] = field(default_factory=list)
     more_missing: int = 0
 
@@ -111,16 +112,18 @@ def by_rsync(ssh: link.Ssh, rsync: rsyncing.Rsync, wanted: Wanted, here: Directo
     had = sum(size for size, _time in before.values())
     count, total = rsyncing.counted(ssh, rsync, wanted.source, most_bytes=names.ATTACHMENTS.file, timeout=timeout)
     if here is None:
-        return Copied(count, total, 0 if (count, total) == (len(before), had) else max(1, count - len(before)))
+        other = (count, total) != (len(before), had)
+        return Copied(count, total, max(count - len(before), int(other and count >= len(before))), max(0, len(before) - count))
     _require_room(wanted, total - had)
     _give(wanted.beside, confinement.uid() if confinement.active() else os.getuid(), None)
     try:
-        problems = rsyncing.copy(ssh, rsync, wanted.source, here, most_bytes=names.ATTACHMENTS.file, timeout=timeout)
+        problems = rsyncing.copy(ssh, rsync, wanted.source, here, most_bytes=names.ATTACHMENTS.file, timeout=timeout, mirror=True)
     finally:
         _give(wanted.beside, os.getuid(), None)
     after = dict(_files(wanted.beside))
     copied = Copied(len(after), sum(size for size, _time in after.values()))
     copied.fetched = sum(1 for path, each in after.items() if before.get(path) != each)
+    copied.removed = len(before.keys() - after.keys())
     for path, reason in problems:
         copied.lacks(path, reason)
     return copied

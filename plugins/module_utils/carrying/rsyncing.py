@@ -67,14 +67,25 @@ def rsync_from(options: Mapping[str, Any] | None) -> Rsync | None:
 
 
 def copy(
-    ssh: link.Ssh, rsync: Rsync, path: str, here: Directory, *, most_bytes: int, timeout: float, files_only: Sequence[str] = ()
+    ssh: link.Ssh,
+    rsync: Rsync,
+    path: str,
+    here: Directory,
+    *,
+    most_bytes: int,
+    timeout: float,
+    mirror: bool = False,
+    files_only: Sequence[str] = (),
 ) -> list[tuple[str, str]]:
-    """Fill a directory with what a module serves, newer files only; return what could not be read there, and why.
+    """Fill a directory with what a module serves; return what could not be read there, and why.
 
-    Links and devices are left out, and files with more bytes than C(most_bytes). files_only: only files of these names. An interrupted file
-    is continued by the next run. Raises PecError when the source is not reached or refuses.
+    mirror: remove from the directory what the module does not have. files_only: only files of these names. Links and devices are left out,
+    and files with more bytes than C(most_bytes). An interrupted file is continued by the next run. Raises PecError when the source is not
+    reached or refuses.
     """
     options = ["--recursive", "--times", "--omit-dir-times", "--partial", "--chmod=D0700,F0600", f"--max-size={most_bytes}"]
+    if mirror:
+        options.append("--delete")
     if files_only:
         options += [f"--include=/{name}" for name in files_only] + ["--exclude=*"]
     own = os.open(f"/proc/self/fd/{here.descriptor}", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)

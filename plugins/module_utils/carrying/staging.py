@@ -155,8 +155,8 @@ def _read(source: Source, tops: tuple[str, ...], contents: dict[str, bytes], unr
 
 
 def _matters(path: str) -> bool:
-    """Whether a file is used. The application's configuration also has secrets of the database, which are not."""
-    if path in (beliefs.APPLICATION_PROPERTIES, beliefs.STANDALONE, CONTRA_CHAVE):
+    """Whether a file is used, here or (the database's logins) by what looks at the source."""
+    if path in (beliefs.APPLICATION_PROPERTIES, beliefs.CREDENTIALS_FILE, beliefs.STANDALONE, CONTRA_CHAVE):
         return True
     if path.startswith(f"{CONFIG}/") and posixpath.dirname(path) != CONFIG:
         return False

@@ -57,7 +57,8 @@ def test_a_directory_that_is_as_pec_has_it(tmp_path: Path) -> None:
         f"webserver/{name}": b"x" for name in ("chaves/a.pfx", "config/a.jks", "config/credenciais.txt", "standalone.sh", "pec-bundle.jar")
     }
     found = collected(tree(tmp_path / "x", entries))
-    assert list(found.contents) == ["webserver/chaves/a.pfx", "webserver/config/a.jks", "webserver/standalone.sh"]
+    names = ["webserver/chaves/a.pfx", "webserver/config/a.jks", "webserver/config/credenciais.txt", "webserver/standalone.sh"]
+    assert list(found.contents) == names
 
 
 def test_a_keystore_elsewhere_below_the_home(tmp_path: Path) -> None:
