@@ -28,12 +28,22 @@ class ActionModule(Normal):  # type: ignore[misc]  # Ansible has no types
         name = {INVENTORY_NAME: str((task_vars or {}).get("inventory_hostname", ""))}
         self._task.environment = [*(self._task.environment or []), name]
         result: dict[str, Any] = super().run(tmp, task_vars)
+        self._drop_facts(result)
         variables = self.variables(task_vars)
         message = result.get("msg")
         result = {key: _told(key, value, variables) for key, value in result.items()}
         if result.get("msg") != message:
             result.pop("exception", None)  # it has the message once more; Ansible makes another one from the new message
         return result
+
+    def _drop_facts(self, result: dict[str, Any]) -> None:
+        """Keep only what the controller itself found out: no module of the collection has facts, but what answers may be a hostile server's.
+
+        Where a task is delegated, they would be variables of another server, and count more than its inventory.
+        """
+        given, key = result.pop("ansible_facts", None), getattr(self, "_discovered_interpreter_key", None)
+        if given and key:
+            result["ansible_facts"] = {key: self._discovered_interpreter}
 
     def variables(self, task_vars: dict[str, Any] | None) -> dict[str, str]:
         """Return the inventory's variable of each option."""
