@@ -16,10 +16,11 @@ import stat
 import struct
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from ansible_collections.esus.pec.plugins.module_utils.errors import PecError
+from ansible_collections.esus.pec.plugins.module_utils.postgres.psql import Connection
 from ansible_collections.esus.pec.plugins.module_utils.system import confinement, files, process
 from ansible_collections.esus.pec.plugins.module_utils.system.pipeline import Pipeline, Stage
 
@@ -177,6 +178,27 @@ class Tunnel:
                     f"the source {self._ssh} did not answer within {_READY_SECONDS} seconds; check its SSH server and the network"
                 )
             time.sleep(0.05)
+
+
+@contextlib.contextmanager
+def reached(conn: Connection, ssh: Ssh | None) -> Iterator[Connection]:
+    """Yield the connection as this host can use it, through SSH if it is given.
+
+    Raises PecError with the reason of SSH, too, if that ended meanwhile.
+    """
+    if ssh is None:
+        yield conn
+        return
+    with Tunnel(ssh, conn.port, conn.host) as tunnel:
+        try:
+            # What protects the connection is SSH; no certificate is for the name of the socket.
+            yield replace(conn, host=tunnel.socket_directory, port=tunnel.port, sslmode=None, sslrootcert=None, unsupported=())
+        except PecError as error:
+            try:
+                tunnel.require_alive()
+            except PecError as cause:
+                raise PecError(f"{error}. The cause: {cause}") from None
+            raise
 
 
 @contextlib.contextmanager

@@ -32,7 +32,7 @@ from ansible_collections.esus.pec.plugins.module_utils.preflight.survey import M
 from ansible_collections.esus.pec.plugins.module_utils.properties import reading
 from ansible_collections.esus.pec.plugins.module_utils.redact import looks_secret
 from ansible_collections.esus.pec.plugins.module_utils.system import clock, files, host, process
-from ansible_collections.esus.pec.plugins.module_utils.transfer.link import Ssh, Tunnel
+from ansible_collections.esus.pec.plugins.module_utils.transfer.link import Ssh, reached
 from ansible_collections.esus.pec.plugins.module_utils.transfer.picture import (
     BUNDLED,
     DISTRIBUTION,
@@ -116,21 +116,6 @@ def look(wanted: Wanted) -> Picture:
         listening=() if wanted.elsewhere else tuple(host.listeners()),
         unread=tuple(unread),
     )
-
-
-@contextlib.contextmanager
-def reached(conn: Connection, ssh: Ssh | None) -> Iterator[Connection]:
-    """Yield the connection as this host can use it, through SSH if it is given. Raises PecError with the reason of SSH if that ended."""
-    if ssh is None:
-        yield conn
-        return
-    with Tunnel(ssh, conn.port, conn.host) as tunnel:
-        try:
-            # What protects the connection is SSH; no certificate is for the name of the socket.
-            yield replace(conn, host=tunnel.socket_directory, port=tunnel.port, sslmode=None, sslrootcert=None, unsupported=())
-        except PecError:
-            tunnel.require_alive()
-            raise
 
 
 def _database(conn: Connection, wanted: Wanted, unread: list[str]) -> tuple[Database, psql.DatabaseFacts | None, Mapping[str, Any]]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import os
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from ansible_collections.esus.pec.plugins.module_utils.dump import manifest, writing
@@ -28,7 +28,7 @@ from ansible_collections.esus.pec.plugins.module_utils.restore.restoring import 
 from ansible_collections.esus.pec.plugins.module_utils.system import files, host
 from ansible_collections.esus.pec.plugins.module_utils.system.status_file import StatusFile
 from ansible_collections.esus.pec.plugins.module_utils.transfer import records
-from ansible_collections.esus.pec.plugins.module_utils.transfer.link import Ssh, Tunnel
+from ansible_collections.esus.pec.plugins.module_utils.transfer.link import Ssh, reached
 
 _SCHEMA = "schema.dump"
 _SECTIONS = ("--section=pre-data", "--section=post-data")
@@ -65,7 +65,7 @@ def run(desired: Desired, source: Source, *, check: bool = False, record: str | 
     target = desired.connection or installation.connection()
     began = time.monotonic()
     with contextlib.ExitStack() as stack:
-        conn = stack.enter_context(_reached(source))
+        conn = stack.enter_context(reached(source.connection or installation.connection_below(source.home or ""), source.ssh))
         facts = psql.read_facts(conn)
         client = _choose(facts.server_version_num, target)
         psql_path = os.path.join(os.path.dirname(client.path), "psql")
@@ -87,24 +87,6 @@ def run(desired: Desired, source: Source, *, check: bool = False, record: str | 
             records.write(record, replace(made, name=conn.database, fingerprint=live.fingerprint()))
     version = ".".join(map(str, client.version))
     return Streamed(outcome, facts, transaction, version, {**seconds, **outcome.seconds})
-
-
-@contextlib.contextmanager
-def _reached(source: Source) -> Iterator[Connection]:
-    conn = source.connection or installation.connection_below(source.home or "")
-    if source.ssh is None:
-        yield conn
-        return
-    with Tunnel(source.ssh, conn.port, conn.host) as tunnel:
-        try:
-            # What protects the connection is SSH: the socket has no name that a certificate could be of.
-            yield replace(conn, host=tunnel.socket_directory, port=Tunnel.port, sslmode=None, sslrootcert=None)
-        except PecError as error:
-            try:
-                tunnel.require_alive()
-            except PecError as cause:
-                raise PecError(f"{error}. The cause: {cause}") from None
-            raise
 
 
 def _same(conn: Connection, target: Connection, *, tunnelled: bool) -> bool:

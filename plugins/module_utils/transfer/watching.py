@@ -14,7 +14,7 @@ from ansible_collections.esus.pec.plugins.module_utils.errors import PecError
 from ansible_collections.esus.pec.plugins.module_utils.postgres import psql
 from ansible_collections.esus.pec.plugins.module_utils.postgres.psql import Connection
 from ansible_collections.esus.pec.plugins.module_utils.system import clock, files
-from ansible_collections.esus.pec.plugins.module_utils.transfer import link, looking, service
+from ansible_collections.esus.pec.plugins.module_utils.transfer import link, service
 from ansible_collections.esus.pec.plugins.module_utils.transfer.link import Ssh
 from ansible_collections.esus.pec.plugins.module_utils.transfer.service import MAYBE, YES, Mark, Outcome, Seen, Wanted
 
@@ -36,7 +36,7 @@ def freeze(source: Source, connection: Connection, wanted: Wanted, *, check: boo
     C(connection) is its database as seen from the source.
     """
     before = service.owned(service.read(path), wanted)
-    with looking.reached(connection, source.ssh) as conn:
+    with link.reached(connection, source.ssh) as conn:
         if check:
             seen = service.look(conn)
             done = before is not None and not seen.ours

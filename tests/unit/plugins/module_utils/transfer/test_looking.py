@@ -19,7 +19,7 @@ from ansible_collections.esus.pec.plugins.module_utils.pec import contra_chave, 
 from ansible_collections.esus.pec.plugins.module_utils.postgres import administrator, psql
 from ansible_collections.esus.pec.plugins.module_utils.postgres.psql import Connection, DatabaseFacts
 from ansible_collections.esus.pec.plugins.module_utils.system import process
-from ansible_collections.esus.pec.plugins.module_utils.transfer import looking, picture
+from ansible_collections.esus.pec.plugins.module_utils.transfer import link, looking, picture
 from ansible_collections.esus.pec.plugins.module_utils.transfer.link import Ssh
 from ansible_collections.esus.pec.plugins.module_utils.transfer.looking import Wanted
 
@@ -120,7 +120,7 @@ class Source:
 @pytest.fixture
 def source(monkeypatch: pytest.MonkeyPatch) -> Source:
     found = Source()
-    monkeypatch.setattr(looking, "Tunnel", found.tunnel)
+    monkeypatch.setattr(link, "Tunnel", found.tunnel)
     monkeypatch.setattr(psql, "query", found.query)
     monkeypatch.setattr(psql, "read_facts", found.facts)
     monkeypatch.setattr(psql, "cluster", lambda _conn: "7411")

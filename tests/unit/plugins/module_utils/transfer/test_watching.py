@@ -13,7 +13,7 @@ from ansible_collections.esus.pec.plugins.module_utils.errors import PecError
 from ansible_collections.esus.pec.plugins.module_utils.postgres import fingerprints, psql
 from ansible_collections.esus.pec.plugins.module_utils.postgres.fingerprints import Fingerprint
 from ansible_collections.esus.pec.plugins.module_utils.postgres.psql import Client, Connection
-from ansible_collections.esus.pec.plugins.module_utils.transfer import link, looking, picture, service, steps, watching
+from ansible_collections.esus.pec.plugins.module_utils.transfer import link, picture, service, steps, watching
 from ansible_collections.esus.pec.plugins.module_utils.transfer.link import Ssh
 from ansible_collections.esus.pec.plugins.module_utils.transfer.service import Outcome, Wanted
 
@@ -56,7 +56,7 @@ class World:
 def world(monkeypatch: pytest.MonkeyPatch) -> World:
     found = World()
     monkeypatch.setattr(link, "listens", found.listens)
-    monkeypatch.setattr(looking, "reached", found.reach)
+    monkeypatch.setattr(link, "reached", found.reach)
     monkeypatch.setattr(psql, "query", found.query)
     monkeypatch.setattr(psql, "cluster", lambda _conn: "7411")
     monkeypatch.setattr(psql, "find_clients", lambda _program: [Client("/usr/bin/psql", (15,))])
