@@ -37,7 +37,7 @@ class ActionModule(Normal):  # type: ignore[misc]  # Ansible has no types
         return result
 
     def _drop_facts(self, result: dict[str, Any]) -> None:
-        """Keep only what the controller itself found out: no module of the collection has facts, but what answers may be a hostile server's.
+        """Keep only what the controller itself found out: no module of the collection has facts, but what answers may be hostile.
 
         Where a task is delegated, they would be variables of another server, and count more than its inventory.
         """
