@@ -23,13 +23,13 @@ select (select count(*) from tb_cidadao), (select count(*) from information_sche
 
 
 def sql(host: Any, statement: str) -> str:
-    """Query as PEC's own role, by the login in PEC's files."""
+    """Query as the superuser: of the distribution's server by its account, of the bundled one by the login in PEC's files."""
+    if not host.file("/opt/e-SUS/database").exists:
+        return str(host.check_output("cd / && runuser -u postgres -- psql -XAt esus -c %s", statement).strip())
     text = host.file("/opt/e-SUS/webserver/config/credenciais.txt").content.decode()
     password = next(line.split(":", 1)[1].strip() for line in text.splitlines() if line.startswith("senha:"))
-    bundled = host.file("/opt/e-SUS/database").exists
-    port, user = ("5433", "postgres") if bundled else ("5432", "esus")
-    path = host.check_output("ls -d /opt/e-SUS/database/*/bin 2>/dev/null | head -n 1; echo /usr/bin").split()[0]
-    run = host.run("PGPASSWORD=%s %s/psql -XAt -h 127.0.0.1 -p %s -U %s esus -c %s", password, path, port, user, statement)
+    program = host.check_output("ls -d /opt/e-SUS/database/*/bin/psql").split()[0]
+    run = host.run("PGPASSWORD=%s %s -XAt -h 127.0.0.1 -p 5433 -U postgres esus -c %s", password, program, statement)
     assert run.rc == 0, run.stderr
     return str(run.stdout.strip())
 
