@@ -157,7 +157,7 @@ def _run(
         environment = {"RSYNC_CONNECT_PROG": connection.connect_program, "RSYNC_PASSWORD": rsync.password}
         passed = (*descriptors, *connection.descriptors)
         ended = process.run(argv, timeout=timeout, env=environment, confined=True, pass_fds=passed, meanwhile=meanwhile)
-        said = connection.reason()
+        said = connection.reason() if ended.returncode else ""
     found = [_PROBLEM.match(line) for line in ended.stderr.splitlines()]
     problems = [(each["path"], each["reason"].strip()) for each in found if each]
     odd = [_NO_FILE.match(line) for line in ended.stdout.splitlines()]

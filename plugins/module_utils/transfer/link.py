@@ -158,7 +158,7 @@ class Tunnel:
                 answer = b""
         if answer not in (b"S", b"N"):
             deadline = time.monotonic() + _LAST_WORDS_SECONDS
-            while not self._lines() and time.monotonic() < deadline:
+            while not _complaint(self._ssh, self._target, self._lines()) and time.monotonic() < deadline:
                 self.require_alive()
                 time.sleep(0.05)
             raise PecError(f"no PostgreSQL answers through the tunnel to the source: {self.reason()}")
@@ -236,11 +236,14 @@ class Joined:
 
     def reason(self) -> str:
         """Return what went wrong by what ssh said, and what to do; empty if it complained of nothing."""
-        deadline = time.monotonic() + _LAST_WORDS_SECONDS
-        while not self.program.lines("ssh") and time.monotonic() < deadline:
+        target, deadline = f"127.0.0.1:{self.port}", time.monotonic() + _LAST_WORDS_SECONDS
+        while True:
+            ended = self.program.returncodes[0] not in (None, 0)
+            lines = self.program.lines("ssh")
+            found = _complaint(self.ssh, target, lines)
+            if found or time.monotonic() > deadline:
+                return found or (reason(self.ssh, target, lines) if ended and lines else "")
             time.sleep(0.05)
-        lines = self.program.lines("ssh")
-        return reason(self.ssh, f"127.0.0.1:{self.port}", lines) if lines else ""
 
 
 def listens(ssh: Ssh, port: int) -> bool | None:
@@ -335,6 +338,11 @@ def _hidden_directory() -> Iterator[str]:
 
 def reason(ssh: Ssh, target: str, lines: Sequence[str]) -> str:
     """Return why ssh failed, from its messages, and what to do."""
+    return _complaint(ssh, target, lines) or f"{_last(lines)}; check the SSH server of {ssh}"
+
+
+def _complaint(ssh: Ssh, target: str, lines: Sequence[str]) -> str:
+    """Return what of ssh's messages is a known cause; empty if nothing is, such as what a server greets with."""
     text = "\n".join(lines)
     where = f"[{ssh.host}]:{ssh.port}" if ssh.port != 22 else ssh.host
     if _CHANGED.search(text):
@@ -360,7 +368,7 @@ def reason(ssh: Ssh, target: str, lines: Sequence[str]) -> str:
         return f"the source offers {ssh.user} no SFTP; check Subsystem sftp in its sshd_config"
     if _NOT_REACHED.search(text):
         return f"{ssh} is not reached ({_last(lines)}); check host, port, its SSH server and the network"
-    return f"{_last(lines)}; check the SSH server of {ssh}"
+    return ""
 
 
 def _last(lines: Sequence[str]) -> str:

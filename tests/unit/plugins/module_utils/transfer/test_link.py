@@ -23,11 +23,17 @@ from ansible_collections.esus.pec.plugins.module_utils.transfer import link
 FAKE = """#!{python}
 import os, pathlib, socket, sys, time
 here = pathlib.Path({place!r})
+banner = here / "banner"
+if banner.exists():
+    sys.stderr.write(banner.read_text())
+    sys.stderr.flush()
 (here / "argv").write_text("\\n".join(sys.argv[1:]))
 said = here / "says"
 if said.exists():
     sys.stderr.write(said.read_text())
     sys.exit(255)
+if "-W" in sys.argv and (here / "forbids").exists():
+    sys.exit("channel 0: open failed: administratively prohibited: open failed")
 if "-W" in sys.argv:
     os.write(1, os.read(0, 100).upper())
     sys.exit(0)
@@ -38,6 +44,9 @@ listener.listen()
 while True:
     one, _ = listener.accept()
     one.recv(8)
+    if (here / "late").exists():
+        one.close()
+        time.sleep(0.3)
     if (here / "forbids").exists():
         sys.stderr.write("channel 2: open failed: administratively prohibited: open failed\\n")
         sys.stderr.flush()
@@ -194,6 +203,20 @@ def test_a_forwarding_that_leads_nowhere(place: Path, file: str, means: str) -> 
     (place / file).touch()
     with pytest.raises(PecError, match=means), link.Tunnel(login(place), 5433):
         pass
+
+
+def test_what_a_server_greets_with_is_no_reason(place: Path) -> None:
+    (place / "banner").write_text("Acesso restrito.\nUso monitorado.\n")
+    with link.Tunnel(login(place), 5433) as tunnel:
+        tunnel.require_alive()
+    with link.joined(login(place), 8730, os.getuid()) as connection:
+        assert connection.reason() == ""
+    for file in ("late", "forbids"):
+        (place / file).touch()
+    with pytest.raises(PecError, match="does not allow x to forward"), link.Tunnel(login(place), 5433):
+        pass
+    with link.joined(login(place), 8730, os.getuid()) as connection:
+        assert "does not allow x to forward" in connection.reason()
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="another account's file is root's matter")
