@@ -10,7 +10,6 @@ import contextlib
 import os
 import re
 import secrets
-import shlex
 import socket
 import stat
 import struct
@@ -264,30 +263,9 @@ def listens(ssh: Ssh, port: int) -> bool | None:
     raise PecError(reason(ssh, f"127.0.0.1:{port}", ended.stderr.splitlines()))
 
 
-def connect_program(ssh: Ssh, port: int) -> str:
-    """Return the value of RSYNC_CONNECT_PROG by which root's rsync reaches a daemon on the source's loopback."""
-    argv = [process.find("ssh"), *_options(ssh), "-W", f"127.0.0.1:{port}", "--", ssh.host]
-    return " ".join(map(shlex.quote, argv)).replace("%", "%%")
-
-
 def subsystem(ssh: Ssh, name: str) -> list[str]:
     """Return the program that speaks with a subsystem of the source's SSH server, such as sftp."""
     return ["ssh", *_options(ssh), "-T", "-s", "--", ssh.host, name]
-
-
-def sftp_batch(ssh: Ssh, commands: Sequence[str], *, timeout: float = 3600) -> str:
-    """Run commands of OpenSSH's C(sftp) one after another, and return what they printed. A command that begins with "-" may fail.
-
-    Raises PecError with the reason at the first other one that fails, and when the source is not reached.
-    """
-    if any("\n" in command or "\r" in command for command in commands):
-        raise PecError("a name of a file for sftp has a line break; rename the file")
-    host = f"[{ssh.host}]" if ":" in ssh.host else ssh.host
-    argv = ["sftp", "-q", "-b", "-", *_options(ssh, login="-oUser="), "--", host]
-    ended = process.run(argv, stdin="".join(f"{command}\n" for command in commands), timeout=timeout)
-    if ended.returncode != 0:
-        raise PecError(f"sftp from the source failed: {reason(ssh, 'SFTP', ended.stderr.splitlines())}")
-    return ended.stdout
 
 
 @contextlib.contextmanager
@@ -305,7 +283,7 @@ def _running(ssh: Ssh, words: Sequence[str], *, cwd: str = "/", stdin: int | Non
         program.kill()
 
 
-def _options(ssh: Ssh, *, login: str = "-l") -> list[str]:
+def _options(ssh: Ssh) -> list[str]:
     known = ssh.known_hosts_path.replace("%", "%%")
     settings = {
         **_OPTIONS,
@@ -313,11 +291,7 @@ def _options(ssh: Ssh, *, login: str = "-l") -> list[str]:
         "UserKnownHostsFile": f'"{known}"',
         "IdentityFile": f'"{ssh.key_path.replace("%", "%%")}"',
     }
-    return ["-F", "none", *(word for name, value in settings.items() for word in ("-o", f"{name}={value}")), *_login(login, ssh.user)]
-
-
-def _login(option: str, user: str) -> list[str]:
-    return [option + user] if option.endswith("=") else [option, user]
+    return ["-F", "none", *(word for name, value in settings.items() for word in ("-o", f"{name}={value}")), "-l", ssh.user]
 
 
 @contextlib.contextmanager

@@ -60,21 +60,14 @@ while True:
         one.send(b"N")
     one.close()
 """
-SFTP = """#!/bin/sh
-cat >{place}/batch
-printf '%s\\n' "$@" >{place}/argv
-test ! -e {place}/says || {{ cat {place}/says >&2; exit 1; }}
-echo listed
-"""
 
 
 @pytest.fixture
 def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    for name, text in {"ssh": FAKE, "sftp": SFTP}.items():
-        program = tmp_path / "bin" / name
-        program.parent.mkdir(exist_ok=True)
-        program.write_text(text.format(python=sys.executable, place=str(tmp_path)))
-        program.chmod(0o755)
+    program = tmp_path / "bin/ssh"
+    program.parent.mkdir()
+    program.write_text(FAKE.format(python=sys.executable, place=str(tmp_path)))
+    program.chmod(0o755)
     for name in ("key", "known"):
         (tmp_path / name).write_text("x")
     monkeypatch.setenv("PATH", f"{tmp_path}/bin:{os.environ['PATH']}")
@@ -193,8 +186,6 @@ def test_errors_of_ssh(place: Path, says: str, means: str) -> None:
     (place / "says").write_text(says)
     with pytest.raises(PecError, match=means), link.Tunnel(login(place), 5433):
         pass
-    with pytest.raises(PecError, match="sftp from the source failed"):
-        link.sftp_batch(login(place), ["ls"])
     assert list(Path(os.environ["TMPDIR"]).glob("*/*")) == []
 
 
@@ -238,20 +229,6 @@ def test_one_connection_for_a_program(place: Path) -> None:
                 ours.send(b"hello")
                 assert (ours.recv(100), ours.recv(100)) == (b"HELLO", b"")
     assert (place / "argv").read_text().splitlines()[-4:] == ["-W", "127.0.0.1:8730", "--", "old.example"]
-
-
-def test_the_program_of_roots_rsync(place: Path) -> None:
-    words = link.connect_program(login(place, host="fe80::1%eth0"), 8730)
-    assert words.startswith(f"{place}/bin/ssh -F none ")
-    assert words.endswith(" -W 127.0.0.1:8730 -- fe80::1%%eth0")
-
-
-def test_sftp(place: Path) -> None:
-    assert link.sftp_batch(login(place, host="2001:db8::1"), ["-ls x", "get a b"]) == "listed\n"
-    assert (place / "batch").read_text() == "-ls x\nget a b\n"
-    assert (place / "argv").read_text().splitlines()[-3:] == ["-oUser=x", "--", "[2001:db8::1]"]
-    with pytest.raises(PecError, match="line break"):
-        link.sftp_batch(login(place), ["get a\n!id"])
 
 
 @pytest.mark.parametrize(
