@@ -22,6 +22,7 @@ _FONT, _SIZE = "Calibri", 12  # of the Manual de Redação da Presidência da Re
 _GREY, _RED = "595959", "B00000"
 _CREATED = re.compile(rb"<dcterms:created[^>]*>(\d{4}-\d\d-\d\d)T")
 # Fields with which a document takes in another file, or starts a program.
+_FETCHED = "the template {} fetches a picture or a template from another place when opened; embed it, then save it again"
 _FETCHES = re.compile(r"\b(?:INCLUDE\w*|IMPORT|LINK|DATABASE|DDE\w*)\b", re.IGNORECASE)
 NAMES = (
     ("oficio", "the line with its number"),
@@ -270,9 +271,7 @@ def _require_harmless(template: str, data: bytes) -> None:
     except (OSError, EOFError, RuntimeError, zipfile.BadZipFile, zipfile.LargeZipFile) as error:
         raise PecError(f"the template {template} is no document of Word ({type(error).__name__}); save it as .docx") from None
     if outside:
-        raise PecError(
-            f"the template {template} fetches a picture or a template from another place when opened; embed it, then save it again"
-        )
+        raise PecError(_FETCHED.format(template))
 
 
 def _require_known(template: str, used: set[str]) -> None:
@@ -296,6 +295,9 @@ def _require_filled(template: str, document: Any) -> None:
     from docx.oxml import parse_xml
     from docx.oxml.ns import qn
 
+    relations = document.docx.part.package.iter_rels()  # in whatever spelling they were
+    if any(each.is_external and not each.reltype.endswith("/hyperlink") for each in relations):
+        raise PecError(_FETCHED.format(template))
     parts = [document.docx.element.body]
     parts += [
         parse_xml(relation.target_part.blob)

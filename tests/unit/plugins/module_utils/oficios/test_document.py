@@ -6,6 +6,7 @@ import datetime
 import io
 import re
 import zipfile
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -211,6 +212,25 @@ def test_what_a_letterhead_may_not_hold(tmp_path: Path) -> None:
         build(str(tmp_path / "y.docx"))
     with pytest.raises(PecError, match=re.escape(str(tmp_path / "missing.docx"))):
         build(str(tmp_path / "missing.docx"))
+
+
+@pytest.mark.parametrize(
+    "written",
+    [lambda text: text.replace("External", "Exter&#110;al").encode(), lambda text: text.replace("UTF-8", "UTF-16").encode("utf-16")],
+)
+def test_a_picture_from_elsewhere_in_another_spelling(tmp_path: Path, written: Callable[[str], bytes]) -> None:
+    path = template(tmp_path, "{{ corpo }}", "{{ nome }}")
+    with zipfile.ZipFile(path) as packed:
+        parts = {name: packed.read(name) for name in packed.namelist()}
+    kind = "http://schemas.openxmlformats.org/officeDocument/2006/relationships"
+    more = f'<Relationship Id="r99" Type="{kind}/image" Target="file:///etc/passwd" TargetMode="External"/></Relationships>'
+    rels = "word/_rels/document.xml.rels"
+    parts[rels] = written(parts[rels].decode().replace("</Relationships>", more))
+    with zipfile.ZipFile(path, "w") as packed:
+        for name, data in parts.items():
+            packed.writestr(name, data)
+    with pytest.raises(PecError, match="another place"):
+        document.build(letter(), path)
 
 
 @pytest.mark.parametrize("missing", ["docx", "docxtpl"])
