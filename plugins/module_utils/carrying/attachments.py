@@ -236,14 +236,14 @@ def _files(directory: str) -> Iterator[tuple[str, tuple[int, int]]]:
 
 
 def _give(directory: str, uid: int, gid: int | None) -> None:
-    """Give the copy to an account; with a group also set the modes that PEC needs, and remove what an interrupted copy left.
+    """Give the copy to an account, without links; with a group also set the modes that PEC needs, and remove what an interrupted copy left.
 
-    No other account could put anything there before it had any right, so nothing in it leads elsewhere.
+    No other account could put anything there before it had any right, but a server may have taken over the program that fills it.
     """
     for entry in files.walk(directory):
         is_directory, is_file = stat.S_ISDIR(entry.status.st_mode), stat.S_ISREG(entry.status.st_mode)
         part = entry.name.startswith(_PARTS[0]) and entry.name.endswith(_PARTS[1])
-        if gid is not None and not is_directory and (part or not is_file):
+        if not is_directory and (not is_file or (part and gid is not None)):
             entry.here.unlink(entry.name)
             continue
         owner = (uid, uid if gid is None else gid)

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 from __future__ import annotations
 
+import os
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -46,3 +47,14 @@ def test_a_disk_that_is_filled_ends_the_program_that_fills_it(tmp_path: Path, mo
     monkeypatch.setattr(host, "disk_usage", Filling(2))
     with pytest.raises(PecError, match=f"are free at {tmp_path}; make room there"):
         process.run([sys.executable, "-c", "import time; time.sleep(600)"], timeout=600, meanwhile=rsyncing.room_left(str(tmp_path)))
+
+
+def test_a_link_that_the_program_without_rights_made_is_removed(tmp_path: Path) -> None:
+    """It makes none unless a hostile server took it over, and whoever reads the copy later would follow it."""
+    copied = tmp_path / "here.transfer"
+    (copied / "below").mkdir(parents=True)
+    (copied / "below/kept").write_text("x")
+    (copied / "below/link").symlink_to("/etc/passwd")
+    os.mkfifo(copied / "pipe")
+    attachments._give(str(copied), os.getuid(), None)
+    assert sorted(str(path.relative_to(copied)) for path in copied.rglob("*")) == ["below", "below/kept"]
