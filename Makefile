@@ -19,7 +19,7 @@ PEC_VERSION ?= 5.4.37
 SCENARIOS := default services backup configure transfer
 SCENARIO ?= $(SCENARIOS)
 SCALE ?= 0.1
-dumps := $(wildcard tests/integration/test_dump*.py tests/integration/test_restore*.py tests/integration/test_backup*.py) tests/integration/test_database_peer.py
+dumps := $(wildcard tests/integration/test_dump*.py tests/integration/test_restore*.py tests/integration/test_backup*.py) tests/integration/test_database_peer.py tests/integration/test_transfer_database.py
 
 export PATH := $(venv)/bin:$(PATH)
 export ANSIBLE_COLLECTIONS_PATH := $(build)/collections
