@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 from secret_search import JOURNAL, here, on_server
 
-testinfra_hosts = ["podman://esus-pec-transfer-new", "podman://esus-pec-transfer-old2"]
-OLD = "podman://esus-pec-transfer-old"
-WENT_BACK = "podman://esus-pec-transfer-new2"
+testinfra_hosts = ["podman://esus-pec-move-new", "podman://esus-pec-move-old2"]
+OLD = "podman://esus-pec-move-old"
+WENT_BACK = "podman://esus-pec-move-new2"
 SECRETS = ["Senha do banco '\\\"#%1", "Senha de leitura '\\\"#1", "Segredo do Gov.br 1"]
 COUNTS = """
 select (select count(*) from tb_cidadao), (select count(*) from information_schema.tables where table_schema = 'public'),
@@ -52,7 +52,7 @@ def test_what_is_not_in_the_database(host: Any) -> None:
     assert "govbr.client-secret=Segredo do Gov.br 1" in settings
     assert host.file("/opt/e-SUS/webserver/chaves/Município (RNDS).pfx").content_string == "no certificate"
     assert host.file("/srv/anexos/ofício 1.pdf").content_string == "ofício"
-    assert host.file("/srv/anexos/whose").content_string.startswith("esus-pec-transfer-old")
+    assert host.file("/srv/anexos/whose").content_string.startswith("esus-pec-move-old")
 
 
 def test_the_older_server_is_retired_and_whole() -> None:
@@ -78,11 +78,11 @@ def test_the_report(host: Any) -> None:
     if host.check_output("hostname").endswith("-old2"):
         pytest.skip("it has none")
     directory = Path(os.environ["MOLECULE_EPHEMERAL_DIRECTORY"]) / "reports"
-    text = (directory / "esus-pec-transfer-new.md").read_text(encoding="utf-8")
+    text = (directory / "esus-pec-move-new.md").read_text(encoding="utf-8")
     assert "Relatório de transferência do e-SUS PEC — Água Clara" in text
     assert "o banco foi atualizado da versão 5.3.28" in text
     assert "Todas as linhas e objetos grandes foram lidos nos dois servidores e são iguais" in text
-    recorded = json.loads((directory / "esus-pec-transfer-new.json").read_text(encoding="utf-8"))
+    recorded = json.loads((directory / "esus-pec-move-new.json").read_text(encoding="utf-8"))
     assert [phase["phase"] for phase in recorded["phases"]][-1] == "cutover"
 
 
