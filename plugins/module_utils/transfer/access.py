@@ -227,8 +227,8 @@ def remove(current: Current, *, check: bool = False) -> bool:
     found = bool(left) or current.account or current.serving
     if not found or check:
         return found
-    _stop_rsync()
     files.unlink(KEYS)  # first, so that nobody comes in any more
+    _stop_rsync()
     if current.account:
         _end_processes(pwd.getpwnam(USER).pw_uid)
         _run("userdel", USER)

@@ -223,3 +223,16 @@ def test_a_file_that_sshd_does_not_take_is_taken_back(monkeypatch: pytest.Monkey
 )
 def test_when_the_server_listens_again(now: dict[tuple[str, int], str], renewed: bool) -> None:
     assert sshd._renewed({("::", 22): "7"}, now) is renewed
+
+
+def test_the_key_goes_even_if_rsync_does_not_stop(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    def hangs() -> None:
+        raise PecError("systemctl stop did not end")
+
+    key = tmp_path / "authorized_keys"
+    key.touch()
+    monkeypatch.setattr(access, "KEYS", str(key))
+    monkeypatch.setattr(access, "_stop_rsync", hangs)
+    with pytest.raises(PecError, match="did not end"):
+        access.remove(replace(NONE, serving=True))
+    assert not key.exists()
