@@ -32,6 +32,7 @@ from ansible_collections.esus.pec.plugins.module_utils.transfer.link import Ssh,
 
 _SCHEMA = "schema.dump"
 _SECTIONS = ("--section=pre-data", "--section=post-data")
+_STARTED_SQL = "select to_json(extract(epoch from pg_postmaster_start_time()))"
 # A transaction that has begun to write has a number; that of the next one is the upper end of a snapshot, and asking for it takes none.
 _TRANSACTION_SQL = "select to_json(txid_snapshot_xmax(txid_current_snapshot())::text)"
 
@@ -94,7 +95,10 @@ def _same(conn: Connection, target: Connection, *, tunnelled: bool) -> bool:
     if not tunnelled:
         return same_database(conn, target)
     cluster = psql.cluster(conn)
-    return bool(cluster) and cluster == psql.cluster(target) and conn.database == target.database
+    if not cluster or cluster != psql.cluster(target) or conn.database != target.database:
+        return False
+    # A physical copy has all of this from its source.
+    return psql.query(conn, _STARTED_SQL) == psql.query(target, _STARTED_SQL)
 
 
 def _choose(source_version_num: int, target: Connection) -> Client:
