@@ -30,7 +30,7 @@ export PEC_VERSION
 
 .PHONY: help
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 # --- prerequisites ------------------------------------------------------------------------------------------------
 
@@ -147,6 +147,10 @@ molecule-%: setup images stand-in
 .PHONY: benchmark
 benchmark: setup ## Time dump and restore against the manual procedure; SCALE=1 is a database of 2 GB
 	@$(venv)/bin/python benchmarks/run.py --scale $(SCALE)
+
+.PHONY: benchmark-transfer
+benchmark-transfer: setup images ## Time the ways to move a database to another server against the manual procedure; SCALE as above
+	@$(venv)/bin/python benchmarks/transfer.py --scale $(SCALE)
 
 .PHONY: clean
 clean: demo-down ## Remove containers, images and everything built

@@ -8,7 +8,8 @@ import re
 import subprocess
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -32,7 +33,7 @@ def run(argv: Sequence[str | Path], *, environment: Mapping[str, str], directory
         process = subprocess.Popen(
             argv, stdin=subprocess.DEVNULL, stdout=output, stderr=errors, cwd=directory, env={**os.environ, **environment}
         )
-        sampler = _Sampler(process.pid, directory)
+        sampler = Sampler((directory,), process.pid)
         try:
             code = process.wait()
         except BaseException:
@@ -59,25 +60,41 @@ def size(path: Path) -> int:
     return total
 
 
-class _Sampler(threading.Thread):
-    def __init__(self, pid: int, directory: Path) -> None:
+@contextmanager
+def watching(directories: Sequence[Path]) -> Iterator[Sampler]:
+    """Sample what the files of the directories take together, until the block ends."""
+    sampler = Sampler(directories)
+    try:
+        yield sampler
+    finally:
+        sampler.finish()
+
+
+class Sampler(threading.Thread):
+    """Peaks: of the memory of a process, if there is one, and of the bytes in the directories."""
+
+    def __init__(self, directories: Sequence[Path], pid: int | None = None) -> None:
         super().__init__(daemon=True)
         self.memory = self.disk = 0
-        self._pid, self._directory, self._done = pid, directory, threading.Event()
+        self._pid, self._directories, self._done = pid, directories, threading.Event()
         self.start()
 
     def run(self) -> None:
         turn = 0
         while not self._done.wait(_INTERVAL):
-            self.memory = max(self.memory, _high_water_mark(self._pid))
+            if self._pid is not None:
+                self.memory = max(self.memory, _high_water_mark(self._pid))
             if turn % 10 == 0:
-                self.disk = max(self.disk, size(self._directory))
+                self._look()
             turn += 1
 
     def finish(self) -> None:
         self._done.set()
         self.join()
-        self.disk = max(self.disk, size(self._directory))
+        self._look()
+
+    def _look(self) -> None:
+        self.disk = max(self.disk, sum(map(size, self._directories)))
 
 
 def _high_water_mark(pid: int) -> int:

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 PROCEDURE, RAW = "procedure", "raw bound"
@@ -52,25 +52,30 @@ def table(results: Mapping[str, Result]) -> str:
         rows.append(
             (
                 name,
-                _seconds(result.dump),
-                _ratio(result.dump_seconds, procedure and procedure.dump_seconds),
-                _ratio(result.dump_seconds, raw and raw.dump_seconds),
-                _seconds(result.restore) if restored else "",
-                _ratio(result.restore_seconds, procedure and procedure.restore["psql"]) if restored else "",
+                seconds(result.dump),
+                ratio(result.dump_seconds, procedure and procedure.dump_seconds),
+                ratio(result.dump_seconds, raw and raw.dump_seconds),
+                seconds(result.restore) if restored else "",
+                ratio(result.restore_seconds, procedure and procedure.restore["psql"]) if restored else "",
                 f"{result.size / 1e6:.0f}" if restored else "",
                 f"{result.disk / 1e6:.0f}" if restored else "",
-                _ratio(result.disk, procedure and procedure.disk) if restored else "",
+                ratio(result.disk, procedure and procedure.disk) if restored else "",
                 f"{result.memory / 2**20:.0f}" if result.memory else "",
             )
         )
-    return "\n".join("| " + " | ".join(row) + " |" for row in rows) + f"\n\n{TARGETS}"
+    return f"{markdown(rows)}\n\n{TARGETS}"
 
 
-def _seconds(steps: Mapping[str, float]) -> str:
+def markdown(rows: Iterable[Sequence[str]]) -> str:
+    """A table; the second row is the line below the head."""
+    return "\n".join("| " + " | ".join(row) + " |" for row in rows)
+
+
+def seconds(steps: Mapping[str, float]) -> str:
     """The sum and, of several steps, each."""
     total = f"{sum(steps.values()):.1f}"
-    return total if len(steps) == 1 else f"{total} ({' + '.join(f'{name} {seconds:.1f}' for name, seconds in steps.items())})"
+    return total if len(steps) == 1 else f"{total} ({' + '.join(f'{name} {value:.1f}' for name, value in steps.items())})"
 
 
-def _ratio(value: float, reference: float | None) -> str:
+def ratio(value: float, reference: float | None) -> str:
     return f"{value / reference:.2f}" if reference else ""
