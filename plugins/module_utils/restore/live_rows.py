@@ -61,15 +61,15 @@ class LiveRows:
         left_out = {(entry.schema, entry.tag) for entry in skipped}
         sizes = [each for each in self._sizes if each[:2] not in left_out]
         large: list[tuple[str, str]] = []
-        rest = half = sum(size for _schema, _name, size in sizes) // 2
-        for schema, name, size in sizes[:_MOST_NAMED] if jobs > 1 and len(sizes) > 1 else []:
+        rest = sum(size for _schema, _name, size in sizes) // 2
+        for schema, name, size in sizes[:_MOST_NAMED] if jobs > 1 and len(sizes) > 1 and rest else []:
             if large and size > rest:
                 continue
             large.append((schema, name))
             rest -= size
         without = [f"--exclude-table-data={_pattern(*table)}" for table in (*sorted(left_out), *large)]
         chosen = [f"--table={_pattern(*table)}" for table in large]
-        return [self._stage(without), *([self._stage(chosen)] if chosen and half else [])]
+        return [self._stage(without), *([self._stage(chosen)] if chosen else [])]
 
     def _stage(self, arguments: Sequence[str]) -> Stage:
         argv = [self._pg_dump, "--format=custom", "--compress=0", "--section=data", "--no-password", f"--snapshot={self._snapshot}"]
