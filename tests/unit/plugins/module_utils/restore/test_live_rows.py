@@ -40,11 +40,7 @@ LARGE = [("public", "a", 60), ("public", "b", 50), ("public", "c", 40), ("public
         (LARGE[:1], 2, [[]]),
         (LARGE, 1, [[]]),
         ([("public", "a", 0), ("public", "b", 0)], 2, [[]]),
-        (
-            LARGE,
-            2,
-            [['--exclude-table-data="public"."a"', '--exclude-table-data="public"."d"'], ['--table="public"."a"', '--table="public"."d"']],
-        ),
+        (LARGE, 2, [[f'--exclude-table-data="public"."{name}"' for name in "ad"], [f'--table="public"."{name}"' for name in "ad"]]),
     ],
 )
 def test_half_of_the_rows_are_each_programs(sizes: list[tuple[str, str, int]], jobs: int, expected: list[list[str]]) -> None:
