@@ -50,11 +50,12 @@ def run(argv: Sequence[str | Path], *, environment: Mapping[str, str], directory
 
 
 def size(path: Path) -> int:
-    """Bytes of a file, or of all files of a directory; a file that goes away meanwhile counts nothing."""
+    """Bytes of a file, or of all files of a directory; what goes away meanwhile counts nothing."""
+    found = [path, *(Path(folder) / name for folder, _folders, names in os.walk(path) for name in names)]
     total = 0
-    for entry in [path] if not path.is_dir() else path.rglob("*"):
+    for entry in found if not path.is_dir() else found[1:]:
         try:
-            total += entry.stat().st_size if not entry.is_dir() else 0
+            total += entry.stat().st_size
         except FileNotFoundError:
             continue
     return total
