@@ -88,11 +88,7 @@ def copy(
         options.append("--delete")
     if files_only:
         options += [f"--include=/{name}" for name in files_only] + ["--exclude=*"]
-    own = os.open(f"/proc/self/fd/{here.descriptor}", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        return _run(ssh, rsync, path, options, f"/proc/self/fd/{own}/", (own,), timeout, room_left(os.readlink(f"/proc/self/fd/{own}")))[1]
-    finally:
-        os.close(own)
+    return _run(ssh, rsync, path, options, here, timeout, room_left(os.readlink(_place(here))))[1]
 
 
 def room_left(place: str) -> Callable[[], None]:
@@ -108,7 +104,7 @@ def room_left(place: str) -> Callable[[], None]:
 
 def listing(ssh: link.Ssh, rsync: Rsync, path: str, timeout: float) -> dict[str, int]:
     """Return the regular files that a module serves, and their sizes."""
-    text, _problems = _run(ssh, rsync, path, ["--recursive", "--list-only", "--no-human-readable"], "", (), timeout)
+    text, _problems = _run(ssh, rsync, path, ["--recursive", "--list-only", "--no-human-readable"], None, timeout)
     words = [line.split(maxsplit=4) for line in text.splitlines()]
     return {each[4]: int(each[1]) for each in words if len(each) == 5 and each[0].startswith("-") and each[1].isdigit()}
 
@@ -118,11 +114,7 @@ def counted(ssh: link.Ssh, rsync: Rsync, path: str, *, most_bytes: int, timeout:
     options = ["--recursive", "--dry-run", "--stats", "--no-human-readable", f"--max-size={most_bytes}"]
     with files.private_directory() as private, opened(private) as here:
         lend(here)
-        own = os.open(private, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        try:
-            text, _problems = _run(ssh, rsync, path, options, f"/proc/self/fd/{own}/", (own,), timeout)
-        finally:
-            os.close(own)
+        text, _problems = _run(ssh, rsync, path, options, here, timeout)
     found = [_COUNT.search(text), _BYTES.search(text)]
     if None in found:
         raise PecError(f"rsync does not say how many files {names.shown(path)} on the source holds; update rsync there")
@@ -146,17 +138,24 @@ def _run(
     rsync: Rsync,
     path: str,
     options: Sequence[str],
-    target: str,
-    descriptors: Sequence[int],
+    here: Directory | None,
     timeout: float,
     meanwhile: Callable[[], None] | None = None,
 ) -> tuple[str, list[tuple[str, str]]]:
     argv = ["rsync", *options, f"--timeout={_SECONDS_WITHOUT_DATA}", "--no-motd", "--8-bit-output"]
-    argv += ["--", f"rsync://{rsync.user}@localhost/{rsync.modules[path]}/", *([target] if target else [])]
+    argv += ["--", f"rsync://{rsync.user}@localhost/{rsync.modules[path]}/", *(["."] if here else [])]
     with link.joined(ssh, rsync.port, confinement.owner()) as connection:
         environment = {"RSYNC_CONNECT_PROG": connection.connect_program, "RSYNC_PASSWORD": rsync.password}
-        passed = (*descriptors, *connection.descriptors)
-        ended = process.run(argv, timeout=timeout, env=environment, confined=True, pass_fds=passed, meanwhile=meanwhile)
+        # rsync begins in the directory, because it cannot enter those above, which since 3.5 it does one by one for any other name.
+        ended = process.run(
+            argv,
+            timeout=timeout,
+            env=environment,
+            cwd=_place(here) if here else None,
+            confined=True,
+            pass_fds=connection.descriptors,
+            meanwhile=meanwhile,
+        )
         said = connection.reason() if ended.returncode else ""
     found = [_PROBLEM.match(line) for line in ended.stderr.splitlines()]
     problems = [(each["path"], each["reason"].strip()) for each in found if each]
@@ -168,6 +167,10 @@ def _run(
             f"rsync from {names.shown(path)} on the source failed: {said or names.shown(lines[0] if lines else str(ended.returncode))}"
         )
     return ended.stdout, problems[:_MOST_PROBLEMS]
+
+
+def _place(here: Directory) -> str:
+    return f"/proc/self/fd/{here.descriptor}"
 
 
 def lend(here: Directory) -> None:
