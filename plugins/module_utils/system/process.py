@@ -70,8 +70,8 @@ def run(
     """Run C(argv) to its end and return its output; the caller judges a non-zero exit code.
 
     timeout is in seconds; env is added to a minimal environment with LC_ALL=C.UTF-8; stdin is text (none: empty input); confined runs it
-    as an account without rights if we are root, another one if it holds a secret; it inherits the descriptors pass_fds, and works in / unless cwd names another directory. meanwhile is called
-    now and then, and ends the program by what it raises.
+    as an account without rights if we are root, another one if it holds a secret; it inherits the descriptors pass_fds, and works in /
+    unless cwd names another directory. meanwhile is called now and then, and ends the program by what it raises.
     Raises PecError when the program is missing, cannot be started, does not end in time or writes more than 16 MiB (it and its children
     are then killed). Errors name the program only, because its arguments may be private.
     """
