@@ -63,7 +63,7 @@ def test_the_older_server_is_retired_and_whole() -> None:
     assert old.file("/opt/e-SUS/webserver/chaves/Município (RNDS).pfx").exists
     assert not old.user("esus-pec-transfer").exists
     old.check_output("systemctl start e-SUS-AB-PostgreSQL")
-    assert int(sql(old, COUNTS).split("|")[0]) > 100
+    assert int(sql(old, "select count(*) from tb_cidadao")) > 100
     assert sql(old, "select ds_texto from tb_config_sistema where co_config_sistema = 'VERSAOBANCODADOS'") == "5.3.28"
 
 

@@ -31,7 +31,7 @@ def settings(user: str, address: str) -> dict[str, list[str]]:
         raise PecError(f"sshd does not accept its own configuration: {answer.stderr.strip()}; correct it (sshd -t shows it)")
     found: dict[str, list[str]] = {}
     for line in answer.stdout.splitlines():
-        name, _, value = line.partition(" ")
+        name, _blank, value = line.partition(" ")
         found.setdefault(name.lower(), []).append(value.strip())
     return found
 

@@ -24,7 +24,7 @@ def test_a_file_is_read_from_an_offset(tmp_path: Path, fault: str, size: int) ->
     data = os.urandom(size)
     (tmp_path / "x").write_bytes(data)
     with session(fault) as server:
-        for offset in {0, size // 2, size}:
+        for offset in (0, size // 2, size):
             found = bytearray()
             server.read(f"{tmp_path}/x", found.extend, most=size, offset=offset)
             assert found == data[offset:]

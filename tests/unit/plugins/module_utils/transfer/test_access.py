@@ -90,7 +90,7 @@ def test_a_forbidden_access_fails_with_all_reasons() -> None:
 
 def test_the_key_forwards_its_ports_and_does_nothing_else() -> None:
     served = replace(DESIRED, directories=(Served("data", "/srv"),), addresses=("192.0.2.7", "10.0.0.0/8"))
-    options, _, rest = access.key_line(served, NOW, (9, 2)).rpartition(" ssh-ed25519 ")
+    options, _type, rest = access.key_line(served, NOW, (9, 2)).rpartition(" ssh-ed25519 ")
     assert options.split(",")[:3] == ["restrict", "port-forwarding", 'command="/bin/false"']
     assert options.count("permitopen") == 2 and 'permitopen="127.0.0.1:5433",permitopen="127.0.0.1:874"' in options
     assert 'permitlisten="127.0.0.1:1"' in options and 'from="192.0.2.7,10.0.0.0/8"' in options and "expiry-time=" in options
