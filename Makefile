@@ -127,7 +127,12 @@ integration-dumps: setup images ## Of these, what needs the server with several 
 .PHONY: integration-servers
 integration-servers: setup images ## Of these, all others
 	@for version in 5.3.28 5.4.37 5.5.28; do tests/stand_in/build $$version >/dev/null; done
-	pytest tests/integration $(dumps:%=--ignore=%)
+	pytest tests/integration $(dumps:%=--ignore=%) --ignore=tests/integration/test_transfer_faults.py
+
+# Not part of make test: it takes about a quarter of an hour.
+.PHONY: transfer-faults
+transfer-faults: setup images ## Run a whole transfer through its faults; make test does not
+	pytest tests/integration/test_transfer_faults.py
 
 # Not part of make test: wine takes 700 MB on the disk.
 .PHONY: windows
