@@ -73,22 +73,21 @@ seealso:
 
 EXAMPLES = r"""
 - name: Copy the data directory while the old server works
-  esus.pec.physical_copy: &copy
-    ssh:
-      host: old.example
-      user: esus-pec-transfer
-      key_path: /var/lib/esus-pec/transfer/ssh/id_ed25519
-      known_hosts_path: /var/lib/esus-pec/transfer/ssh/known_hosts
+  esus.pec.physical_copy:
+    pass: first
+    ssh: "{{ source_ssh }}"
     rsync:
       password: "{{ rsync_password }}"
     data_directory: /var/lib/postgresql/15/main
-    pass: first
   become: true
 
 - name: Copy the rest, with PostgreSQL stopped on both
   esus.pec.physical_copy:
-    <<: *copy
     pass: final
+    ssh: "{{ source_ssh }}"
+    rsync:
+      password: "{{ rsync_password }}"
+    data_directory: /var/lib/postgresql/15/main
   become: true
 """
 
