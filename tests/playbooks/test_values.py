@@ -160,13 +160,15 @@ SECRETS = [
     ("pec_services", "preflight", "pec_instalador_password", {"pec_services_settings": {"horus": True}}),
     ("pec_services", "main", "pec_services_new_password", {}),
     ("pec_services", "preflight", "pec_smtp_password", {"pec_smtp_host": "mail.example"}),
+    ("pec_transfer", "values", "pec_transfer_admin.password", {}),
     ("pec_contra_chave", "preflight", "contra_chave", {}),
     ("pec_contra_chave", "configure", "chave", {}),
 ]
 
 
-# Base64, private keys of age, and a word that begins with letters, which are never a number.
+# Base64, private keys, files of several lines, and a word that begins with letters, which are never a number.
 NEVER_NUMBERS = {"pec_certificate_content", "pec_restore_identity", "pec_backup_rehearse_identity", "pec_backup_proof"}
+NEVER_NUMBERS |= {"pec_transfer_identity", "pec_transfer_source_ssh.key", "pec_transfer_rclone_config", "pec_restore_rclone_config"}
 
 
 def secrets(options: dict[str, Any], inside: str = "") -> set[str]:
