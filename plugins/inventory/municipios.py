@@ -96,7 +96,7 @@ options:
     default: vault_
   strict:
     description:
-      - Applies to the expressions in O(compose), O(groups) and O(keyed_groups) only. What is wrong in the sheet is always an error.
+      - Applies to the expressions in O(compose), O(groups) and O(keyed_groups) only. Faults in the sheet are always errors.
 extends_documentation_fragment:
   - constructed
   - inventory_cache

@@ -12,7 +12,7 @@ description:
     M(esus.pec.restore) does from a dump. No file of rows is written on either side.
   - While the rows are loaded, the fingerprint of the source is read in the same snapshot. The two databases change names only if every
     table, large object and sequence and the number of all objects are the same.
-  - What is written at the source after the module has begun is not transferred. Stop PEC there first, or use O(rehearse).
+  - Writes at the source after the module has begun are not transferred. Stop PEC there first, or use O(rehearse).
   - The source is only read.
 author: ["esus.pec contributors (@esus-pec)"]
 version_added: 0.2.0

@@ -32,7 +32,7 @@ options:
       - V(staged) reads the small files from the source into O(directory), which then holds exactly what the source has.
         C(credenciais.txt) is among them, for M(esus.pec.transfer_source), and is not carried.
       - V(synced) copies the directories of O(attachments), each to a directory beside its O(attachments[].target), with C(.transfer) added
-        to the name. An interrupted copy is continued. Once the target has files, nothing is copied any more.
+        to the name. An interrupted copy is continued. Once the target has files, nothing is copied any more, unless O(replace) is set.
         With O(rsync), what the source no longer has is removed from the copy.
       - V(applied) gives PEC on this host what was staged, and moves what was synced to its place.
       - V(absent) removes O(directory), which holds secrets, and copies of attachments that were not applied.
@@ -77,6 +77,12 @@ options:
         description: Path on this host, but no mount point. Its parent must exist, and only root may change it.
         type: path
         required: true
+  replace:
+    description:
+      - Copy the attachments again although the target has files, as after a transfer that was undone. With V(applied) the copy takes their
+        place, and they are kept beside it, with C(.replaced-) and the time added to the name.
+    type: bool
+    default: false
   except_keys:
     description: Keys of C(application.properties) that this host sets itself, as patterns such as V(server.ssl.*).
     type: list
@@ -216,6 +222,7 @@ ARGUMENTS: dict[str, Any] = {
         "default": [],
         "options": {"source": {"type": "str", "required": True}, "target": {"type": "path", "required": True}},
     },
+    "replace": {"type": "bool", "default": False},
     "except_keys": {"type": "list", "elements": "str", "default": [], "no_log": False},
     "certmgr": {"type": "bool", "default": False},
     "domain": {"type": "str", "default": ""},
@@ -305,10 +312,11 @@ def staged(module: PecModule) -> Result:
 def synced(module: PecModule) -> Result:
     params = module.params
     ssh, rsync = login(params), rsyncing.rsync_from(params["rsync"])
-    changed, done = False, []
+    changed, done, notes = False, [], []
     for each in wanted(params):
-        if attachments.is_there(each):
+        if attachments.is_there(each) and not params["replace"]:
             done.append(described(each, each.target, attachments.Copied()))
+            notes.append(f"{each.target} has files, so nothing was copied; with replace: true it is copied again, and they are kept")
             continue
         exists = os.path.lexists(each.beside)
         with contextlib.ExitStack() as stack:
@@ -320,7 +328,7 @@ def synced(module: PecModule) -> Result:
                 copied = attachments.by_sftp(session, each, here, check=module.check_mode)
         changed = changed or bool(copied.fetched or copied.removed) or not exists
         done.append(described(each, each.beside, copied))
-    return {"changed": changed, "attachments": done, "notes": []}
+    return {"changed": changed, "attachments": done, "notes": notes}
 
 
 def described(wanted_one: attachments.Wanted, place: str, copied: attachments.Copied) -> dict[str, Any]:
@@ -352,12 +360,12 @@ def applied(module: PecModule) -> Result:
     moved, notes = [], list(todo.notes)
     for each in directories:
         copied, is_there = os.path.lexists(each.beside), attachments.is_there(each)
-        if copied and is_there:
+        if copied and is_there and not params["replace"]:
             notes.append(f"{each.target} has files, so the copy in {each.beside} was not moved there; compare them, and remove the copy")
         elif copied:
             moved.append(each)
             if not module.check_mode:
-                attachments.install(each, owner.uid, owner.gid)
+                kept += attachments.install(each, owner.uid, owner.gid)
         elif not is_there:
             notes.append(f"{each.source} was not copied to this host; run with state: synced first")
     return {

@@ -7,7 +7,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: transfer_plan
 short_description: Judge a transfer of PEC before it begins, and choose how its database is moved
-version_added: 0.1.0
+version_added: 0.2.0
 author: ["esus.pec contributors (@esus-pec)"]
 description:
   - Compares the pictures of the old and the new server from M(esus.pec.transfer_source) with what is wanted. It reads nothing else and

@@ -7,7 +7,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: transfer_source
 short_description: Read everything about a server that matters for a transfer of PEC
-version_added: 0.1.0
+version_added: 0.2.0
 author: ["esus.pec contributors (@esus-pec)"]
 description:
   - Returns one picture of a server, the old one or the new one, for M(esus.pec.transfer_plan).

@@ -7,7 +7,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: transfer_source_service
 short_description: Freeze, give back or retire the PEC that is moved to another server
-version_added: 0.1.0
+version_added: 0.2.0
 author: ["esus.pec contributors (@esus-pec)"]
 description:
   - Runs on the old server, and freezes its PEC before its database is moved. PEC's service is stopped, its port is closed, no session of

@@ -7,7 +7,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: transfer_state
 short_description: Record how far the transfer of a PEC to this host has come
-version_added: 0.1.0
+version_added: 0.2.0
 author: ["esus.pec contributors (@esus-pec)"]
 description:
   - Keeps a record on the new server, in C(/var/lib/esus-pec/transfer/state.json). If a run is interrupted, the next one resumes at the

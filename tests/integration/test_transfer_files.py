@@ -105,7 +105,7 @@ def test_from_windows(pec: Move) -> None:
     reasons = {each["what"]: each["reason"] for each in applied["not_carried"]}
     assert reasons.keys() == {"webserver/certmgr/config/ssl.properties", "server.tomcat.basedir"}
     pec.done("applied", owner="pec", changed=False, **given)
-    pec.done("synced", ssh=pec.ssh, changed=False, **given)
+    assert "has files" in pec.done("synced", ssh=pec.ssh, changed=False, **given)["notes"][0]
     pairs = properties(pec.target)
     assert (pairs["server.ssl.key-store"], pairs["server.ssl.key-store-password"]) == ("config/esusaps.p12", KEYSTORE_PASSWORD)
     assert pairs["bridge.security.oauth2.client.registration.govbr.client-secret"] == GOVBR_SECRET
@@ -121,6 +121,12 @@ def test_from_windows(pec: Move) -> None:
     kept = pec.target.shell(f"stat -c '%a %u' {' '.join(applied['kept'])}").split()
     assert kept == ["600", "0"]
     assert on_server(pec.target.shell, [GOVBR_SECRET], JOURNAL, "/tmp", "/run") == []
+
+    pec.target.shell("echo mine >/srv/anexos/own.pdf")
+    assert pec.done("synced", ssh=pec.ssh, replace=True, **given)["attachments"][0]["fetched"] == 1
+    kept = pec.done("applied", owner="pec", replace=True, **given)["kept"]
+    assert pec.target.shell("cat /srv/anexos.replaced-*/own.pdf; ls /srv/anexos") == "mine\nofício nº 1.pdf\n"
+    assert len(kept) == 1 and kept[0].startswith("/srv/anexos.replaced-")
 
     carried = pec.done("applied", owner="pec", certmgr=True, domain="pec.agua-clara.ms.gov.br", except_keys=["server.*"])
     assert "webserver/certmgr/config/ssl.properties" in carried["carried"] and properties(pec.target)["server.port"] == "8443"

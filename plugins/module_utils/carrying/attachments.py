@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from ansible_collections.esus.pec.plugins.module_utils.carrying import names, rsyncing
 from ansible_collections.esus.pec.plugins.module_utils.carrying.sftp import Attributes, Sftp, UnreadableError, spelled
 from ansible_collections.esus.pec.plugins.module_utils.errors import PecError
-from ansible_collections.esus.pec.plugins.module_utils.system import confinement, files, host
+from ansible_collections.esus.pec.plugins.module_utils.system import clock, confinement, files, host
 from ansible_collections.esus.pec.plugins.module_utils.system.directory import Directory, opened
 from ansible_collections.esus.pec.plugins.module_utils.transfer import link
 
@@ -139,10 +139,15 @@ def _require_room(wanted: Wanted, missing: int) -> None:
         )
 
 
-def install(wanted: Wanted, uid: int, gid: int) -> None:
-    """Give the copy to PEC's account and put it at its final place, which is missing or empty. Raises PecError when that fails."""
+def install(wanted: Wanted, uid: int, gid: int) -> list[str]:
+    """Give the copy to PEC's account and put it at its final place; return where the one before is kept. Raises PecError if that fails."""
     _give(wanted.beside, uid, gid)
+    kept = []
+    if is_there(wanted):
+        kept.append(f"{wanted.target.rstrip('/')}.replaced-{clock.compact()}")
+        files.rename(wanted.target.rstrip("/"), kept[0])
     files.rename(wanted.beside, wanted.target)
+    return kept
 
 
 class _Copying:

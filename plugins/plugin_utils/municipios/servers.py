@@ -55,7 +55,7 @@ class _Seen:
 
 
 def servers_of(sheets: Sequence[Sheet], rules: Rules, faults: Faults) -> list[Server]:
-    """Return all servers. What is wrong is added to the faults, and then the servers are not to be used."""
+    """Return all servers, which must not be used if any fault was added."""
     seen = _Seen()
     found: list[Server] = []
     for sheet in sheets:
