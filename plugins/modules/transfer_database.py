@@ -106,7 +106,6 @@ source:
     encoding: {description: Encoding of the database., type: str, sample: UTF8}
     collation: {description: Collation of the database., type: str, sample: pt_BR.UTF-8}
     pec_version: {description: Version of PEC in the database., type: str, sample: 5.4.37}
-    last_transaction: {description: Upper end of the snapshot., type: str, sample: "48211"}
 database: {description: Name of the database on this server., returned: success, type: str, sample: esus}
 previous_database:
   description: Name under which the replaced database is kept.
@@ -191,7 +190,6 @@ def describe(source: Source, streamed: Streamed) -> dict[str, Any]:
             "encoding": facts.encoding,
             "collation": facts.collation,
             "pec_version": facts.pec_version,
-            "last_transaction": streamed.last_transaction,
         },
         "database": current.name,
         "previous_database": plan.kept,

@@ -33,8 +33,6 @@ from ansible_collections.esus.pec.plugins.module_utils.transfer.link import Ssh,
 _SCHEMA = "schema.dump"
 _SECTIONS = ("--section=pre-data", "--section=post-data")
 _STARTED_SQL = "select to_json(extract(epoch from pg_postmaster_start_time()))"
-# A transaction that has begun to write has a number; that of the next one is the upper end of a snapshot, and asking for it takes none.
-_TRANSACTION_SQL = "select to_json(txid_snapshot_xmax(txid_current_snapshot())::text)"
 
 
 @dataclass(frozen=True)
@@ -56,7 +54,6 @@ class Streamed:
 
     outcome: Outcome
     facts: DatabaseFacts
-    last_transaction: str
     client_version: str
     seconds: Mapping[str, float] = field(default_factory=dict)
 
@@ -77,7 +74,6 @@ def run(desired: Desired, source: Source, *, check: bool = False, record: str | 
         session.execute(psql.PATIENT)
         session.execute("begin isolation level repeatable read read only")
         snapshot = str(session.query("select to_json(pg_export_snapshot())"))
-        transaction = str(session.query(_TRANSACTION_SQL))
         made = _dump_schema(source, conn, facts, client, snapshot, session, os.path.join(place, _SCHEMA))
         sizes = live_rows.read_sizes(session)
         seconds = {"schema": round(time.monotonic() - began, 2)}
@@ -87,7 +83,7 @@ def run(desired: Desired, source: Source, *, check: bool = False, record: str | 
         if record and outcome.plan.action == "restore" and outcome.contents is not None:
             records.write(record, replace(made, name=conn.database, fingerprint=live.fingerprint()))
     version = ".".join(map(str, client.version))
-    return Streamed(outcome, facts, transaction, version, {**seconds, **outcome.seconds})
+    return Streamed(outcome, facts, version, {**seconds, **outcome.seconds})
 
 
 def _same(conn: Connection, target: Connection, *, tunnelled: bool) -> bool:
