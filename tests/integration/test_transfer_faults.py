@@ -160,8 +160,21 @@ def test_one_fault_after_the_other(transfer: Transfer) -> None:
     assert "failed in the phase settle" in said, said
     require_back(transfer, before)
 
+    killed = transfer.transfer()
+    until_settling(transfer, killed)
+    killed.kill()
+    first = transfer.transfer(pec_health_timeout=600)
+    until_settling(transfer, first)
+    owner = transfer.owner()
+    second = transfer.transfer(pec_health_timeout=600)
+    until(lambda: transfer.owner() != owner, second)
+    until_settling(transfer, second)
     transfer.new.command()
-    require_finished(transfer, transfer.transfer().said())
+    transfer.new.restart()
+    require_finished(transfer, second.said())
+    said = first.said()
+    assert "took this transfer over" in said, said
+    require_finished(transfer, SUCCESS)  # still
     assert transfer.admin(transfer.new, ROW) == "Depois"
 
 
