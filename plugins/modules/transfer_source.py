@@ -73,11 +73,6 @@ picture:
         processors: {description: Number of processors., type: int, sample: 4}
         timezone: {description: Time zone., type: str, sample: America/Sao_Paulo}
         utc_offset_minutes: {description: Minutes that the local time is ahead of UTC., type: int, sample: -180}
-        addresses:
-          description: Addresses of its interfaces but the loopback. Empty for a server that is only reached by SSH.
-          type: list
-          elements: str
-          sample: [192.0.2.10]
         clock_ahead_seconds: {description: Seconds that the clock is ahead of O(controller_time)., type: float, sample: 0.4}
     pec:
       description: The installation.
@@ -129,7 +124,11 @@ picture:
         error: {description: Why it cannot be read., type: str, sample: null}
         server_version: {description: Version of PostgreSQL., type: str, sample: 9.6.13}
         server_version_num: {description: The same as a number; 0 if it is not known., type: int, sample: 90613}
-        system_identifier: {description: What distinguishes this server from others., type: str, sample: "7411234567890123456"}
+        system_identifier:
+          description: What distinguishes this server from others. A physical copy has that of its source.
+          type: str
+          sample: "7411234567890123456"
+        started: {description: "When the server started, in seconds since 1970.", type: str, sample: "1764540650.123456"}
         pec_version: {description: Version of PEC in the database., type: str, sample: 5.4.37}
         size_bytes: {description: Size of the database., type: int, sample: 19327352832}
         table_count: {description: Tables in the schema public., type: int, sample: 1101}

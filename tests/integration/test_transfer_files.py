@@ -125,7 +125,7 @@ def test_from_windows(pec: Move) -> None:
     pec.target.shell("echo mine >/srv/anexos/own.pdf")
     assert pec.done("synced", ssh=pec.ssh, replace=True, **given)["attachments"][0]["fetched"] == 1
     kept = pec.done("applied", owner="pec", replace=True, **given)["kept"]
-    assert pec.target.shell("cat /srv/anexos.replaced-*/own.pdf; ls /srv/anexos") == "mine\nofício nº 1.pdf\n"
+    assert pec.target.shell("cat /srv/anexos.replaced-*/own.pdf; find /srv/anexos -type f -printf '%f\n'") == "mine\nofício nº 1.pdf\n"
     assert len(kept) == 1 and kept[0].startswith("/srv/anexos.replaced-")
 
     carried = pec.done("applied", owner="pec", certmgr=True, domain="pec.agua-clara.ms.gov.br", except_keys=["server.*"])

@@ -172,8 +172,8 @@ def _servers(case: Case) -> Iterator[Finding]:
     if old is None:
         return
     new, major = case.target.database, modes.major(old)
-    same = new and new.system_identifier and (new.system_identifier, new.name) == (old.system_identifier, old.name)
-    if same and not _two_machines(case):  # a physical copy has the identifier of its source
+    # A physical copy has the identifier of its source, and not its start.
+    if new and new.system_identifier and (new.system_identifier, new.started, new.name) == (old.system_identifier, old.started, old.name):
         yield error("same_server", "both names lead to the same database", "correct pec_transfer_source: it names the new server itself")
     version = modes.target_major(case.target, case.options)
     if version and version < major:
@@ -322,11 +322,6 @@ def _disks(case: Case) -> Iterator[Finding]:
                     f"{'old' if name == 'source' else 'new'} server, which has {host.describe_size(disks[0].free_bytes)} free",
                     "free space or enlarge it" + ("" if case.choice.mode == modes.STREAM else ", or choose stream, which writes no file"),
                 )
-
-
-def _two_machines(case: Case) -> bool:
-    old, new = (picture.platform.addresses if picture else () for picture in (case.source, case.target))
-    return bool(old and new) and {*old} != {*new}
 
 
 def _host_of(link: str | None) -> str | None:

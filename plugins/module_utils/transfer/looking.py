@@ -8,7 +8,6 @@ the database through a tunnel.
 from __future__ import annotations
 
 import contextlib
-import ipaddress
 import os
 import posixpath
 import re
@@ -55,6 +54,7 @@ _DISTRIBUTION_DATA = ("/var/lib/postgresql/", "/var/lib/pgsql/")
 _DETAIL_SQL = f"""
 select json_build_object(
   'version', version(), 'now', extract(epoch from clock_timestamp()), 'timezone', current_setting('TimeZone'),
+  'started', extract(epoch from pg_postmaster_start_time())::text,
   'offset', extract(timezone from now()) / 60,
   'superuser', rolsuper, 'data_directory', case when rolsuper then current_setting('data_directory') end,
   'extensions', (select coalesce(json_agg(extname::text order by extname), '[]'::json) from (
@@ -137,6 +137,7 @@ def _database(conn: Connection, wanted: Wanted, unread: list[str]) -> tuple[Data
             server_version=facts.server_version,
             server_version_num=facts.server_version_num,
             system_identifier=identifier or None,
+            started=str(detail["started"]),
             pec_version=facts.pec_version,
             size_bytes=facts.size_bytes,
             table_count=facts.table_count,
@@ -198,7 +199,6 @@ def _platform_here(wanted: Wanted) -> Platform:
         timezone=host.timezone(),
         utc_offset_minutes=host.utc_offset_minutes(),
         clock_ahead_seconds=round(time.time() - wanted.reference, 1) if wanted.reference is not None else None,
-        addresses=tuple(sorted(address for address in host.own_addresses() if not ipaddress.ip_address(address).is_loopback)),
     )
 
 

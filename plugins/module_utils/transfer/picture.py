@@ -15,10 +15,7 @@ LINUX, WINDOWS = "linux", "windows"
 
 @dataclass(frozen=True)
 class Platform:
-    """The machine. Of one that is only reached through SSH, its database tells the system, the architecture and the clock.
-
-    C(addresses) are those of its interfaces but the loopback; none are known of such a one.
-    """
+    """The machine. Of one that is only reached through SSH, its database tells the system, the architecture and the clock."""
 
     system: str | None = None
     architecture: str | None = None
@@ -29,7 +26,6 @@ class Platform:
     timezone: str | None = None
     utc_offset_minutes: int | None = None
     clock_ahead_seconds: float | None = None
-    addresses: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -66,7 +62,10 @@ class Table:
 
 @dataclass(frozen=True)
 class Database:
-    """The database of PEC and its server. C(origin): bundled with PEC, of the distribution, or another."""
+    """The database of PEC and its server. C(origin): bundled with PEC, of the distribution, or another.
+
+    C(started) is when the server started, in seconds of the epoch: it distinguishes a server from its physical copy.
+    """
 
     host: str
     port: int
@@ -76,6 +75,7 @@ class Database:
     server_version: str | None = None
     server_version_num: int = 0
     system_identifier: str | None = None
+    started: str | None = None
     pec_version: str | None = None
     size_bytes: int = 0
     table_count: int = 0
