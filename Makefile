@@ -16,7 +16,7 @@ sources := git ls-files --cached --others --exclude-standard
 # The newest Python on this machine that ansible-core 2.19 supports; PYTHON=... selects another.
 PYTHON ?= $(shell for v in 3.13 3.12 3.11; do python$$v -c 'import ensurepip' 2>/dev/null && echo python$$v && exit; done; echo python3)
 PEC_VERSION ?= 5.4.37
-SCENARIOS := default services backup configure
+SCENARIOS := default transfer services backup configure
 SCENARIO ?= $(SCENARIOS)
 SCALE ?= 0.1
 dumps := $(wildcard tests/integration/test_dump*.py tests/integration/test_restore*.py tests/integration/test_backup*.py) tests/integration/test_database_peer.py tests/integration/test_transfer_database.py
@@ -79,7 +79,7 @@ shell: setup ## Open a shell in which ansible finds this collection and the demo
 
 .PHONY: test
 test: setup ## Run every target from lint to molecule; a table and the slowest tests at the end
-	@tests/lab/steps integration-dumps -- integration-servers playbooks versions -- lint sanity package unit $(SCENARIOS:%=molecule-%)
+	@tests/lab/steps 3 integration-dumps integration-servers $(SCENARIOS:%=molecule-%) playbooks sanity unit lint package versions
 
 .PHONY: lint
 lint: setup ## Run ruff, mypy, import-linter, bandit, ansible-lint, shellcheck, antsibull-changelog
