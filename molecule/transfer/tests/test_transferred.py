@@ -24,9 +24,10 @@ select (select count(*) from tb_cidadao), (select count(*) from information_sche
 
 def sql(host: Any, statement: str) -> str:
     """Query as the superuser: of the distribution's server by its account, of the bundled one by the login in PEC's files."""
-    if not host.file("/opt/e-SUS/database").exists:
+    credentials = host.file("/opt/e-SUS/webserver/config/credenciais.txt")
+    if not credentials.exists:
         return str(host.check_output("cd / && runuser -u postgres -- psql -XAt esus -c %s", statement).strip())
-    text = host.file("/opt/e-SUS/webserver/config/credenciais.txt").content.decode()
+    text = credentials.content.decode()
     password = next(line.split(":", 1)[1].strip() for line in text.splitlines() if line.startswith("senha:"))
     program = host.check_output("ls -d /opt/e-SUS/database/*/bin/psql").split()[0]
     run = host.run("PGPASSWORD=%s %s -XAt -h 127.0.0.1 -p 5433 -U postgres esus -c %s", password, program, statement)
