@@ -418,6 +418,25 @@ def test_by_roles_that_may_create_databases_and_roles(source: Restoring) -> None
     assert_belongs_to_pec(source, 17)
 
 
+def test_the_servers_own_clean_up_is_nobody_who_is_connected(source: Restoring) -> None:
+    """Only a superuser may end an autovacuum, and the server ends it by itself."""
+    slow = {"autovacuum_naptime": "1s", "autovacuum_vacuum_cost_limit": 1, "autovacuum_vacuum_cost_delay": "100ms"}
+    sql = source.postgres.sql
+    source.postgres.create(17, DATABASE)
+    sql(17, "postgres", "\n".join(f"ALTER SYSTEM SET {name} = '{value}';" for name, value in slow.items()))
+    try:
+        sql(17, "postgres", "SELECT pg_reload_conf(); ALTER ROLE esus CREATEDB CREATEROLE")
+        sql(17, DATABASE, "CREATE TABLE tb_lixo AS SELECT generate_series(1, 200000) AS a; DELETE FROM tb_lixo WHERE a % 2 = 0")
+        cleaning = "SELECT count(*) > 0 FROM pg_stat_activity WHERE datname = 'esus' AND backend_type = 'autovacuum worker'"
+        source.wait_for_sql(17, cleaning, "t")
+        restored = source.restore(f"{DUMPS}/zstd.dump", 17, replace=True, admin_account="nobody", allow_partial=True)
+    finally:
+        sql(17, "postgres", "\n".join(f"ALTER SYSTEM RESET {name};" for name in slow))
+        sql(17, "postgres", "SELECT pg_reload_conf(); ALTER ROLE esus NOCREATEDB NOCREATEROLE")
+    assert not restored["_failed"], restored
+    assert source.state(17) == source.state(15, "source")
+
+
 def test_a_server_that_lets_pec_into_one_database_only(source: Restoring) -> None:
     hba = source.sh(
         "runuser -u postgres -- psql -XAtc 'show hba_file' -h $1 -p 5417",

@@ -15,7 +15,7 @@ from typing import cast
 from ansible_collections.esus.pec.plugins.module_utils import beliefs
 from ansible_collections.esus.pec.plugins.module_utils.errors import PecError
 from ansible_collections.esus.pec.plugins.module_utils.postgres.psql import MAINTENANCE, Connection, identifier, literal
-from ansible_collections.esus.pec.plugins.module_utils.postgres.session import Session, describe
+from ansible_collections.esus.pec.plugins.module_utils.postgres.session import CLIENTS, Session, describe
 from ansible_collections.esus.pec.plugins.module_utils.system.locks import HeldError
 
 SOCKET_DIRECTORIES = ("/var/run/postgresql", "/tmp")  # noqa: S108  # nosec B108  # PostgreSQL's defaults
@@ -199,7 +199,9 @@ def comment_statement(name: str, comment: str | None) -> str:
 
 def end_sessions_statement(name: str) -> str:
     """Return the statement that ends all sessions in a database but its own."""
-    return f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = {literal(name)} AND pid <> pg_backend_pid()"
+    return (
+        f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = {literal(name)} AND pid <> pg_backend_pid() AND {CLIENTS}"
+    )
 
 
 @contextlib.contextmanager

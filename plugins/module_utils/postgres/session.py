@@ -14,6 +14,9 @@ from ansible_collections.esus.pec.plugins.module_utils.postgres import psql
 from ansible_collections.esus.pec.plugins.module_utils.system.pipeline import Pipeline, Stage
 
 _FIELD = "\x1f"
+# In pg_stat_activity, what is somebody's: the server ends its own processes itself, and only a superuser may. Before PostgreSQL 10 an
+# autovacuum has the name of the first superuser.
+CLIENTS = "(usesysid IS NOT NULL AND NOT (client_port IS NULL AND query LIKE 'autovacuum: %'))"
 _LONGEST_ANSWER = 12 << 20  # PEC's largest, the columns of all its tables, is 1 MiB
 
 describe = psql.describe

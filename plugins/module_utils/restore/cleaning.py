@@ -12,14 +12,14 @@ from ansible_collections.esus.pec.plugins.module_utils.pec import installation
 from ansible_collections.esus.pec.plugins.module_utils.postgres import administrator, psql
 from ansible_collections.esus.pec.plugins.module_utils.postgres.administrator import Login
 from ansible_collections.esus.pec.plugins.module_utils.postgres.psql import Connection, literal
-from ansible_collections.esus.pec.plugins.module_utils.postgres.session import database_lock
+from ansible_collections.esus.pec.plugins.module_utils.postgres.session import CLIENTS, database_lock
 from ansible_collections.esus.pec.plugins.module_utils.restore import planning, tools
 from ansible_collections.esus.pec.plugins.module_utils.system import clock, locks
 
 _DATABASES_SQL = """
 select coalesce(json_agg(json_build_object('name', d.datname, 'size', pg_database_size(d.oid),
   'comment', shobj_description(d.oid, 'pg_database'),
-  'sessions', (select count(*) from pg_stat_activity a where a.datid = d.oid)) order by d.datname), '[]')
+  'sessions', (select count(*) from pg_stat_activity where datid = d.oid and {clients})) order by d.datname), '[]')
 from pg_database d where d.datname <> {live} and shobj_description(d.oid, 'pg_database') is not null
 """
 
@@ -70,7 +70,7 @@ def run(
 def replaced(admin: Login, live: str, used: set[str], days: int) -> tuple[Replaced, ...]:
     """Return the databases that restores of C(live) replaced, the oldest first. C(used): names that PEC's own files know."""
     with admin.session() as session:
-        rows = cast("list[dict[str, object]]", session.query(_DATABASES_SQL.format(live=literal(live))))
+        rows = cast("list[dict[str, object]]", session.query(_DATABASES_SQL.format(live=literal(live), clients=CLIENTS)))
     found = []
     for row in rows:
         name, record = str(row["name"]), planning.read_record(cast("str | None", row["comment"]))

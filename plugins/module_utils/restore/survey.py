@@ -22,7 +22,7 @@ from ansible_collections.esus.pec.plugins.module_utils.pec.installation import I
 from ansible_collections.esus.pec.plugins.module_utils.postgres import administrator, contents
 from ansible_collections.esus.pec.plugins.module_utils.postgres.administrator import Login
 from ansible_collections.esus.pec.plugins.module_utils.postgres.psql import Connection, literal
-from ansible_collections.esus.pec.plugins.module_utils.postgres.session import Session, database_lock, same_database
+from ansible_collections.esus.pec.plugins.module_utils.postgres.session import CLIENTS, Session, database_lock, same_database
 from ansible_collections.esus.pec.plugins.module_utils.restore import completeness, loading_role, origin, planning, tools, unchanged
 from ansible_collections.esus.pec.plugins.module_utils.restore.planning import Current, Desired, Service, Target
 from ansible_collections.esus.pec.plugins.module_utils.restore.tools import Clients, Listing
@@ -54,7 +54,7 @@ _SESSIONS_SQL = """
 select coalesce(json_agg(case when application_name <> '' then application_name else 'a program' end || ' as ' || coalesce(usename, '?')
   || coalesce(' from ' || host(client_addr), '')), '[]'::json)
 from pg_stat_activity a
-where datname = {name} and usesysid is not null and pid <> pg_backend_pid()
+where datname = {name} and {clients} and pid <> pg_backend_pid()
   and coalesce(row_to_json(a)->>'backend_type', 'client backend') = 'client backend'
 """
 _DATABASES_SQL = """
@@ -241,7 +241,7 @@ def _sessions(admin: Login, name: str) -> tuple[str, ...]:
     """Return who is connected, after a moment for sessions that have just ended."""
     with admin.session() as session:
         for attempt in range(_LINGER):
-            found = tuple(cast("list[str]", session.query(_SESSIONS_SQL.format(name=literal(name)))))
+            found = tuple(cast("list[str]", session.query(_SESSIONS_SQL.format(name=literal(name), clients=CLIENTS))))
             if not found or attempt == _LINGER - 1:
                 break
             time.sleep(0.1)

@@ -21,6 +21,7 @@ from ansible_collections.esus.pec.plugins.module_utils.pec import installation
 from ansible_collections.esus.pec.plugins.module_utils.postgres import fingerprints, psql
 from ansible_collections.esus.pec.plugins.module_utils.postgres.fingerprints import Fingerprint
 from ansible_collections.esus.pec.plugins.module_utils.postgres.psql import Connection
+from ansible_collections.esus.pec.plugins.module_utils.postgres.session import CLIENTS
 from ansible_collections.esus.pec.plugins.module_utils.system import clock, files, host, locks, systemd
 
 DIRECTORY = "/var/lib/esus-pec"
@@ -31,7 +32,7 @@ NO, MAYBE, YES = "no", "maybe", "yes"
 
 _PAUSE = 1.0
 _READS_ONLY = ("pg_dump",)
-_LOOK_SQL = """
+_LOOK_SQL = f"""
 select json_build_object(
   'transaction', txid_snapshot_xmax(txid_current_snapshot()),
   'sessions', (
@@ -39,7 +40,7 @@ select json_build_object(
       'pid', pid, 'role', usename, 'application', left(coalesce(application_name, ''), 64), 'address', coalesce(host(client_addr), ''),
       'since', to_char(backend_start at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"')
     ) order by pid), '[]'::json)
-    from pg_stat_activity where datname = current_database() and pid <> pg_backend_pid() and usename is not null
+    from pg_stat_activity where datname = current_database() and pid <> pg_backend_pid() and {CLIENTS}
   )
 )
 """  # txid_current_snapshot() itself takes no number of a transaction
