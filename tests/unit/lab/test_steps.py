@@ -33,8 +33,8 @@ def environment(tmp_path: Path) -> dict[str, str]:
     return {**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}", "LAB_BUILD_DIR": str(tmp_path), "CONTAINERS_CONF": "/dev/null"}
 
 
-def steps(environment: dict[str, str], *targets: str) -> tuple[int, list[str]]:
-    run = subprocess.run([STEPS, *targets], env=environment, capture_output=True, text=True, check=False)
+def steps(environment: dict[str, str], lanes: int, *targets: str) -> tuple[int, list[str]]:
+    run = subprocess.run([STEPS, str(lanes), *targets], env=environment, capture_output=True, text=True, check=False)
     return run.returncode, run.stdout.splitlines()
 
 
@@ -44,21 +44,21 @@ def slowest(lines: list[str]) -> list[str]:
 
 
 def test_the_end(environment: dict[str, str], tmp_path: Path) -> None:
-    code, lines = steps(environment, "unit", "--", "broken", "lint")
+    code, lines = steps(environment, 2, "unit", "broken", "lint")
     assert (code, lines[-1]) == (1, "2 passed, 1 failed")
     assert slowest(lines) == [f"tests/unit/test_{n}.py" for n in (11, 10, 9, 8, 7, 6, 5, 4, 3, 2)]
     assert "rm -f -i -t 2 esus-pec-left" in (tmp_path / "calls").read_text()
 
 
 def test_a_target_without_test_files_counts_as_one(environment: dict[str, str]) -> None:
-    code, lines = steps(environment, "lint")
+    code, lines = steps(environment, 1, "lint")
     assert (code, slowest(lines), lines[-1]) == (0, ["make lint"], "1 passed, 0 failed")
 
 
 @pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM])
 def test_nothing_stays_when_it_is_interrupted(environment: dict[str, str], tmp_path: Path, sent: signal.Signals) -> None:
     # A program that is started with a signal ignored, as in the background, cannot trap it.
-    argv = ["env", "--default-signal", STEPS, "lint", "--", "slow"]
+    argv = ["env", "--default-signal", STEPS, "2", "lint", "slow"]
     with subprocess.Popen(argv, env=environment, stdout=subprocess.DEVNULL) as run:
         pid = tmp_path / "pid"
         end = time.monotonic() + 20
